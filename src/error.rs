@@ -1,0 +1,334 @@
+//! The errors: [`ConfigError`] at set-up, [`Rejection`] and its [`RejectionKind`] for a request.
+
+use std::{error::Error, fmt, time::Duration};
+
+use http::StatusCode;
+
+/// A setting that can't be used. Returned while the application starts, never for a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The secret is empty. An empty HMAC key would let anyone sign.
+    EmptySecret,
+    /// The environment variable of this name is not set, or is not Unicode.
+    MissingVariable(String),
+    /// A set of secrets has no secret in it.
+    NoSecrets,
+    /// The secret begins or ends with white space, as a careless copy or a file's last line does.
+    SecretWhitespace,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::EmptySecret => f.write_str(
+                "the webhook secret is empty; copy it from the endpoint's page in the WorkOS dashboard",
+            ),
+            Self::MissingVariable(name) => write!(
+                f,
+                "the environment variable `{name}` is not set to readable text; set it to the endpoint's \
+                 secret from the WorkOS dashboard"
+            ),
+            Self::NoSecrets => f.write_str("no webhook secret was given; give at least one"),
+            Self::SecretWhitespace => f.write_str(
+                "the webhook secret begins or ends with white space; remove it (a trailing newline, mostly)",
+            ),
+        }
+    }
+}
+
+impl Error for ConfigError {}
+
+/// Why a request was rejected.
+///
+/// It is in the extensions of the response that answers the request, so that an outer layer can
+/// count or log it. Its texts hold neither the secret nor anything of the body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    kind: RejectionKind,
+    detail: Detail,
+}
+
+impl Rejection {
+    /// The kind, for a `match`.
+    #[must_use]
+    pub fn kind(&self) -> RejectionKind {
+        self.kind
+    }
+
+    /// The status that answers the request.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.kind.status()
+    }
+
+    /// What the operator can do about it.
+    #[must_use]
+    pub fn mend(&self) -> &'static str {
+        self.kind.mend()
+    }
+
+    pub(crate) fn new(kind: RejectionKind) -> Self {
+        Self {
+            kind,
+            detail: Detail::None,
+        }
+    }
+
+    pub(crate) fn malformed(what: &'static str) -> Self {
+        Self {
+            kind: RejectionKind::MalformedSignature,
+            detail: Detail::Text(what),
+        }
+    }
+
+    pub(crate) fn age(age: Duration, direction: Direction, tolerance: Duration) -> Self {
+        Self {
+            kind: RejectionKind::TimestampOutsideTolerance,
+            detail: Detail::Age {
+                age,
+                direction,
+                tolerance,
+            },
+        }
+    }
+
+    pub(crate) fn body_too_large(limit: usize) -> Self {
+        Self {
+            kind: RejectionKind::BodyTooLarge,
+            detail: Detail::Limit(limit),
+        }
+    }
+
+    pub(crate) fn body_timeout(timeout: Duration) -> Self {
+        Self {
+            kind: RejectionKind::BodyTimeout,
+            detail: Detail::Timeout(timeout),
+        }
+    }
+
+    pub(crate) fn payload(fault: PayloadFault) -> Self {
+        Self {
+            kind: RejectionKind::InvalidPayload,
+            detail: Detail::Payload(fault),
+        }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind.reason())?;
+        match &self.detail {
+            Detail::None => Ok(()),
+            Detail::Text(text) => write!(f, ": {text}"),
+            Detail::Age {
+                age,
+                direction,
+                tolerance,
+            } => {
+                let relation = match direction {
+                    Direction::Past => "ago",
+                    Direction::Future => "ahead of this machine's clock",
+                };
+                write!(f, ": issued {age:?} {relation}, tolerance {tolerance:?}")
+            }
+            Detail::Limit(limit) => write!(f, ": the limit is {limit} bytes"),
+            Detail::Timeout(timeout) => write!(f, ": not complete after {timeout:?}"),
+            Detail::Payload(fault) => write!(f, ": {fault}"),
+        }
+    }
+}
+
+impl Error for Rejection {}
+
+/// The kinds of [`Rejection`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum RejectionKind {
+    /// The body broke off or could not be read: 400.
+    BodyRead,
+    /// The body did not arrive whole within the body time-out: 408.
+    BodyTimeout,
+    /// The body, or its declared length, is over the limit: 413.
+    BodyTooLarge,
+    /// The signature is genuine, but the body is no event that this version can read: 422.
+    InvalidPayload,
+    /// The `workos-signature` header is there, but can't be one: 400.
+    MalformedSignature,
+    /// The method is not `POST`: 405.
+    MethodNotAllowed,
+    /// There is no `workos-signature` header: 401.
+    MissingSignature,
+    /// No signature in the header was made with a known secret over this body: 401.
+    SignatureMismatch,
+    /// The signature's time is too far from now, in either direction: 401.
+    TimestampOutsideTolerance,
+}
+
+impl RejectionKind {
+    /// The status that answers a request rejected for this.
+    #[must_use]
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::BodyRead | Self::MalformedSignature => StatusCode::BAD_REQUEST,
+            Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::InvalidPayload => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::MissingSignature | Self::SignatureMismatch | Self::TimestampOutsideTolerance => {
+                StatusCode::UNAUTHORIZED
+            }
+        }
+    }
+
+    /// What the operator can do about it.
+    #[must_use]
+    pub fn mend(self) -> &'static str {
+        match self {
+            Self::BodyRead => {
+                "the sender or a proxy gave up half-way: compare this server's and the proxy's time-outs; \
+                 WorkOS sends the event again"
+            }
+            Self::BodyTimeout => {
+                "look for a slow proxy in front of this server, or raise `body_timeout`; WorkOS sends the \
+                 event again"
+            }
+            Self::BodyTooLarge => "raise `body_limit` if genuine events are this large",
+            Self::InvalidPayload => {
+                "compare the event in the WorkOS dashboard with the API reference and update tower-workos; \
+                 WorkOS keeps the event and sends it again"
+            }
+            Self::MalformedSignature => {
+                "check that no proxy rewrites, joins or doubles the `workos-signature` header"
+            }
+            Self::MethodNotAllowed => {
+                "send deliveries with POST; check the endpoint's URL in the dashboard"
+            }
+            Self::MissingSignature => {
+                "ignore it if it was not WorkOS; else check that the proxy passes `workos-signature` on"
+            }
+            Self::SignatureMismatch => {
+                "check that this endpoint's own secret is configured and that nothing in front of this \
+                 server changes the body"
+            }
+            Self::TimestampOutsideTolerance => {
+                "check this machine's clock; if genuine retries are refused, raise the tolerance and \
+                 remember event ids (see the crate docs on retries)"
+            }
+        }
+    }
+
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Self::BodyRead => "the request body could not be read to its end",
+            Self::BodyTimeout => "the request body took too long to arrive",
+            Self::BodyTooLarge => "the request body is too large",
+            Self::InvalidPayload => "the signed body is not a readable event",
+            Self::MalformedSignature => "the workos-signature header is malformed",
+            Self::MethodNotAllowed => "the request method is not POST",
+            Self::MissingSignature => "the workos-signature header is missing",
+            Self::SignatureMismatch => "no signature matches the body",
+            Self::TimestampOutsideTolerance => "the signature's time is outside the tolerance",
+        }
+    }
+
+    /// The variant's name, a stable identifier for logs and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BodyRead => "BodyRead",
+            Self::BodyTimeout => "BodyTimeout",
+            Self::BodyTooLarge => "BodyTooLarge",
+            Self::InvalidPayload => "InvalidPayload",
+            Self::MalformedSignature => "MalformedSignature",
+            Self::MethodNotAllowed => "MethodNotAllowed",
+            Self::MissingSignature => "MissingSignature",
+            Self::SignatureMismatch => "SignatureMismatch",
+            Self::TimestampOutsideTolerance => "TimestampOutsideTolerance",
+        }
+    }
+}
+
+impl fmt::Display for RejectionKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a log needs beyond the kind; never a value that came with the body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Detail {
+    None,
+    Text(&'static str),
+    Age {
+        age: Duration,
+        direction: Direction,
+        tolerance: Duration,
+    },
+    Limit(usize),
+    Timeout(Duration),
+    Payload(PayloadFault),
+}
+
+/// On which side of now a signature's time is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Past,
+    Future,
+}
+
+/// Why a body is no event: positions and names that we know ourselves, nothing of its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PayloadFault {
+    /// The first byte that is not UTF-8.
+    NotUtf8 { at: usize },
+    /// No JSON object, or a field of the envelope of the wrong type.
+    Envelope { at: usize },
+    /// The envelope lacks this field, or it is `null` or empty.
+    Missing(&'static str),
+    /// The `data` of this event is not what its documentation says.
+    Data { event: &'static str, at: usize },
+}
+
+impl fmt::Display for PayloadFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotUtf8 { at } => write!(f, "not UTF-8 at byte {at}"),
+            Self::Envelope { at } => write!(f, "not a JSON event envelope at byte {at}"),
+            Self::Missing(field) => write!(f, "no `{field}` in the envelope"),
+            Self::Data { event, at } => {
+                write!(f, "unexpected `data` of a {event} event at byte {at}")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_name_numbers_and_units() {
+        let rejection = Rejection::age(
+            Duration::from_millis(180_001),
+            Direction::Past,
+            Duration::from_secs(180),
+        );
+        assert_eq!(
+            rejection.to_string(),
+            "the signature's time is outside the tolerance: issued 180.001s ago, tolerance 180s"
+        );
+        assert_eq!(
+            Rejection::body_too_large(7).to_string(),
+            "the request body is too large: the limit is 7 bytes"
+        );
+        assert_eq!(
+            Rejection::payload(PayloadFault::Data {
+                event: "dsync.deleted",
+                at: 9
+            })
+            .to_string(),
+            "the signed body is not a readable event: unexpected `data` of a dsync.deleted event at byte 9"
+        );
+    }
+}

@@ -1,0 +1,541 @@
+//! The `workos-signature` header.
+
+use std::{fmt, str::FromStr};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::{Rejection, RejectionKind, Timestamp};
+
+/// The header that carries the signature, in lower case as HTTP/2 and `http` want it.
+pub const SIGNATURE_HEADER: HeaderName = HeaderName::from_static("workos-signature");
+
+/// Longest header value that is looked at, in bytes.
+const MAX_LENGTH: usize = 1024;
+/// Most `v1` elements that are looked at.
+const MAX_SIGNATURES: usize = 8;
+/// Most digits of a timestamp.
+const MAX_DIGITS: usize = 16;
+/// A timestamp below this is in seconds: as milliseconds it would be in 1973, as seconds it is in 5138.
+const SECONDS_BELOW: u64 = 100_000_000_000;
+
+/// A parsed `workos-signature` header: a time and one or more signatures.
+///
+/// ```text
+/// t=1722443701539, v1=bd54a3768f461461c8439c2f97ab0d646ef3976f84d5d5b132d18f2fa89cdad5
+/// ```
+///
+/// Elements are `key=value`, separated by commas, in any order, with optional spaces and tabs around them.
+/// There is exactly one `t` of 1 to 16 digits: milliseconds, or seconds where the value is below
+/// 100 000 000 000. There is at least one `v1` of 64 hex digits in either case; the first eight are kept,
+/// and one of another form is passed over, since it can match nothing. Unknown keys are passed over too.
+/// The source is the WorkOS Directory Sync guide and what WorkOS's SDKs and its emulator send.
+///
+/// Parsing allocates nothing. `Display` prints the form above.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SignatureHeader {
+    digits: [u8; MAX_DIGITS],
+    digit_count: usize,
+    issued_at: Timestamp,
+    signatures: [[u8; 32]; MAX_SIGNATURES],
+    signature_count: usize,
+}
+
+impl SignatureHeader {
+    /// Parses a header value.
+    ///
+    /// # Errors
+    ///
+    /// [`RejectionKind::MalformedSignature`], with the reason in its text.
+    pub fn parse(value: &[u8]) -> Result<Self, Rejection> {
+        if value.len() > MAX_LENGTH {
+            return Err(Rejection::malformed("longer than 1024 bytes"));
+        }
+        let mut header = Self {
+            digits: [0; MAX_DIGITS],
+            digit_count: 0,
+            issued_at: Timestamp::UNIX_EPOCH,
+            signatures: [[0; 32]; MAX_SIGNATURES],
+            signature_count: 0,
+        };
+        let mut looked_at = 0;
+        let mut rest = Some(value);
+        while let Some(element) = rest {
+            let element = trim_start(element);
+            rest = if let Some(value) = element.strip_prefix(b"v1=") {
+                let (signature, rest) = split_signature(value);
+                looked_at += 1;
+                if let (Some(signature), true) = (signature, looked_at <= MAX_SIGNATURES) {
+                    header.push(signature);
+                }
+                rest
+            } else {
+                let (element, rest) = split_element(element);
+                match element.strip_prefix(b"t=") {
+                    Some(digits) => header.set_timestamp(digits)?,
+                    None if element.iter().position(|&byte| byte == b'=') > Some(0) => {}
+                    None => return Err(Rejection::malformed("an element is not `key=value`")),
+                }
+                rest
+            };
+        }
+        if header.digit_count == 0 {
+            return Err(Rejection::malformed("no `t` element"));
+        }
+        if header.signature_count == 0 {
+            return Err(Rejection::malformed("no `v1` element of 64 hex digits"));
+        }
+        Ok(header)
+    }
+
+    /// Takes the header out of a request's headers.
+    ///
+    /// # Errors
+    ///
+    /// [`RejectionKind::MissingSignature`] where there is none, [`RejectionKind::MalformedSignature`] where it
+    /// stands twice or does not parse.
+    pub fn from_headers(headers: &HeaderMap) -> Result<Self, Rejection> {
+        let mut values = headers.get_all(SIGNATURE_HEADER).into_iter();
+        let Some(value) = values.next() else {
+            return Err(Rejection::new(RejectionKind::MissingSignature));
+        };
+        if values.next().is_some() {
+            return Err(Rejection::malformed("it stands more than once"));
+        }
+        Self::parse(value.as_bytes())
+    }
+
+    /// When the signature was made.
+    #[must_use]
+    pub fn issued_at(&self) -> Timestamp {
+        self.issued_at
+    }
+
+    /// The timestamp's digits as received: these are signed.
+    pub(crate) fn digits(&self) -> &[u8] {
+        self.digits.get(..self.digit_count).unwrap_or_default()
+    }
+
+    pub(crate) fn signatures(&self) -> &[[u8; 32]] {
+        self.signatures
+            .get(..self.signature_count)
+            .unwrap_or_default()
+    }
+
+    /// A header with these parts; the timestamp must be 1 to 16 digits.
+    #[cfg(feature = "testing")]
+    pub(crate) fn from_parts(
+        timestamp: &str,
+        signatures: impl IntoIterator<Item = [u8; 32]>,
+    ) -> Result<Self, Rejection> {
+        let mut header = Self {
+            digits: [0; MAX_DIGITS],
+            digit_count: 0,
+            issued_at: Timestamp::UNIX_EPOCH,
+            signatures: [[0; 32]; MAX_SIGNATURES],
+            signature_count: 0,
+        };
+        header.set_timestamp(timestamp.as_bytes())?;
+        signatures
+            .into_iter()
+            .for_each(|signature| header.push(signature));
+        Ok(header)
+    }
+
+    fn push(&mut self, signature: [u8; 32]) {
+        if let Some(place) = self.signatures.get_mut(self.signature_count) {
+            *place = signature;
+            self.signature_count += 1;
+        }
+    }
+
+    fn set_timestamp(&mut self, digits: &[u8]) -> Result<(), Rejection> {
+        if self.digit_count != 0 {
+            return Err(Rejection::malformed("`t` stands more than once"));
+        }
+        let Some(place) = self
+            .digits
+            .get_mut(..digits.len())
+            .filter(|place| !place.is_empty())
+        else {
+            return Err(Rejection::malformed("`t` is not 1 to 16 digits"));
+        };
+        let mut number: u64 = 0;
+        for &byte in digits {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 {
+                return Err(Rejection::malformed("`t` is not 1 to 16 digits"));
+            }
+            // Sixteen digits stay below 2^64.
+            number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
+        }
+        place.copy_from_slice(digits);
+        self.digit_count = digits.len();
+        let milliseconds = if number < SECONDS_BELOW {
+            number.saturating_mul(1000)
+        } else {
+            number
+        };
+        self.issued_at =
+            Timestamp::from_unix_millis_saturating(i64::try_from(milliseconds).unwrap_or(i64::MAX));
+        Ok(())
+    }
+}
+
+impl FromStr for SignatureHeader {
+    type Err = Rejection;
+
+    fn from_str(value: &str) -> Result<Self, Rejection> {
+        Self::parse(value.as_bytes())
+    }
+}
+
+impl TryFrom<&HeaderValue> for SignatureHeader {
+    type Error = Rejection;
+
+    fn try_from(value: &HeaderValue) -> Result<Self, Rejection> {
+        Self::parse(value.as_bytes())
+    }
+}
+
+impl fmt::Display for SignatureHeader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("t=")?;
+        for digit in self.digits() {
+            write!(f, "{}", digit.wrapping_sub(b'0'))?;
+        }
+        for signature in self.signatures() {
+            f.write_str(", v1=")?;
+            for byte in signature {
+                write!(f, "{byte:02x}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// With a body at hand a signature can be replayed within the tolerance, so `Debug` only counts them.
+impl fmt::Debug for SignatureHeader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignatureHeader")
+            .field("issued_at", &self.issued_at)
+            .field("signatures", &self.signature_count)
+            .finish()
+    }
+}
+
+/// Takes one `v1` value off the front: its bytes where it is 64 hex digits, and what follows its comma.
+fn split_signature(value: &[u8]) -> (Option<[u8; 32]>, Option<&[u8]>) {
+    // The usual case needs no search for the comma: 64 digits, then the end or a comma.
+    match value.split_first_chunk() {
+        Some((hex, [])) => (decode_hex(hex), None),
+        Some((hex, [b',', rest @ ..])) => (decode_hex(hex), Some(rest)),
+        _ => {
+            let (value, rest) = split_element(value);
+            (<&[u8; 64]>::try_from(value).ok().and_then(decode_hex), rest)
+        }
+    }
+}
+
+/// Splits at the first comma; white space at the element's end goes.
+fn split_element(bytes: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let mut parts = bytes.splitn(2, |&byte| byte == b',');
+    (trim_end(parts.next().unwrap_or_default()), parts.next())
+}
+
+fn trim_start(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
+fn trim_end(mut bytes: &[u8]) -> &[u8] {
+    while let [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
+/// Decodes 64 hex digits of either case, without a branch on their values so that it vectorises.
+fn decode_hex(hex: &[u8; 64]) -> Option<[u8; 32]> {
+    let (pairs, _) = hex.as_chunks::<2>();
+    let mut bytes = [0; 32];
+    let mut invalid = false;
+    for (byte, &[high, low]) in bytes.iter_mut().zip(pairs) {
+        let (high, high_invalid) = decode_digit(high);
+        let (low, low_invalid) = decode_digit(low);
+        *byte = (high << 4) | low;
+        invalid |= high_invalid | low_invalid;
+    }
+    if invalid { None } else { Some(bytes) }
+}
+
+/// A hex digit's value, and whether it is none.
+fn decode_digit(byte: u8) -> (u8, bool) {
+    let digit = byte.wrapping_sub(b'0');
+    let letter = (byte | 0x20).wrapping_sub(b'a');
+    let value = if digit < 10 {
+        digit
+    } else {
+        letter.wrapping_add(10) & 0x0f
+    };
+    (value, (digit > 9) & (letter > 5))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const HEX: &str = "bd54a3768f461461c8439c2f97ab0d646ef3976f84d5d5b132d18f2fa89cdad5";
+    const OTHER: &str = "32850522003ebbce01a416e5d5df8ec8354a96e921cac7d0ebbaeef5732bdaea";
+
+    fn parse(value: impl AsRef<str>) -> Result<SignatureHeader, Rejection> {
+        value.as_ref().parse()
+    }
+
+    fn reason(value: impl AsRef<str>) -> String {
+        let rejection = parse(value).unwrap_err();
+        assert_eq!(rejection.kind(), RejectionKind::MalformedSignature);
+        rejection
+            .to_string()
+            .replace("the workos-signature header is malformed: ", "")
+    }
+
+    #[test]
+    fn milliseconds_as_workos_sends_them() {
+        let header = parse(format!("t=1722443701539, v1={HEX}")).unwrap();
+        assert_eq!(
+            header.issued_at(),
+            Timestamp::from_unix_millis_saturating(1_722_443_701_539)
+        );
+        assert_eq!(header.digits(), b"1722443701539");
+        assert_eq!(header.signatures().len(), 1);
+        assert_eq!(header.signatures()[0][..3], [0xbd, 0x54, 0xa3]);
+    }
+
+    #[test]
+    fn seconds_and_no_space_as_the_emulator_sends_them() {
+        let header = parse(format!("t=1722443701,v1={HEX}")).unwrap();
+        assert_eq!(
+            header.issued_at(),
+            Timestamp::from_unix_millis_saturating(1_722_443_701_000)
+        );
+        assert_eq!(header.digits(), b"1722443701");
+    }
+
+    #[test]
+    fn the_unit_changes_at_100_billion() {
+        for (digits, millis) in [
+            ("99999999999", 99_999_999_999_000),
+            ("100000000000", 100_000_000_000),
+            ("100000000001", 100_000_000_001),
+            ("0", 0),
+            ("0000000000000001", 1000),
+            ("0001722443701539", 1_722_443_701_539),
+        ] {
+            let header = parse(format!("t={digits},v1={HEX}")).unwrap();
+            assert_eq!(
+                header.issued_at(),
+                Timestamp::from_unix_millis_saturating(millis),
+                "{digits}"
+            );
+            assert_eq!(header.digits(), digits.as_bytes());
+        }
+    }
+
+    #[test]
+    fn the_largest_timestamp_saturates() {
+        let header = parse(format!("t=9999999999999999,v1={HEX}")).unwrap();
+        assert_eq!(header.issued_at(), Timestamp::MAX);
+    }
+
+    #[test]
+    fn order_white_space_and_unknown_keys_do_not_matter() {
+        let plain = parse(format!("t=1722443701539, v1={HEX}")).unwrap();
+        for value in [
+            format!("v1={HEX},t=1722443701539"),
+            format!(" \tt=1722443701539 ,\t v1={HEX}\t "),
+            format!("v2=whatever, t=1722443701539, v1={HEX}, V1=no, T=no, t2=1, x==,y="),
+            format!("t=1722443701539, v1={}", HEX.to_uppercase()),
+            format!(
+                "t=1722443701539, v1=bad, v1={HEX}, v1={HEX}0, v1={}",
+                HEX.replace('b', "g")
+            ),
+        ] {
+            assert_eq!(parse(&value).unwrap(), plain, "{value}");
+        }
+    }
+
+    #[test]
+    fn several_signatures_are_kept_in_order_up_to_eight() {
+        let header = parse(format!("t=1,v1={HEX},v1={OTHER}")).unwrap();
+        assert_eq!(header.signatures().len(), 2);
+        assert_eq!(header.signatures()[1][0], 0x32);
+        for (count, kept) in [(7, 7), (8, 8), (9, 8)] {
+            let header = parse(format!("t=1{}", format!(",v1={HEX}").repeat(count))).unwrap();
+            assert_eq!(header.signatures().len(), kept);
+        }
+        // What is passed over was looked at as well: the ninth is not reached.
+        let header = format!("t=1{},v1={HEX},v1={OTHER}", ",v1=bad".repeat(7));
+        assert_eq!(parse(header).unwrap().signatures().len(), 1);
+    }
+
+    #[test]
+    fn malformed_headers_say_why() {
+        let v1 = format!("v1={HEX}");
+        for digits in [
+            "",
+            "12345678901234567",
+            "-1",
+            "+1",
+            "1.5",
+            "0x10",
+            "1e3",
+            "NaN",
+            "1 2",
+            "١",
+        ] {
+            assert_eq!(
+                reason(format!("t={digits},{v1}")),
+                "`t` is not 1 to 16 digits",
+                "{digits}"
+            );
+        }
+        assert_eq!(reason(format!("t=1,t=1,{v1}")), "`t` stands more than once");
+        assert_eq!(reason(&v1), "no `t` element");
+        for value in ["t=1", "t=1,v2=00", "t=1,v1=", "t=1,v1=00", "t=1,v1=zz"] {
+            assert_eq!(reason(value), "no `v1` element of 64 hex digits", "{value}");
+        }
+        for junk in ["", "t=1", HEX, "=x", "t"] {
+            let value = format!("{v1},t=1,{junk}");
+            if junk == "t=1" {
+                continue;
+            }
+            assert_eq!(reason(value), "an element is not `key=value`", "{junk:?}");
+        }
+        assert_eq!(reason(""), "an element is not `key=value`");
+    }
+
+    #[test]
+    fn every_digit_of_the_signature_is_checked() {
+        for at in 0..64 {
+            for bad in [b'g', b'G', b'/', b':', b'@', b'`', b' ', 0x80, 0xff, 0] {
+                let mut hex = HEX.as_bytes().to_vec();
+                hex[at] = bad;
+                let value = [b"t=1,v1=".as_slice(), &hex].concat();
+                assert!(SignatureHeader::parse(&value).is_err(), "{bad:#x} at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn length_at_the_limit() {
+        for (length, ok) in [(1023, true), (1024, true), (1025, false)] {
+            let value = format!("t=1,v1={HEX},x=");
+            let value = format!("{value}{}", "y".repeat(length - value.len()));
+            assert_eq!(value.len(), length);
+            assert_eq!(parse(&value).is_ok(), ok, "{length}");
+            if !ok {
+                assert_eq!(reason(value), "longer than 1024 bytes");
+            }
+        }
+    }
+
+    #[test]
+    fn one_header_line_only() {
+        let value = HeaderValue::from_str(&format!("t=1,v1={HEX}")).unwrap();
+        let mut headers = HeaderMap::new();
+        let missing = SignatureHeader::from_headers(&headers).unwrap_err();
+        assert_eq!(missing.kind(), RejectionKind::MissingSignature);
+        headers.append(SIGNATURE_HEADER, value.clone());
+        assert!(SignatureHeader::from_headers(&headers).is_ok());
+        headers.append(SIGNATURE_HEADER, value);
+        let twice = SignatureHeader::from_headers(&headers).unwrap_err();
+        assert_eq!(twice.kind(), RejectionKind::MalformedSignature);
+        assert!(twice.to_string().ends_with("it stands more than once"));
+    }
+
+    #[test]
+    fn debug_shows_no_signature() {
+        let header = parse(format!("t=1722443701,v1={HEX}")).unwrap();
+        assert!(!format!("{header:?}").contains(&HEX[..8]));
+    }
+
+    /// The rules once more, the slow and plain way.
+    fn oracle(value: &[u8]) -> Option<(String, Vec<Vec<u8>>)> {
+        if value.len() > 1024 {
+            return None;
+        }
+        let mut time = None;
+        let mut signatures = Vec::new();
+        let mut looked_at = 0;
+        for element in value.split(|&byte| byte == b',') {
+            let element: String = element.iter().copied().map(char::from).collect();
+            let (key, value) = element.trim_matches([' ', '\t']).split_once('=')?;
+            match key {
+                "" => return None,
+                "t" if time.is_some() => return None,
+                "t" if (1..=16).contains(&value.len())
+                    && value.bytes().all(|b| b.is_ascii_digit()) =>
+                {
+                    time = Some(value.to_owned());
+                }
+                "t" => return None,
+                "v1" => {
+                    looked_at += 1;
+                    let hex = value.len() == 64 && value.bytes().all(|b| b.is_ascii_hexdigit());
+                    if hex && looked_at <= 8 {
+                        signatures.push(
+                            (0..64)
+                                .step_by(2)
+                                .map(|at| u8::from_str_radix(&value[at..at + 2], 16).unwrap())
+                                .collect(),
+                        );
+                    }
+                }
+                _ => {}
+            }
+        }
+        (!signatures.is_empty()).then_some((time?, signatures))
+    }
+
+    fn assert_equals_oracle(value: &[u8]) {
+        let parsed = SignatureHeader::parse(value).ok().map(|header| {
+            let again = parse(header.to_string()).unwrap();
+            assert_eq!(again, header, "parse, print, parse");
+            let digits = String::from_utf8(header.digits().to_vec()).unwrap();
+            (
+                digits,
+                header
+                    .signatures()
+                    .iter()
+                    .map(|bytes| bytes.to_vec())
+                    .collect(),
+            )
+        });
+        assert_eq!(parsed, oracle(value), "{}", value.escape_ascii());
+    }
+
+    fn element() -> impl Strategy<Value = String> {
+        prop_oneof![
+            4 => "[ \t]{0,2}t=[0-9]{1,17}[ \t]{0,2}",
+            4 => "[ \t]{0,2}v1=[0-9a-fA-F]{64}[ \t]{0,2}",
+            1 => "v1=[0-9a-gA-G]{62,66}",
+            1 => "[ a-z0-9=]{0,8}",
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn equals_the_plain_rules(elements in prop::collection::vec(element(), 0..12)) {
+            assert_equals_oracle(elements.join(",").as_bytes());
+        }
+
+        #[test]
+        fn equals_the_plain_rules_on_any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            assert_equals_oracle(&bytes);
+        }
+    }
+}
