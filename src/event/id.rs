@@ -1,0 +1,109 @@
+//! Ids, each a type of its own so that a user's can't be taken for a group's.
+
+use std::{borrow::Borrow, fmt};
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::event::macros::Required;
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident)+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[serde(transparent)]
+        pub struct $name(Box<str>);
+
+        impl $name {
+            /// The id as WorkOS writes it.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(id: &str) -> Self {
+                Self(id.into())
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(id: String) -> Self {
+                Self(id.into())
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.0.into()
+            }
+        }
+
+        impl PartialEq<str> for $name {
+            fn eq(&self, other: &str) -> bool {
+                &*self.0 == other
+            }
+        }
+
+        impl PartialEq<&str> for $name {
+            fn eq(&self, other: &&str) -> bool {
+                &*self.0 == *other
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&*self.0, f)
+            }
+        }
+
+        impl Required for $name {
+            fn is_present(&self) -> bool {
+                !self.0.is_empty()
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Box::deserialize(deserializer).map(Self)
+            }
+        }
+    )+};
+}
+
+ids! {
+    /// The id of a [`Directory`](crate::Directory), `directory_…`.
+    DirectoryId
+    /// The id of a [`DirectoryGroup`](crate::DirectoryGroup), `directory_group_…`.
+    DirectoryGroupId
+    /// The id of a [`DirectoryToken`](crate::DirectoryToken).
+    DirectoryTokenId
+    /// The id of a [`DirectoryUser`](crate::DirectoryUser), `directory_user_…`. A deleted user who returns
+    /// gets a new one.
+    DirectoryUserId
+    /// The id of an event, `event_…` (`wh_…` before 2023): the same in every delivery of it and in the Events
+    /// API, so the key to recognise duplicates by.
+    EventId
+    /// The id of an organization's domain, `org_domain_…`.
+    OrganizationDomainId
+    /// The id of an organization, `org_…`.
+    OrganizationId
+}

@@ -1,0 +1,374 @@
+//! From a body's text to an [`Envelope`].
+//!
+//! The type of `data` hangs on `event`, and WorkOS mostly writes `data` first. The fast way guesses the type
+//! from the last `"event"` in the text, reads `data` as that in the same pass, and checks the guess when it
+//! comes to the real `event`. Whatever is unusual (a wrong guess, a field that can't be read) goes the plain
+//! way: find the fields as text, as each last stands, then read them. The plain way alone says what is valid.
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+use crate::{
+    error::PayloadFault,
+    event::{Envelope, EventContext, EventData, EventId, Timestamp, UnknownEvent},
+};
+
+/// How far from the end `"event"` is looked for. WorkOS writes it, `created_at` and `context` last.
+const GUESS_WINDOW: usize = 512;
+
+pub(super) fn envelope(text: &str) -> Result<Envelope, PayloadFault> {
+    fast(text).map_or_else(|| plain(text), Ok)
+}
+
+/// The event types that have a type here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Activated,
+    Deleted,
+    GroupCreated,
+    GroupDeleted,
+    GroupUpdated,
+    GroupUserAdded,
+    GroupUserRemoved,
+    TokenCreated,
+    TokenRevoked,
+    UserCreated,
+    UserDeleted,
+    UserUpdated,
+}
+
+impl Kind {
+    fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "dsync.activated" => Self::Activated,
+            "dsync.deleted" => Self::Deleted,
+            "dsync.group.created" => Self::GroupCreated,
+            "dsync.group.deleted" => Self::GroupDeleted,
+            "dsync.group.updated" => Self::GroupUpdated,
+            "dsync.group.user_added" => Self::GroupUserAdded,
+            "dsync.group.user_removed" => Self::GroupUserRemoved,
+            "dsync.token.created" => Self::TokenCreated,
+            "dsync.token.revoked" => Self::TokenRevoked,
+            "dsync.user.created" => Self::UserCreated,
+            "dsync.user.deleted" => Self::UserDeleted,
+            "dsync.user.updated" => Self::UserUpdated,
+            _ => return None,
+        })
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Activated => "dsync.activated",
+            Self::Deleted => "dsync.deleted",
+            Self::GroupCreated => "dsync.group.created",
+            Self::GroupDeleted => "dsync.group.deleted",
+            Self::GroupUpdated => "dsync.group.updated",
+            Self::GroupUserAdded => "dsync.group.user_added",
+            Self::GroupUserRemoved => "dsync.group.user_removed",
+            Self::TokenCreated => "dsync.token.created",
+            Self::TokenRevoked => "dsync.token.revoked",
+            Self::UserCreated => "dsync.user.created",
+            Self::UserDeleted => "dsync.user.deleted",
+            Self::UserUpdated => "dsync.user.updated",
+        }
+    }
+}
+
+/// Reads `data` as what its event says it is.
+impl<'de> DeserializeSeed<'de> for Kind {
+    type Value = EventData;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<EventData, D::Error> {
+        match self {
+            Self::Activated => {
+                Deserialize::deserialize(deserializer).map(EventData::DirectoryActivated)
+            }
+            Self::Deleted => {
+                Deserialize::deserialize(deserializer).map(EventData::DirectoryDeleted)
+            }
+            Self::GroupCreated => {
+                Deserialize::deserialize(deserializer).map(EventData::GroupCreated)
+            }
+            Self::GroupDeleted => {
+                Deserialize::deserialize(deserializer).map(EventData::GroupDeleted)
+            }
+            Self::GroupUpdated => {
+                Deserialize::deserialize(deserializer).map(EventData::GroupUpdated)
+            }
+            Self::GroupUserAdded => {
+                Deserialize::deserialize(deserializer).map(EventData::GroupUserAdded)
+            }
+            Self::GroupUserRemoved => {
+                Deserialize::deserialize(deserializer).map(EventData::GroupUserRemoved)
+            }
+            Self::TokenCreated => {
+                Deserialize::deserialize(deserializer).map(EventData::TokenCreated)
+            }
+            Self::TokenRevoked => {
+                Deserialize::deserialize(deserializer).map(EventData::TokenRevoked)
+            }
+            Self::UserCreated => Deserialize::deserialize(deserializer).map(EventData::UserCreated),
+            Self::UserDeleted => Deserialize::deserialize(deserializer).map(EventData::UserDeleted),
+            Self::UserUpdated => Deserialize::deserialize(deserializer).map(EventData::UserUpdated),
+        }
+    }
+}
+
+/// The value of `event`.
+#[derive(PartialEq)]
+enum Name {
+    Known(Kind),
+    Unknown(Box<str>),
+}
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NameVisitor;
+
+        impl Visitor<'_> for NameVisitor {
+            type Value = Name;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an event name")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Name, E> {
+                Ok(Kind::from_name(name).map_or_else(|| Name::Unknown(name.into()), Name::Known))
+            }
+        }
+
+        deserializer.deserialize_str(NameVisitor)
+    }
+}
+
+/// The keys of an envelope.
+enum Key {
+    Context,
+    CreatedAt,
+    Data,
+    Event,
+    Id,
+    Unknown,
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct KeyVisitor;
+
+        impl Visitor<'_> for KeyVisitor {
+            type Value = Key;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<Key, E> {
+                Ok(match key {
+                    "context" => Key::Context,
+                    "created_at" => Key::CreatedAt,
+                    "data" => Key::Data,
+                    "event" => Key::Event,
+                    "id" => Key::Id,
+                    _ => Key::Unknown,
+                })
+            }
+        }
+
+        deserializer.deserialize_identifier(KeyVisitor)
+    }
+}
+
+/// The whole envelope in one pass, or `None` where something is not as usual.
+fn fast(text: &str) -> Option<Envelope> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let envelope = deserializer.deserialize_map(Fast { text }).ok()?;
+    deserializer.end().ok()?;
+    Some(envelope)
+}
+
+struct Fast<'t> {
+    text: &'t str,
+}
+
+impl<'de> Visitor<'de> for Fast<'_> {
+    type Value = Envelope;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an event")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Envelope, A::Error> {
+        let mut id: Option<EventId> = None;
+        let mut created_at: Option<Timestamp> = None;
+        let mut context: Option<EventContext> = None;
+        let mut name: Option<Name> = None;
+        let mut data: Option<(Kind, EventData)> = None;
+        let mut untyped: Option<Box<RawValue>> = None;
+        while let Some(key) = map.next_key()? {
+            match key {
+                Key::Context => context = map.next_value()?,
+                Key::CreatedAt => created_at = map.next_value()?,
+                Key::Data => {
+                    let kind = match &name {
+                        Some(Name::Known(kind)) => Some(*kind),
+                        Some(Name::Unknown(_)) => None,
+                        None => guess(self.text),
+                    };
+                    match kind {
+                        Some(kind) => data = Some((kind, map.next_value_seed(kind)?)),
+                        None => untyped = map.next_value()?,
+                    }
+                }
+                Key::Event => name = map.next_value()?,
+                Key::Id => id = map.next_value()?,
+                Key::Unknown => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        let data = match (name, data, untyped) {
+            (Some(Name::Known(kind)), Some((guessed, data)), None) if guessed == kind => data,
+            (Some(Name::Unknown(name)), None, Some(data)) => {
+                EventData::Unknown(UnknownEvent { name, data })
+            }
+            _ => return Err(A::Error::custom("not as usual")),
+        };
+        match id {
+            Some(id) if !id.as_str().is_empty() => Ok(Envelope {
+                id,
+                created_at,
+                data,
+                context: context.unwrap_or_default(),
+            }),
+            _ => Err(A::Error::custom("not as usual")),
+        }
+    }
+}
+
+/// The event type that the text's end speaks of. Only a guess: the same characters may stand in `data`.
+fn guess(text: &str) -> Option<Kind> {
+    let mut start = text.len().saturating_sub(GUESS_WINDOW);
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    let (_, value) = text.get(start..)?.rsplit_once("\"event\"")?;
+    let value = value
+        .trim_start()
+        .strip_prefix(':')?
+        .trim_start()
+        .strip_prefix('"')?;
+    Kind::from_name(value.split_once('"')?.0)
+}
+
+/// The fields of an envelope as text, each as it last stands.
+#[derive(Default)]
+struct Fields<'a> {
+    id: Option<&'a RawValue>,
+    event: Option<&'a RawValue>,
+    data: Option<&'a RawValue>,
+    created_at: Option<&'a RawValue>,
+    context: Option<&'a RawValue>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct FieldsVisitor;
+
+        impl<'de> Visitor<'de> for FieldsVisitor {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an event")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+                let mut fields = Fields::default();
+                while let Some(key) = map.next_key()? {
+                    match key {
+                        Key::Context => fields.context = map.next_value()?,
+                        Key::CreatedAt => fields.created_at = map.next_value()?,
+                        Key::Data => fields.data = map.next_value()?,
+                        Key::Event => fields.event = map.next_value()?,
+                        Key::Id => fields.id = map.next_value()?,
+                        Key::Unknown => {
+                            map.next_value::<IgnoredAny>()?;
+                        }
+                    }
+                }
+                Ok(fields)
+            }
+        }
+
+        deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
+/// Field by field.
+fn plain(text: &str) -> Result<Envelope, PayloadFault> {
+    let fields: Fields<'_> =
+        serde_json::from_str(text).map_err(|error| PayloadFault::Envelope {
+            at: offset(text, &error),
+        })?;
+    let id: Option<EventId> = field(text, fields.id)?;
+    let id = id
+        .filter(|id| !id.as_str().is_empty())
+        .ok_or(PayloadFault::Missing("id"))?;
+    let name = field(text, fields.event)?.ok_or(PayloadFault::Missing("event"))?;
+    let data = fields.data.filter(|raw| raw.get() != "null");
+    let data = match name {
+        Name::Known(kind) => {
+            let raw = data.ok_or(PayloadFault::Missing("data"))?;
+            kind.deserialize(&mut serde_json::Deserializer::from_str(raw.get()))
+                .map_err(|error| PayloadFault::Data {
+                    event: kind.name(),
+                    at: start(text, raw) + offset(raw.get(), &error),
+                })?
+        }
+        Name::Unknown(name) => EventData::Unknown(UnknownEvent {
+            name,
+            data: data.map_or_else(|| RawValue::NULL.to_owned(), ToOwned::to_owned),
+        }),
+    };
+    Ok(Envelope {
+        id,
+        created_at: field(text, fields.created_at)?,
+        data,
+        context: field(text, fields.context)?.unwrap_or_default(),
+    })
+}
+
+fn field<'a, T: Deserialize<'a>>(
+    text: &str,
+    raw: Option<&'a RawValue>,
+) -> Result<Option<T>, PayloadFault> {
+    let Some(raw) = raw else {
+        return Ok(None);
+    };
+    serde_json::from_str(raw.get()).map_err(|_| PayloadFault::Envelope {
+        at: start(text, raw),
+    })
+}
+
+/// Where in the text a part of it begins.
+fn start(text: &str, part: &RawValue) -> usize {
+    part.get()
+        .as_ptr()
+        .addr()
+        .saturating_sub(text.as_ptr().addr())
+}
+
+/// The byte that an error of serde_json speaks of. Its message would quote the body, its place does not.
+fn offset(text: &str, error: &serde_json::Error) -> usize {
+    let lines_before = error.line().saturating_sub(1);
+    let line_start: usize = text
+        .split_inclusive('\n')
+        .take(lines_before)
+        .map(str::len)
+        .sum();
+    line_start + error.column()
+}

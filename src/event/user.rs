@@ -1,0 +1,122 @@
+//! A directory user.
+
+use serde::{Deserialize, Deserializer};
+
+use crate::event::{
+    attributes::{CustomAttributes, PreviousAttributes},
+    id::{DirectoryId, DirectoryUserId, OrganizationId},
+    macros::{WithPrevious, object, text_enum},
+    timestamp::Timestamp,
+};
+
+object! {
+    /// A person in a directory.
+    ///
+    /// Only the id is certain: recorded deliveries lack almost any other field. The root fields `emails`,
+    /// `job_title`, `username` and `raw_attributes`, which WorkOS has deprecated and sends empty, are left
+    /// to [`DirectoryEvent::raw`](crate::DirectoryEvent::raw); their successors are in
+    /// [`custom_attributes`](Self::custom_attributes).
+    ///
+    /// Source: the WorkOS API reference, "Directory User".
+    DirectoryUser, debug(id, directory_id, organization_id, state);
+    required {
+        /// The user's id. Somebody who was deleted and returns has a new one.
+        id: DirectoryUserId,
+    }
+    optional {
+        /// The directory the user is in.
+        directory_id: Option<DirectoryId>,
+        /// The organization whose directory it is.
+        organization_id: Option<OrganizationId>,
+        /// The user's id at the provider, in the provider's own form.
+        idp_id: Option<String>,
+        /// The primary e-mail address.
+        email: Option<String>,
+        /// The given name.
+        first_name: Option<String>,
+        /// The family name.
+        last_name: Option<String>,
+        /// The full name.
+        name: Option<String>,
+        /// Whether the person may have access: see [`DirectoryUser::is_active`].
+        state: Option<DirectoryUserState>,
+        /// The attributes mapped in the WorkOS dashboard, read on demand.
+        custom_attributes: CustomAttributes,
+        /// The role, where roles are assigned from the directory.
+        role: Option<Role>,
+        /// All roles.
+        roles: Vec<Role>,
+        /// When the user was created in WorkOS.
+        created_at: Option<Timestamp>,
+        /// When the user last changed. Compare it to tell a late event from a new one; a change of group
+        /// membership does not touch it.
+        updated_at: Option<Timestamp>,
+    }
+}
+
+impl DirectoryUser {
+    /// Whether the directory says that this person may have access: the state is `active`, or not sent.
+    ///
+    /// A state that this version does not know is not active: a person shut out by mistake complains, a
+    /// former employee let in does not.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        matches!(self.state, None | Some(DirectoryUserState::Active))
+    }
+}
+
+text_enum! {
+    /// The state of a directory user.
+    DirectoryUserState {
+        /// May have access.
+        Active = "active",
+        /// Deactivated in the directory: no access.
+        Inactive = "inactive",
+        /// No access, in older deliveries.
+        Suspended = "suspended",
+    }
+}
+
+object! {
+    /// A role assigned to a user from the directory.
+    Role, debug(slug);
+    required {
+        /// The role's slug in WorkOS.
+        slug: String,
+    }
+    optional {}
+}
+
+/// The data of `dsync.user.updated`: the user as it is now and what was there before.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct UserUpdated {
+    /// The user as it is now.
+    pub user: DirectoryUser,
+    /// The former values of what changed.
+    pub previous_attributes: PreviousAttributes,
+    reactivated: bool,
+}
+
+impl UserUpdated {
+    /// Whether this update made an inactive user active.
+    #[must_use]
+    pub fn is_reactivation(&self) -> bool {
+        self.reactivated
+    }
+}
+
+impl<'de> Deserialize<'de> for UserUpdated {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let WithPrevious {
+            object: user,
+            previous,
+        } = WithPrevious::<DirectoryUser>::deserialize(deserializer)?;
+        let reactivated = user.is_active() && previous.was_not_active();
+        Ok(Self {
+            user,
+            previous_attributes: previous,
+            reactivated,
+        })
+    }
+}
