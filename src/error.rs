@@ -69,49 +69,30 @@ impl Rejection {
     }
 
     pub(crate) fn new(kind: RejectionKind) -> Self {
-        Self {
-            kind,
-            detail: Detail::None,
-        }
+        Self { kind, detail: Detail::None }
     }
 
     pub(crate) fn malformed(what: &'static str) -> Self {
-        Self {
-            kind: RejectionKind::MalformedSignature,
-            detail: Detail::Text(what),
-        }
+        Self { kind: RejectionKind::MalformedSignature, detail: Detail::Text(what) }
     }
 
     pub(crate) fn age(age: Duration, direction: Direction, tolerance: Duration) -> Self {
         Self {
             kind: RejectionKind::TimestampOutsideTolerance,
-            detail: Detail::Age {
-                age,
-                direction,
-                tolerance,
-            },
+            detail: Detail::Age { age, direction, tolerance },
         }
     }
 
     pub(crate) fn body_too_large(limit: usize) -> Self {
-        Self {
-            kind: RejectionKind::BodyTooLarge,
-            detail: Detail::Limit(limit),
-        }
+        Self { kind: RejectionKind::BodyTooLarge, detail: Detail::Limit(limit) }
     }
 
     pub(crate) fn body_timeout(timeout: Duration) -> Self {
-        Self {
-            kind: RejectionKind::BodyTimeout,
-            detail: Detail::Timeout(timeout),
-        }
+        Self { kind: RejectionKind::BodyTimeout, detail: Detail::Timeout(timeout) }
     }
 
     pub(crate) fn payload(fault: PayloadFault) -> Self {
-        Self {
-            kind: RejectionKind::InvalidPayload,
-            detail: Detail::Payload(fault),
-        }
+        Self { kind: RejectionKind::InvalidPayload, detail: Detail::Payload(fault) }
     }
 }
 
@@ -121,11 +102,7 @@ impl fmt::Display for Rejection {
         match &self.detail {
             Detail::None => Ok(()),
             Detail::Text(text) => write!(f, ": {text}"),
-            Detail::Age {
-                age,
-                direction,
-                tolerance,
-            } => {
+            Detail::Age { age, direction, tolerance } => {
                 let relation = match direction {
                     Direction::Past => "ago",
                     Direction::Future => "ahead of this machine's clock",
@@ -260,11 +237,7 @@ impl fmt::Display for RejectionKind {
 enum Detail {
     None,
     Text(&'static str),
-    Age {
-        age: Duration,
-        direction: Direction,
-        tolerance: Duration,
-    },
+    Age { age: Duration, direction: Direction, tolerance: Duration },
     Limit(usize),
     Timeout(Duration),
     Payload(PayloadFault),
@@ -323,11 +296,7 @@ mod tests {
             "the request body is too large: the limit is 7 bytes"
         );
         assert_eq!(
-            Rejection::payload(PayloadFault::Data {
-                event: "dsync.deleted",
-                at: 9
-            })
-            .to_string(),
+            Rejection::payload(PayloadFault::Data { event: "dsync.deleted", at: 9 }).to_string(),
             "the signed body is not a readable event: unexpected `data` of a dsync.deleted event at byte 9"
         );
     }

@@ -3,6 +3,7 @@
 mod clock;
 mod error;
 mod event;
+pub mod layer;
 mod secret;
 mod signature;
 mod verifier;
@@ -18,7 +19,16 @@ pub use crate::{
         Previous, PreviousAttributes, PreviousCustomAttributes, Role, Timestamp, TimestampError,
         UnknownEvent, UserUpdated,
     },
+    layer::{DirectorySync, DirectorySyncLayer},
     secret::{WebhookSecret, WebhookSecrets},
     signature::{SIGNATURE_HEADER, SignatureHeader},
     verifier::{Verification, Verified, Verifier},
 };
+#[cfg(feature = "axum")]
+mod extract;
+#[cfg(feature = "testing")]
+pub mod testing;
+#[cfg(feature = "axum")]
+pub use extract::MissingDirectoryEvent;
+#[cfg(feature = "tonic")]
+pub mod grpc;

@@ -116,29 +116,7 @@ impl SignatureHeader {
     }
 
     pub(crate) fn signatures(&self) -> &[[u8; 32]] {
-        self.signatures
-            .get(..self.signature_count)
-            .unwrap_or_default()
-    }
-
-    /// A header with these parts; the timestamp must be 1 to 16 digits.
-    #[cfg(feature = "testing")]
-    pub(crate) fn from_parts(
-        timestamp: &str,
-        signatures: impl IntoIterator<Item = [u8; 32]>,
-    ) -> Result<Self, Rejection> {
-        let mut header = Self {
-            digits: [0; MAX_DIGITS],
-            digit_count: 0,
-            issued_at: Timestamp::UNIX_EPOCH,
-            signatures: [[0; 32]; MAX_SIGNATURES],
-            signature_count: 0,
-        };
-        header.set_timestamp(timestamp.as_bytes())?;
-        signatures
-            .into_iter()
-            .for_each(|signature| header.push(signature));
-        Ok(header)
+        self.signatures.get(..self.signature_count).unwrap_or_default()
     }
 
     fn push(&mut self, signature: [u8; 32]) {
@@ -152,10 +130,7 @@ impl SignatureHeader {
         if self.digit_count != 0 {
             return Err(Rejection::malformed("`t` stands more than once"));
         }
-        let Some(place) = self
-            .digits
-            .get_mut(..digits.len())
-            .filter(|place| !place.is_empty())
+        let Some(place) = self.digits.get_mut(..digits.len()).filter(|place| !place.is_empty())
         else {
             return Err(Rejection::malformed("`t` is not 1 to 16 digits"));
         };
@@ -170,11 +145,8 @@ impl SignatureHeader {
         }
         place.copy_from_slice(digits);
         self.digit_count = digits.len();
-        let milliseconds = if number < SECONDS_BELOW {
-            number.saturating_mul(1000)
-        } else {
-            number
-        };
+        let milliseconds =
+            if number < SECONDS_BELOW { number.saturating_mul(1000) } else { number };
         self.issued_at =
             Timestamp::from_unix_millis_saturating(i64::try_from(milliseconds).unwrap_or(i64::MAX));
         Ok(())
@@ -274,11 +246,7 @@ fn decode_hex(hex: &[u8; 64]) -> Option<[u8; 32]> {
 fn decode_digit(byte: u8) -> (u8, bool) {
     let digit = byte.wrapping_sub(b'0');
     let letter = (byte | 0x20).wrapping_sub(b'a');
-    let value = if digit < 10 {
-        digit
-    } else {
-        letter.wrapping_add(10) & 0x0f
-    };
+    let value = if digit < 10 { digit } else { letter.wrapping_add(10) & 0x0f };
     (value, (digit > 9) & (letter > 5))
 }
 
@@ -298,18 +266,13 @@ mod tests {
     fn reason(value: impl AsRef<str>) -> String {
         let rejection = parse(value).unwrap_err();
         assert_eq!(rejection.kind(), RejectionKind::MalformedSignature);
-        rejection
-            .to_string()
-            .replace("the workos-signature header is malformed: ", "")
+        rejection.to_string().replace("the workos-signature header is malformed: ", "")
     }
 
     #[test]
     fn milliseconds_as_workos_sends_them() {
         let header = parse(format!("t=1722443701539, v1={HEX}")).unwrap();
-        assert_eq!(
-            header.issued_at(),
-            Timestamp::from_unix_millis_saturating(1_722_443_701_539)
-        );
+        assert_eq!(header.issued_at(), Timestamp::from_unix_millis_saturating(1_722_443_701_539));
         assert_eq!(header.digits(), b"1722443701539");
         assert_eq!(header.signatures().len(), 1);
         assert_eq!(header.signatures()[0][..3], [0xbd, 0x54, 0xa3]);
@@ -318,10 +281,7 @@ mod tests {
     #[test]
     fn seconds_and_no_space_as_the_emulator_sends_them() {
         let header = parse(format!("t=1722443701,v1={HEX}")).unwrap();
-        assert_eq!(
-            header.issued_at(),
-            Timestamp::from_unix_millis_saturating(1_722_443_701_000)
-        );
+        assert_eq!(header.issued_at(), Timestamp::from_unix_millis_saturating(1_722_443_701_000));
         assert_eq!(header.digits(), b"1722443701");
     }
 
@@ -359,10 +319,7 @@ mod tests {
             format!(" \tt=1722443701539 ,\t v1={HEX}\t "),
             format!("v2=whatever, t=1722443701539, v1={HEX}, V1=no, T=no, t2=1, x==,y="),
             format!("t=1722443701539, v1={}", HEX.to_uppercase()),
-            format!(
-                "t=1722443701539, v1=bad, v1={HEX}, v1={HEX}0, v1={}",
-                HEX.replace('b', "g")
-            ),
+            format!("t=1722443701539, v1=bad, v1={HEX}, v1={HEX}0, v1={}", HEX.replace('b', "g")),
         ] {
             assert_eq!(parse(&value).unwrap(), plain, "{value}");
         }
@@ -385,23 +342,9 @@ mod tests {
     #[test]
     fn malformed_headers_say_why() {
         let v1 = format!("v1={HEX}");
-        for digits in [
-            "",
-            "12345678901234567",
-            "-1",
-            "+1",
-            "1.5",
-            "0x10",
-            "1e3",
-            "NaN",
-            "1 2",
-            "١",
-        ] {
-            assert_eq!(
-                reason(format!("t={digits},{v1}")),
-                "`t` is not 1 to 16 digits",
-                "{digits}"
-            );
+        for digits in ["", "12345678901234567", "-1", "+1", "1.5", "0x10", "1e3", "NaN", "1 2", "١"]
+        {
+            assert_eq!(reason(format!("t={digits},{v1}")), "`t` is not 1 to 16 digits", "{digits}");
         }
         assert_eq!(reason(format!("t=1,t=1,{v1}")), "`t` stands more than once");
         assert_eq!(reason(&v1), "no `t` element");
@@ -506,14 +449,7 @@ mod tests {
             let again = parse(header.to_string()).unwrap();
             assert_eq!(again, header, "parse, print, parse");
             let digits = String::from_utf8(header.digits().to_vec()).unwrap();
-            (
-                digits,
-                header
-                    .signatures()
-                    .iter()
-                    .map(|bytes| bytes.to_vec())
-                    .collect(),
-            )
+            (digits, header.signatures().iter().map(|bytes| bytes.to_vec()).collect())
         });
         assert_eq!(parsed, oracle(value), "{}", value.escape_ascii());
     }

@@ -77,9 +77,7 @@ impl Verifier {
     /// [`RejectionKind::TimestampOutsideTolerance`].
     pub fn begin(&self, header: &SignatureHeader) -> Result<Verification, Rejection> {
         self.check_age(header.issued_at())?;
-        Ok(self
-            .secrets
-            .with(|secrets| Verification::new(secrets, header)))
+        Ok(self.secrets.with(|secrets| Verification::new(secrets, header)))
     }
 
     /// Verifies a whole body.
@@ -118,16 +116,8 @@ impl Verifier {
         if age.unsigned_abs() <= self.tolerance.as_nanos() {
             return Ok(());
         }
-        let direction = if age < 0 {
-            Direction::Future
-        } else {
-            Direction::Past
-        };
-        Err(Rejection::age(
-            duration_from_nanos(age.unsigned_abs()),
-            direction,
-            self.tolerance,
-        ))
+        let direction = if age < 0 { Direction::Future } else { Direction::Past };
+        Err(Rejection::age(duration_from_nanos(age.unsigned_abs()), direction, self.tolerance))
     }
 }
 
@@ -198,10 +188,7 @@ impl Verification {
             index = index.saturating_add(1);
         }
         if bool::from(matched) {
-            Ok(Verified {
-                issued_at: self.header.issued_at(),
-                secret_index,
-            })
+            Ok(Verified { issued_at: self.header.issued_at(), secret_index })
         } else {
             Err(Rejection::new(RejectionKind::SignatureMismatch))
         }
@@ -247,10 +234,7 @@ impl DirectoryEvent {
     /// What the verification knew, if this event came with a signature.
     #[must_use]
     pub fn verified(&self) -> Option<Verified> {
-        self.signed_by().map(|(issued_at, secret_index)| Verified {
-            issued_at,
-            secret_index,
-        })
+        self.signed_by().map(|(issued_at, secret_index)| Verified { issued_at, secret_index })
     }
 }
 

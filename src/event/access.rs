@@ -52,11 +52,7 @@ impl DirectoryEvent {
     #[must_use]
     pub fn access_change(&self) -> Option<AccessChange<'_>> {
         let unless_ended = |user, change| {
-            if DirectoryUser::is_active(user) {
-                change
-            } else {
-                AccessChange::Ended(user)
-            }
+            if DirectoryUser::is_active(user) { change } else { AccessChange::Ended(user) }
         };
         Some(match self.data() {
             EventData::DirectoryDeleted(directory) => AccessChange::DirectoryEnded(directory),

@@ -15,10 +15,7 @@ use crate::event::{
 
 /// A value before an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "absent, null or a value: JSON has no fourth case"
-)]
+#[expect(clippy::exhaustive_enums, reason = "absent, null or a value: JSON has no fourth case")]
 pub enum Previous<T> {
     /// It is not among the changes: it was what it is now.
     Unchanged,
@@ -56,11 +53,7 @@ pub struct AttributeError {
 
 impl fmt::Display for AttributeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the attribute `{}` is not {}; `get` returns it as JSON",
-            self.key, self.expected
-        )
+        write!(f, "the attribute `{}` is not {}; `get` returns it as JSON", self.key, self.expected)
     }
 }
 
@@ -79,10 +72,7 @@ impl LazyObject {
     fn get(&self, key: &str) -> Result<Option<&RawValue>, AttributeError> {
         serde_json::Deserializer::from_str(self.text())
             .deserialize_map(Find { key })
-            .map_err(|_| AttributeError {
-                key: key.into(),
-                expected: "part of a JSON object",
-            })
+            .map_err(|_| AttributeError { key: key.into(), expected: "part of a JSON object" })
     }
 }
 
@@ -144,10 +134,7 @@ fn read<'a, T: Deserialize<'a>>(
     key: &str,
     expected: &'static str,
 ) -> Result<T, AttributeError> {
-    serde_json::from_str(raw.get()).map_err(|_| AttributeError {
-        key: key.into(),
-        expected,
-    })
+    serde_json::from_str(raw.get()).map_err(|_| AttributeError { key: key.into(), expected })
 }
 
 /// Reads a string, without a copy where it has no escapes. Some providers send numbers and booleans
@@ -155,14 +142,11 @@ fn read<'a, T: Deserialize<'a>>(
 fn read_text<'a>(raw: &'a RawValue, key: &str) -> Result<Cow<'a, str>, AttributeError> {
     let text = raw.get();
     match text.as_bytes() {
-        [b'"', inner @ .., b'"'] if !inner.contains(&b'\\') => Ok(Cow::Borrowed(
-            text.trim_start_matches('"').trim_end_matches('"'),
-        )),
+        [b'"', inner @ .., b'"'] if !inner.contains(&b'\\') => {
+            Ok(Cow::Borrowed(text.trim_start_matches('"').trim_end_matches('"')))
+        }
         [b'"', ..] => read(raw, key, "a string").map(Cow::Owned),
-        [b'{' | b'[', ..] => Err(AttributeError {
-            key: key.into(),
-            expected: "a string",
-        }),
+        [b'{' | b'[', ..] => Err(AttributeError { key: key.into(), expected: "a string" }),
         _ => Ok(Cow::Borrowed(text)),
     }
 }
@@ -228,9 +212,7 @@ macro_rules! present_values {
                 &'a self,
                 key: &str,
             ) -> Result<Option<T>, AttributeError> {
-                self.get(key)?
-                    .map(|raw| read(raw, key, "of the type asked for"))
-                    .transpose()
+                self.get(key)?.map(|raw| read(raw, key, "of the type asked for")).transpose()
             }
         }
     };
@@ -262,8 +244,7 @@ macro_rules! previous_values {
                 &'a self,
                 key: &str,
             ) -> Result<Previous<T>, AttributeError> {
-                self.get(key)?
-                    .and_then(|raw| read(raw, key, "of the type asked for"))
+                self.get(key)?.and_then(|raw| read(raw, key, "of the type asked for"))
             }
         }
     };
@@ -435,9 +416,7 @@ impl EventContext {
     ///
     /// [`AttributeError`] where it is of another type.
     pub fn actor(&self) -> Result<Option<Actor>, AttributeError> {
-        self.get("actor")?
-            .map(|raw| read(raw, "actor", "an object with an `id`"))
-            .transpose()
+        self.get("actor")?.map(|raw| read(raw, "actor", "an object with an `id`")).transpose()
     }
 }
 
@@ -543,29 +522,17 @@ mod tests {
         assert_eq!(addresses[1].raw_address.as_deref(), Some("1 Road"));
         let emails = attributes.emails().unwrap().unwrap();
         assert_eq!(emails[0].value.as_deref(), Some("ada@example.com"));
-        assert_eq!(
-            (emails[0].primary, emails[1].value.as_deref()),
-            (Some(true), None)
-        );
+        assert_eq!((emails[0].primary, emails[1].value.as_deref()), (Some(true), None));
         assert_eq!(attributes.cost_center_name().unwrap().unwrap(), "R&D");
         assert_eq!(attributes.department_name().unwrap().unwrap(), "Eng");
         assert_eq!(attributes.division_name().unwrap().unwrap(), "Core");
         assert_eq!(attributes.employee_number().unwrap().unwrap(), "E-17");
         assert_eq!(attributes.employee_type().unwrap().unwrap(), "full");
-        assert_eq!(
-            attributes.employment_start_date().unwrap().unwrap(),
-            "2021-06-25"
-        );
+        assert_eq!(attributes.employment_start_date().unwrap().unwrap(), "2021-06-25");
         assert_eq!(attributes.job_title().unwrap().unwrap(), "A \"Lead\"");
-        assert_eq!(
-            attributes.manager_email().unwrap().unwrap(),
-            "boss@example.com"
-        );
+        assert_eq!(attributes.manager_email().unwrap().unwrap(), "boss@example.com");
         assert_eq!(attributes.organization().unwrap().unwrap(), "Example");
-        assert!(matches!(
-            attributes.username().unwrap(),
-            Some(Cow::Borrowed("ada"))
-        ));
+        assert!(matches!(attributes.username().unwrap(), Some(Cow::Borrowed("ada"))));
         assert_eq!(attributes.get("shoe_size").unwrap().unwrap().get(), "38");
         assert_eq!(attributes.get_as::<u8>("shoe_size"), Ok(Some(38)));
     }
@@ -595,23 +562,13 @@ mod tests {
         let attributes =
             custom(r#"{"job\u005ftitle":"early","x":{"job_title":"decoy"},"job_title":"last"}"#);
         assert_eq!(attributes.job_title().unwrap().unwrap(), "last");
-        assert_eq!(
-            custom(r#"{"job\u005ftitle":"only"}"#)
-                .job_title()
-                .unwrap()
-                .unwrap(),
-            "only"
-        );
+        assert_eq!(custom(r#"{"job\u005ftitle":"only"}"#).job_title().unwrap().unwrap(), "only");
     }
 
     #[test]
     fn strings_at_their_edges() {
-        for (json, text) in [
-            (r#""""#, ""),
-            (r#""\"""#, "\""),
-            (r#""\u00e9""#, "é"),
-            ("\"é\"", "é"),
-        ] {
+        for (json, text) in [(r#""""#, ""), (r#""\"""#, "\""), (r#""\u00e9""#, "é"), ("\"é\"", "é")]
+        {
             let attributes = custom(&format!("{{\"job_title\":{json}}}"));
             assert_eq!(attributes.job_title().unwrap().unwrap(), text, "{json}");
         }
@@ -623,28 +580,19 @@ mod tests {
             r#"{"state":"inactive","email":null,"role":{"slug":"admin"},"roles":[{"slug":"a"},{"slug":"b"}],
                 "custom_attributes":{"job_title":"Engineer","department_name":null}}"#,
         );
-        assert_eq!(
-            attributes.state(),
-            Ok(Previous::Was(DirectoryUserState::Inactive))
-        );
+        assert_eq!(attributes.state(), Ok(Previous::Was(DirectoryUserState::Inactive)));
         assert_eq!(attributes.email(), Ok(Previous::WasAbsent));
         assert_eq!(attributes.first_name(), Ok(Previous::Unchanged));
         assert!(attributes.email().unwrap().is_changed());
         assert!(!attributes.first_name().unwrap().is_changed());
         assert!(matches!(attributes.role(), Ok(Previous::Was(role)) if role.slug == "admin"));
         assert!(matches!(attributes.roles(), Ok(Previous::Was(roles)) if roles.len() == 2));
-        assert_eq!(
-            attributes.get_as::<&str>("state"),
-            Ok(Previous::Was("inactive"))
-        );
+        assert_eq!(attributes.get_as::<&str>("state"), Ok(Previous::Was("inactive")));
         let custom = attributes.custom_attributes().unwrap();
         assert_eq!(custom.job_title(), Ok(Previous::Was("Engineer".into())));
         assert_eq!(custom.department_name(), Ok(Previous::WasAbsent));
         assert_eq!(custom.username(), Ok(Previous::Unchanged));
-        assert_eq!(
-            previous("{}").custom_attributes().unwrap().username(),
-            Ok(Previous::Unchanged)
-        );
+        assert_eq!(previous("{}").custom_attributes().unwrap().username(), Ok(Previous::Unchanged));
     }
 
     #[test]

@@ -50,10 +50,7 @@ pub struct GroupUpdated {
 impl<'de> Deserialize<'de> for GroupUpdated {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         WithPrevious::<DirectoryGroup>::deserialize(deserializer).map(
-            |WithPrevious {
-                 object: group,
-                 previous,
-             }| Self {
+            |WithPrevious { object: group, previous }| Self {
                 group,
                 previous_attributes: previous,
             },

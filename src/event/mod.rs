@@ -99,16 +99,10 @@ impl DirectoryEvent {
         signed_by: Option<(Timestamp, u32)>,
     ) -> Result<Self, Rejection> {
         let text = std::str::from_utf8(&raw).map_err(|error| {
-            Rejection::payload(PayloadFault::NotUtf8 {
-                at: error.valid_up_to(),
-            })
+            Rejection::payload(PayloadFault::NotUtf8 { at: error.valid_up_to() })
         })?;
         let envelope = parse::envelope(text).map_err(Rejection::payload)?;
-        Ok(Self(Arc::new(Inner {
-            envelope,
-            raw,
-            signed_by,
-        })))
+        Ok(Self(Arc::new(Inner { envelope, raw, signed_by })))
     }
 
     /// The event's id: the same in every delivery of it and in the Events API.
@@ -252,22 +246,13 @@ impl Serialize for DirectoryEvent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let body = std::str::from_utf8(self.raw()).map_err(serde::ser::Error::custom)?;
         let (issued_at, secret_index) = self.signed_by().unzip();
-        Stored {
-            body: body.into(),
-            issued_at,
-            secret_index,
-        }
-        .serialize(serializer)
+        Stored { body: body.into(), issued_at, secret_index }.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for DirectoryEvent {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Stored {
-            body,
-            issued_at,
-            secret_index,
-        } = Stored::deserialize(deserializer)?;
+        let Stored { body, issued_at, secret_index } = Stored::deserialize(deserializer)?;
         let body = Bytes::from(body.into_owned());
         Self::parse_signed(body, issued_at.zip(secret_index)).map_err(de::Error::custom)
     }
@@ -359,8 +344,6 @@ impl PartialEq for UnknownEvent {
 
 impl fmt::Debug for UnknownEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UnknownEvent")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        f.debug_struct("UnknownEvent").field("name", &self.name).finish_non_exhaustive()
     }
 }

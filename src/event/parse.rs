@@ -239,12 +239,9 @@ impl<'de> Visitor<'de> for Fast<'_> {
             _ => return Err(A::Error::custom("not as usual")),
         };
         match id {
-            Some(id) if !id.as_str().is_empty() => Ok(Envelope {
-                id,
-                created_at,
-                data,
-                context: context.unwrap_or_default(),
-            }),
+            Some(id) if !id.as_str().is_empty() => {
+                Ok(Envelope { id, created_at, data, context: context.unwrap_or_default() })
+            }
             _ => Err(A::Error::custom("not as usual")),
         }
     }
@@ -257,11 +254,7 @@ fn guess(text: &str) -> Option<Kind> {
         start += 1;
     }
     let (_, value) = text.get(start..)?.rsplit_once("\"event\"")?;
-    let value = value
-        .trim_start()
-        .strip_prefix(':')?
-        .trim_start()
-        .strip_prefix('"')?;
+    let value = value.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
     Kind::from_name(value.split_once('"')?.0)
 }
 
@@ -310,24 +303,21 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
 
 /// Field by field.
 fn plain(text: &str) -> Result<Envelope, PayloadFault> {
-    let fields: Fields<'_> =
-        serde_json::from_str(text).map_err(|error| PayloadFault::Envelope {
-            at: offset(text, &error),
-        })?;
+    let fields: Fields<'_> = serde_json::from_str(text)
+        .map_err(|error| PayloadFault::Envelope { at: offset(text, &error) })?;
     let id: Option<EventId> = field(text, fields.id)?;
-    let id = id
-        .filter(|id| !id.as_str().is_empty())
-        .ok_or(PayloadFault::Missing("id"))?;
+    let id = id.filter(|id| !id.as_str().is_empty()).ok_or(PayloadFault::Missing("id"))?;
     let name = field(text, fields.event)?.ok_or(PayloadFault::Missing("event"))?;
     let data = fields.data.filter(|raw| raw.get() != "null");
     let data = match name {
         Name::Known(kind) => {
             let raw = data.ok_or(PayloadFault::Missing("data"))?;
-            kind.deserialize(&mut serde_json::Deserializer::from_str(raw.get()))
-                .map_err(|error| PayloadFault::Data {
+            kind.deserialize(&mut serde_json::Deserializer::from_str(raw.get())).map_err(
+                |error| PayloadFault::Data {
                     event: kind.name(),
                     at: start(text, raw) + offset(raw.get(), &error),
-                })?
+                },
+            )?
         }
         Name::Unknown(name) => EventData::Unknown(UnknownEvent {
             name,
@@ -349,26 +339,17 @@ fn field<'a, T: Deserialize<'a>>(
     let Some(raw) = raw else {
         return Ok(None);
     };
-    serde_json::from_str(raw.get()).map_err(|_| PayloadFault::Envelope {
-        at: start(text, raw),
-    })
+    serde_json::from_str(raw.get()).map_err(|_| PayloadFault::Envelope { at: start(text, raw) })
 }
 
 /// Where in the text a part of it begins.
 fn start(text: &str, part: &RawValue) -> usize {
-    part.get()
-        .as_ptr()
-        .addr()
-        .saturating_sub(text.as_ptr().addr())
+    part.get().as_ptr().addr().saturating_sub(text.as_ptr().addr())
 }
 
 /// The byte that an error of serde_json speaks of. Its message would quote the body, its place does not.
 fn offset(text: &str, error: &serde_json::Error) -> usize {
     let lines_before = error.line().saturating_sub(1);
-    let line_start: usize = text
-        .split_inclusive('\n')
-        .take(lines_before)
-        .map(str::len)
-        .sum();
+    let line_start: usize = text.split_inclusive('\n').take(lines_before).map(str::len).sum();
     line_start + error.column()
 }

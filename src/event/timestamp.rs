@@ -25,11 +25,7 @@ impl Timestamp {
     /// is none.
     #[must_use]
     pub fn from_unix_millis_saturating(millis: i64) -> Self {
-        let nearest = if millis < 0 {
-            jiff::Timestamp::MIN
-        } else {
-            jiff::Timestamp::MAX
-        };
+        let nearest = if millis < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
         Self(jiff::Timestamp::from_millisecond(millis).unwrap_or(nearest))
     }
 
@@ -77,11 +73,7 @@ impl From<Timestamp> for SystemTime {
 impl From<SystemTime> for Timestamp {
     /// The nearest moment that RFC 3339 can write.
     fn from(time: SystemTime) -> Self {
-        let nearest = if time < UNIX_EPOCH {
-            jiff::Timestamp::MIN
-        } else {
-            jiff::Timestamp::MAX
-        };
+        let nearest = if time < UNIX_EPOCH { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
         Self(jiff::Timestamp::try_from(time).unwrap_or(nearest))
     }
 }
@@ -155,13 +147,9 @@ mod tests {
 
     #[test]
     fn refuses_the_rest() {
-        for text in [
-            "",
-            "yesterday",
-            "1624648053155",
-            "2021-13-01T00:00:00Z",
-            "2021-06-25T19:07:33.155Zz",
-        ] {
+        for text in
+            ["", "yesterday", "1624648053155", "2021-13-01T00:00:00Z", "2021-06-25T19:07:33.155Zz"]
+        {
             assert_eq!(text.parse::<Timestamp>(), Err(TimestampError(())), "{text}");
         }
     }
@@ -183,10 +171,7 @@ mod tests {
             assert_eq!(Timestamp::from(SystemTime::from(timestamp)), timestamp);
             assert_eq!(timestamp.as_unix_millis(), millis);
         }
-        assert_eq!(
-            Timestamp::from_unix_millis_saturating(i64::MAX),
-            Timestamp::MAX
-        );
+        assert_eq!(Timestamp::from_unix_millis_saturating(i64::MAX), Timestamp::MAX);
         assert!(Timestamp::from_unix_millis_saturating(i64::MIN) < Timestamp::UNIX_EPOCH);
         let _ = SystemTime::from(Timestamp::from_unix_millis_saturating(i64::MIN));
     }

@@ -108,15 +108,9 @@ impl UserUpdated {
 
 impl<'de> Deserialize<'de> for UserUpdated {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let WithPrevious {
-            object: user,
-            previous,
-        } = WithPrevious::<DirectoryUser>::deserialize(deserializer)?;
+        let WithPrevious { object: user, previous } =
+            WithPrevious::<DirectoryUser>::deserialize(deserializer)?;
         let reactivated = user.is_active() && previous.was_not_active();
-        Ok(Self {
-            user,
-            previous_attributes: previous,
-            reactivated,
-        })
+        Ok(Self { user, previous_attributes: previous, reactivated })
     }
 }

@@ -1,0 +1,66 @@
+//! [`DirectoryEvent`] as an argument of axum handlers.
+
+use std::{convert::Infallible, error::Error, fmt};
+
+use axum_core::{
+    body::Body,
+    extract::{FromRequestParts, OptionalFromRequestParts},
+    response::{IntoResponse, Response},
+};
+use http::{StatusCode, request::Parts};
+
+use crate::{DirectoryEvent, Rejection};
+
+/// The event that [`DirectorySyncLayer`](crate::DirectorySyncLayer) verified.
+impl<S: Sync> FromRequestParts<S> for DirectoryEvent {
+    type Rejection = MissingDirectoryEvent;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, MissingDirectoryEvent> {
+        parts.extensions.get::<Self>().cloned().ok_or(MissingDirectoryEvent(()))
+    }
+}
+
+/// `None` where no [`DirectorySyncLayer`](crate::DirectorySyncLayer) wraps the handler.
+impl<S: Sync> OptionalFromRequestParts<S> for DirectoryEvent {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
+        Ok(parts.extensions.get::<Self>().cloned())
+    }
+}
+
+/// For handlers that call [`Verifier`](crate::Verifier) themselves.
+impl IntoResponse for Rejection {
+    fn into_response(self) -> Response {
+        self.to_response().map(Body::from)
+    }
+}
+
+/// A handler takes a [`DirectoryEvent`], but no [`DirectorySyncLayer`](crate::DirectorySyncLayer) wraps it: 500.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissingDirectoryEvent(());
+
+impl MissingDirectoryEvent {
+    /// The status of the response.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        StatusCode::INTERNAL_SERVER_ERROR
+    }
+}
+
+impl fmt::Display for MissingDirectoryEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "no DirectoryEvent in the request: add `.layer(DirectorySyncLayer::new(secret))` to the route of this \
+             handler",
+        )
+    }
+}
+
+impl Error for MissingDirectoryEvent {}
+
+impl IntoResponse for MissingDirectoryEvent {
+    fn into_response(self) -> Response {
+        (self.status(), self.to_string()).into_response()
+    }
+}

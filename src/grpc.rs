@@ -1,0 +1,359 @@
+//! A delivery as a call of a tonic service method.
+//!
+//! WorkOS sends JSON by HTTP/1.1 `POST`; a tonic server speaks gRPC. [`GrpcDirectorySyncLayer`] stands around the
+//! whole server: it verifies what is posted to one path, calls
+//! [`DirectoryEvents::deliver`](directory_events_server::DirectoryEvents::deliver) on the same server with the
+//! [`DirectoryEvent`] in the request's extensions, and answers the sender with the HTTP status that the call's
+//! gRPC status stands for ([`http_status`]). Every other request passes untouched.
+//!
+//! ```
+//! use tonic::{Request, Response, Status, transport::Server};
+//! use tower_workos::{
+//!     DirectorySyncLayer, WebhookSecret,
+//!     grpc::{
+//!         DeliverRequest, DeliverResponse, GrpcDirectorySyncLayer, directory_event,
+//!         directory_events_server::{DirectoryEvents, DirectoryEventsServer},
+//!     },
+//! };
+//!
+//! struct Directory;
+//!
+//! #[tonic::async_trait]
+//! impl DirectoryEvents for Directory {
+//!     async fn deliver(&self, request: Request<DeliverRequest>) -> Result<Response<DeliverResponse>, Status> {
+//!         let event = directory_event(&request)?;
+//!         println!("{} {}", event.name(), event.id());
+//!         Ok(Response::new(DeliverResponse {}))
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let secret = WebhookSecret::new("whsec_from_the_dashboard")?;
+//! let server = Server::builder()
+//!     .accept_http1(true)
+//!     .layer(GrpcDirectorySyncLayer::new("/webhooks/workos", DirectorySyncLayer::new(secret)))
+//!     .add_service(DirectoryEventsServer::new(Directory));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `accept_http1(true)` matters: without it the server does not understand the sender.
+//!
+//! # The method can't be called from outside
+//!
+//! The event travels in the request's extensions, which no network can fill, and `DeliverRequest` has no fields
+//! that could be taken for one. Calls of `DirectoryEvents` that come in as gRPC are refused with
+//! `PERMISSION_DENIED` before they reach the service.
+
+use std::{
+    fmt,
+    future::Future,
+    mem,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http_body::Body as HttpBody;
+use http_body_util::Full;
+use pin_project_lite::pin_project;
+use tonic::{Code, Status, body::Body, codegen::StdError, metadata::MetadataMap};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::{
+    DirectoryEvent, DirectorySync, DirectorySyncLayer, SIGNATURE_HEADER,
+    layer::{ResponseFuture, VerifiedBody},
+};
+
+#[allow(
+    clippy::as_conversions,
+    clippy::missing_errors_doc,
+    missing_docs,
+    unused_qualifications,
+    reason = "generated from proto/tower_workos/v1/directory_events.proto"
+)]
+#[rustfmt::skip]
+mod generated;
+
+pub use self::generated::{
+    DeliverRequest, DeliverResponse, directory_events_client, directory_events_server,
+};
+use self::{directory_events_client::DirectoryEventsClient, directory_events_server::SERVICE_NAME};
+
+/// The event that a [`deliver`](directory_events_server::DirectoryEvents::deliver) call is about.
+///
+/// # Errors
+///
+/// `INTERNAL`, naming the mend, where no [`GrpcDirectorySyncLayer`] stands around the server.
+pub fn directory_event<T>(request: &tonic::Request<T>) -> Result<DirectoryEvent, Status> {
+    request.extensions().get::<DirectoryEvent>().cloned().ok_or_else(|| {
+        Status::internal(
+            "no DirectoryEvent in the request: add `.layer(GrpcDirectorySyncLayer::new(path, layer))` to the tonic \
+             server",
+        )
+    })
+}
+
+/// The HTTP status that a gRPC code stands for, by the table of `google.rpc.Code`. WorkOS delivers again on
+/// all but the first.
+///
+/// | code | status |
+/// |---|---|
+/// | `OK` | 200 |
+/// | `CANCELLED` | 499 |
+/// | `INVALID_ARGUMENT`, `FAILED_PRECONDITION`, `OUT_OF_RANGE` | 400 |
+/// | `UNAUTHENTICATED` | 401 |
+/// | `PERMISSION_DENIED` | 403 |
+/// | `NOT_FOUND` | 404 |
+/// | `ALREADY_EXISTS`, `ABORTED` | 409 |
+/// | `RESOURCE_EXHAUSTED` | 429 |
+/// | `UNKNOWN`, `INTERNAL`, `DATA_LOSS` | 500 |
+/// | `UNIMPLEMENTED` | 501 |
+/// | `UNAVAILABLE` | 503 |
+/// | `DEADLINE_EXCEEDED` | 504 |
+#[must_use]
+pub fn http_status(code: Code) -> StatusCode {
+    match code {
+        Code::Ok => StatusCode::OK,
+        Code::Cancelled => {
+            // nginx's "client closed request"; http has no name for it.
+            StatusCode::from_u16(499).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        }
+        Code::InvalidArgument | Code::FailedPrecondition | Code::OutOfRange => {
+            StatusCode::BAD_REQUEST
+        }
+        Code::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Code::PermissionDenied => StatusCode::FORBIDDEN,
+        Code::NotFound => StatusCode::NOT_FOUND,
+        Code::AlreadyExists | Code::Aborted => StatusCode::CONFLICT,
+        Code::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
+        Code::Unknown | Code::Internal | Code::DataLoss => StatusCode::INTERNAL_SERVER_ERROR,
+        Code::Unimplemented => StatusCode::NOT_IMPLEMENTED,
+        Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Code::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
+    }
+}
+
+/// Turns deliveries posted to one path into calls of `DirectoryEvents`: see the [module docs](self).
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct GrpcDirectorySyncLayer {
+    path: Arc<str>,
+    verify: DirectorySyncLayer,
+}
+
+impl GrpcDirectorySyncLayer {
+    /// Takes the path of the webhook endpoint, `/webhooks/workos` for instance, compared to a request's
+    /// exactly, and the layer that verifies.
+    pub fn new(path: impl AsRef<str>, verify: DirectorySyncLayer) -> Self {
+        let path = path.as_ref();
+        let path = if path.starts_with('/') { path.into() } else { format!("/{path}").into() };
+        Self { path, verify }
+    }
+}
+
+impl<S> Layer<S> for GrpcDirectorySyncLayer {
+    type Service = GrpcDirectorySync<S>;
+
+    fn layer(&self, inner: S) -> GrpcDirectorySync<S> {
+        GrpcDirectorySync {
+            path: Arc::clone(&self.path),
+            verify: self.verify.layer(Unary { inner }),
+        }
+    }
+}
+
+/// A tonic server's services, one of them reachable by webhook. Made by [`GrpcDirectorySyncLayer`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct GrpcDirectorySync<S> {
+    path: Arc<str>,
+    verify: DirectorySync<Unary<S>>,
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for GrpcDirectorySync<S>
+where
+    S: Service<Request<Body>, Response = Response<ResBody>> + Clone + Send + 'static,
+    S::Error: Into<StdError>,
+    S::Future: Send,
+    ReqBody: HttpBody<Data = Bytes> + Send + 'static,
+    ReqBody::Error: Into<StdError>,
+    ResBody: HttpBody<Data = Bytes> + Send + 'static,
+    ResBody::Error: Into<StdError> + Send,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = GrpcResponseFuture<S, ReqBody>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.verify.get_mut().inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let path = request.uri().path();
+        let state = if path == &*self.path {
+            GrpcState::Delivery { future: self.verify.call(request) }
+        } else if is_directory_events(path) {
+            GrpcState::Refused
+        } else {
+            GrpcState::Passed { future: self.verify.get_mut().inner.call(request.map(Body::new)) }
+        };
+        GrpcResponseFuture { state }
+    }
+}
+
+/// Whether a path belongs to the service that only the layer may call.
+fn is_directory_events(path: &str) -> bool {
+    path.strip_prefix('/')
+        .and_then(|path| path.strip_prefix(SERVICE_NAME))
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+pin_project! {
+    /// The future of [`GrpcDirectorySync`]'s response.
+    #[must_use]
+    pub struct GrpcResponseFuture<S, B>
+    where
+        S: Service<Request<Body>>,
+        Unary<S>: Service<Request<VerifiedBody>>,
+    {
+        #[pin]
+        state: GrpcState<S::Future, ResponseFuture<Unary<S>, B>>,
+    }
+}
+
+pin_project! {
+    #[project = GrpcStateProj]
+    enum GrpcState<P, D> {
+        Passed { #[pin] future: P },
+        Delivery { #[pin] future: D },
+        Refused,
+    }
+}
+
+impl<S, B, ResBody> Future for GrpcResponseFuture<S, B>
+where
+    S: Service<Request<Body>, Response = Response<ResBody>> + Clone + Send + 'static,
+    S::Error: Into<StdError>,
+    S::Future: Send,
+    B: HttpBody,
+    B::Error: Into<StdError>,
+    ResBody: HttpBody<Data = Bytes> + Send + 'static,
+    ResBody::Error: Into<StdError> + Send,
+{
+    type Output = Result<Response<Body>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(match self.project().state.project() {
+            GrpcStateProj::Passed { future } => {
+                ready!(future.poll(cx)).map(|response| response.map(Body::new))
+            }
+            GrpcStateProj::Delivery { future } => {
+                let response = ready!(future.poll(cx)).unwrap_or_else(|never| match never {});
+                Ok(response.map(Body::new))
+            }
+            GrpcStateProj::Refused => {
+                Ok(Status::permission_denied("DirectoryEvents is called by webhook only")
+                    .into_http())
+            }
+        })
+    }
+}
+
+impl<S, B> fmt::Debug for GrpcResponseFuture<S, B>
+where
+    S: Service<Request<Body>>,
+    Unary<S>: Service<Request<VerifiedBody>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GrpcResponseFuture").finish_non_exhaustive()
+    }
+}
+
+/// A server's services as the one method that a verified request calls.
+#[derive(Clone, Debug)]
+#[doc(hidden)]
+pub struct Unary<S> {
+    inner: S,
+}
+
+impl<S, ResBody> Service<Request<VerifiedBody>> for Unary<S>
+where
+    S: Service<Request<Body>, Response = Response<ResBody>> + Clone + Send + 'static,
+    S::Error: Into<StdError>,
+    S::Future: Send,
+    ResBody: HttpBody<Data = Bytes> + Send + 'static,
+    ResBody::Error: Into<StdError> + Send,
+{
+    type Response = Response<Full<Bytes>>;
+    // What goes wrong in the server is a status of the call.
+    type Error = std::convert::Infallible;
+    // tonic boxes its own calls too; the client's is an `async fn`.
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<VerifiedBody>) -> Self::Future {
+        let clone = self.inner.clone();
+        let mut client = DirectoryEventsClient::new(mem::replace(&mut self.inner, clone));
+        let (parts, _) = request.into_parts();
+        let metadata = MetadataMap::from_headers(call_headers(parts.headers));
+        let request = tonic::Request::from_parts(metadata, parts.extensions, DeliverRequest {});
+        Box::pin(async move {
+            let code =
+                client.deliver(request).await.map_or_else(|status| status.code(), |_| Code::Ok);
+            Ok(respond(code))
+        })
+    }
+}
+
+/// The delivery's headers without those that speak of its body, its connection or of gRPC.
+fn call_headers(mut headers: HeaderMap) -> HeaderMap {
+    for name in [
+        header::ACCEPT_ENCODING,
+        header::CONNECTION,
+        header::CONTENT_ENCODING,
+        header::CONTENT_LENGTH,
+        header::EXPECT,
+        header::HOST,
+        header::TRANSFER_ENCODING,
+        SIGNATURE_HEADER,
+    ] {
+        headers.remove(name);
+    }
+    let grpc: Vec<HeaderName> =
+        headers.keys().filter(|name| name.as_str().starts_with("grpc-")).cloned().collect();
+    for name in grpc {
+        headers.remove(name);
+    }
+    headers
+}
+
+/// Answers the sender. The status's message stays here: it is the application's, and may quote the event.
+fn respond(code: Code) -> Response<Full<Bytes>> {
+    let status = http_status(code);
+    if code == Code::Ok {
+        return Response::new(Full::default());
+    }
+    #[cfg(feature = "tracing")]
+    tracing::warn!(
+        target: "tower_workos::grpc",
+        code = ?code,
+        status = status.as_u16(),
+        "DirectoryEvents/Deliver failed; the sender delivers the event again"
+    );
+    let title = status.canonical_reason().unwrap_or("Client Closed Request");
+    let problem =
+        format!(r#"{{"type":"about:blank","title":"{title}","status":{}}}"#, status.as_u16());
+    let mut response = Response::new(Full::from(problem));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    response
+}

@@ -1,0 +1,172 @@
+use std::{
+    convert::Infallible,
+    fmt, mem,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
+use pin_project_lite::pin_project;
+
+/// The body that the inner service gets: the signed bytes, in one frame.
+///
+/// Trailers of the request are not signed, so they are not passed on.
+#[derive(Clone, Default)]
+pub struct VerifiedBody {
+    bytes: Bytes,
+}
+
+impl VerifiedBody {
+    pub(super) fn new(bytes: Bytes) -> Self {
+        Self { bytes }
+    }
+
+    /// The bytes, without reading the body as a stream.
+    #[must_use]
+    pub fn into_bytes(self) -> Bytes {
+        self.bytes
+    }
+}
+
+impl Body for VerifiedBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let bytes = mem::take(&mut self.bytes);
+        Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        u64::try_from(self.bytes.len()).map_or_else(|_| SizeHint::new(), SizeHint::with_exact)
+    }
+}
+
+/// The bytes are a payload, so `Debug` only counts them.
+impl fmt::Debug for VerifiedBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifiedBody").field("length", &self.bytes.len()).finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// The body of a response: the inner service's, or a rejection's.
+    #[derive(Debug)]
+    pub struct ResponseBody<B> {
+        #[pin]
+        inner: Inner<B>,
+    }
+}
+
+pin_project! {
+    #[project = InnerProj]
+    #[derive(Debug)]
+    enum Inner<B> {
+        Passed { #[pin] body: B },
+        Rejected { body: Full<Bytes> },
+    }
+}
+
+impl<B> ResponseBody<B> {
+    pub(super) fn passed(body: B) -> Self {
+        Self { inner: Inner::Passed { body } }
+    }
+
+    pub(super) fn rejected(body: Bytes) -> Self {
+        Self { inner: Inner::Rejected { body: Full::new(body) } }
+    }
+}
+
+impl<B: Default> Default for ResponseBody<B> {
+    fn default() -> Self {
+        Self::passed(B::default())
+    }
+}
+
+impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        match self.project().inner.project() {
+            InnerProj::Passed { body } => body.poll_frame(cx),
+            InnerProj::Rejected { body } => {
+                Pin::new(body).poll_frame(cx).map_err(|never| match never {})
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.inner {
+            Inner::Passed { body } => body.is_end_stream(),
+            Inner::Rejected { body } => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.inner {
+            Inner::Passed { body } => body.size_hint(),
+            Inner::Rejected { body } => body.size_hint(),
+        }
+    }
+}
+
+/// A request body as it was received: nothing, one frame as it came, or several joined.
+pub(super) enum Received {
+    Nothing,
+    One(Bytes),
+    Joined(Vec<u8>),
+}
+
+impl Received {
+    /// Adds a frame. `expected` is what the sender says the whole will be; it is believed for as much memory
+    /// as the sender has earned by sending, so that a lie costs it as much as us.
+    pub(super) fn push(&mut self, frame: Bytes, expected: usize) {
+        *self = match mem::replace(self, Self::Nothing) {
+            Self::Nothing => Self::One(frame),
+            Self::One(first) => {
+                let total = first.len().saturating_add(frame.len());
+                let credit = total.saturating_mul(4).max(FREE_CAPACITY);
+                let mut joined = Vec::with_capacity(expected.min(credit).max(total));
+                joined.extend_from_slice(&first);
+                joined.extend_from_slice(&frame);
+                Self::Joined(joined)
+            }
+            Self::Joined(mut joined) => {
+                joined.extend_from_slice(&frame);
+                Self::Joined(joined)
+            }
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Nothing => 0,
+            Self::One(frame) => frame.len(),
+            Self::Joined(joined) => joined.len(),
+        }
+    }
+
+    pub(super) fn into_bytes(self) -> Bytes {
+        match self {
+            Self::Nothing => Bytes::new(),
+            Self::One(frame) => frame,
+            Self::Joined(joined) => joined.into(),
+        }
+    }
+}
+
+/// What is reserved on the sender's word alone.
+const FREE_CAPACITY: usize = 64 * 1024;

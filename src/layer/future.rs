@@ -1,0 +1,242 @@
+use std::{
+    error::Error,
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Buf;
+use http::{Request, Response, request::Parts};
+use http_body::Body;
+use http_body_util::LengthLimitError;
+use pin_project_lite::pin_project;
+use tokio::time::{Sleep, sleep};
+use tower_service::Service;
+
+use crate::{
+    Rejection, RejectionKind, Verification,
+    layer::{BoxError, ResponseBody, VerifiedBody, body::Received, layer::Config},
+};
+
+/// After this many frames a poll gives the other tasks of its thread a turn, however many are ready.
+const FRAMES_PER_POLL: usize = 64;
+
+pin_project! {
+    /// The future of [`DirectorySync`](crate::DirectorySync)'s response.
+    #[must_use]
+    pub struct ResponseFuture<S, B>
+    where
+        S: Service<Request<VerifiedBody>>,
+    {
+        #[pin]
+        state: State<S, B, S::Future>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<S, B, F> {
+        Rejected { rejection: Option<(Rejection, Arc<Config>)> },
+        Reading { #[pin] reading: Reading<S, B> },
+        Calling { #[pin] future: F },
+    }
+}
+
+impl<S, B> ResponseFuture<S, B>
+where
+    S: Service<Request<VerifiedBody>>,
+{
+    pub(super) fn rejected(rejection: Rejection, config: Arc<Config>) -> Self {
+        Self { state: State::Rejected { rejection: Some((rejection, config)) } }
+    }
+
+    pub(super) fn reading(reading: Reading<S, B>) -> Self {
+        Self { state: State::Reading { reading } }
+    }
+}
+
+impl<S, B, ResBody> Future for ResponseFuture<S, B>
+where
+    S: Service<Request<VerifiedBody>, Response = Response<ResBody>>,
+    B: Body,
+    B::Error: Into<BoxError>,
+{
+    type Output = Result<Response<ResponseBody<ResBody>>, S::Error>;
+
+    /// # Panics
+    ///
+    /// Where it is polled again after it was ready.
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        loop {
+            let next = match state.as_mut().project() {
+                StateProj::Rejected { rejection } => {
+                    let (rejection, config) = rejection.take().expect("polled after it was ready");
+                    return Poll::Ready(Ok(config.reject(rejection)));
+                }
+                StateProj::Reading { reading } => match ready!(reading.poll(cx)) {
+                    Ok((mut service, request)) => State::Calling { future: service.call(request) },
+                    Err(rejected) => State::Rejected { rejection: Some(rejected) },
+                },
+                StateProj::Calling { future } => {
+                    return future.poll(cx).map_ok(|response| response.map(ResponseBody::passed));
+                }
+            };
+            state.set(next);
+        }
+    }
+}
+
+impl<S, B> fmt::Debug for ResponseFuture<S, B>
+where
+    S: Service<Request<VerifiedBody>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.state {
+            State::Rejected { .. } => "Rejected",
+            State::Reading { .. } => "Reading",
+            State::Calling { .. } => "Calling",
+        };
+        f.debug_struct("ResponseFuture").field("state", &state).finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// A body on its way, and what happens to the request when it is there.
+    pub(super) struct Reading<S, B> {
+        #[pin]
+        body: B,
+        // Set when the body first keeps us waiting: a body that is there at once needs no timer.
+        #[pin]
+        deadline: Option<Sleep>,
+        received: Received,
+        expected: usize,
+        // Taken when the body is complete.
+        pending: Option<Pending<S>>,
+        config: Arc<Config>,
+    }
+}
+
+struct Pending<S> {
+    service: S,
+    parts: Parts,
+    verification: Verification,
+}
+
+impl<S, B: Body> Reading<S, B> {
+    pub(super) fn new(
+        service: S,
+        request: Request<B>,
+        verification: Verification,
+        config: Arc<Config>,
+    ) -> Self {
+        let (parts, body) = request.into_parts();
+        // Below the limit, or the request would have been rejected.
+        let expected = usize::try_from(body.size_hint().lower()).unwrap_or(0);
+        Self {
+            body,
+            deadline: None,
+            received: Received::Nothing,
+            expected,
+            pending: Some(Pending { service, parts, verification }),
+            config,
+        }
+    }
+}
+
+impl<S, B> Reading<S, B>
+where
+    B: Body,
+    B::Error: Into<BoxError>,
+{
+    /// The ready service and the verified request, or why there is none.
+    #[expect(clippy::type_complexity, reason = "used once, at the one place that takes it apart")]
+    fn poll(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(S, Request<VerifiedBody>), (Rejection, Arc<Config>)>> {
+        let outcome = ready!(self.as_mut().poll_body(cx));
+        let this = self.project();
+        let Pending { service, parts, verification } =
+            this.pending.take().expect("polled after it was ready");
+        let received = std::mem::replace(this.received, Received::Nothing);
+        let verified = outcome.and_then(|()| verification.finish()).and_then(|verified| {
+            let bytes = received.into_bytes();
+            Ok((verified.read_event(bytes.clone())?, bytes))
+        });
+        Poll::Ready(match verified {
+            Ok((event, bytes)) => {
+                let mut request = Request::from_parts(parts, VerifiedBody::new(bytes));
+                request.extensions_mut().insert(event);
+                Ok((service, request))
+            }
+            Err(rejection) => Err((rejection, Arc::clone(this.config))),
+        })
+    }
+
+    /// Reads the body to its end.
+    fn poll_body(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Rejection>> {
+        let mut this = self.project();
+        let Some(pending) = this.pending else {
+            return Poll::Ready(Ok(()));
+        };
+        let timeout = this.config.body_timeout;
+        for _ in 0..FRAMES_PER_POLL {
+            let frame = match this.body.as_mut().poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => frame,
+                Poll::Ready(Some(Err(error))) => {
+                    return Poll::Ready(Err(read_error(&*error.into(), this.config.body_limit)));
+                }
+                Poll::Ready(None) => return Poll::Ready(Ok(())),
+                Poll::Pending => {
+                    return poll_deadline(this.deadline, timeout, cx).map(Err);
+                }
+            };
+            // Trailers end a body and are not signed.
+            let Ok(mut data) = frame.into_data() else {
+                continue;
+            };
+            let length = data.remaining();
+            if length > this.config.body_limit.saturating_sub(this.received.len()) {
+                return Poll::Ready(Err(Rejection::body_too_large(this.config.body_limit)));
+            }
+            if length > 0 {
+                // For `Bytes`, the data of every usual body, this copies nothing.
+                let data = data.copy_to_bytes(length);
+                pending.verification.update(&data);
+                this.received.push(data, *this.expected);
+            }
+        }
+        cx.waker().wake_by_ref();
+        poll_deadline(this.deadline, timeout, cx).map(Err)
+    }
+}
+
+/// Ready, with the rejection, once the time for the body is over.
+fn poll_deadline(
+    mut deadline: Pin<&mut Option<Sleep>>,
+    timeout: std::time::Duration,
+    cx: &mut Context<'_>,
+) -> Poll<Rejection> {
+    if deadline.is_none() {
+        deadline.set(Some(sleep(timeout)));
+    }
+    match deadline.as_pin_mut() {
+        Some(sleep) => sleep.poll(cx).map(|()| Rejection::body_timeout(timeout)),
+        None => Poll::Pending,
+    }
+}
+
+/// A limit further out that cuts the body off is a body too large as well.
+fn read_error(error: &(dyn Error + 'static), limit: usize) -> Rejection {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.is::<LengthLimitError>() {
+            return Rejection::body_too_large(limit);
+        }
+        cause = error.source();
+    }
+    Rejection::new(RejectionKind::BodyRead)
+}

@@ -1,0 +1,102 @@
+use std::{
+    fmt, mem,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::{Method, Request, Response, header::CONTENT_LENGTH};
+use http_body::Body;
+use tower_service::Service;
+
+use crate::{
+    DirectorySyncLayer, Rejection, RejectionKind, SignatureHeader, Verification,
+    layer::{BoxError, ResponseBody, ResponseFuture, VerifiedBody, future::Reading, layer::Config},
+};
+
+/// Passes on requests that are genuine Directory Sync deliveries, and answers all others itself.
+///
+/// The inner service gets each with a [`DirectoryEvent`](crate::DirectoryEvent) in its extensions and the very
+/// bytes that were signed as its body. Made by [`DirectorySyncLayer`].
+#[derive(Clone)]
+#[must_use]
+pub struct DirectorySync<S> {
+    pub(super) inner: S,
+    pub(super) config: Arc<Config>,
+}
+
+impl<S> DirectorySync<S> {
+    /// Wraps a service; settings are made on a [`DirectorySyncLayer`].
+    pub fn new(inner: S, layer: &DirectorySyncLayer) -> Self {
+        tower_layer::Layer::layer(layer, inner)
+    }
+
+    /// The wrapped service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The wrapped service, to change it.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// Takes the wrapped service out.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for DirectorySync<S>
+where
+    S: Service<Request<VerifiedBody>, Response = Response<ResBody>> + Clone,
+    ReqBody: Body,
+    ReqBody::Error: Into<BoxError>,
+{
+    type Response = Response<ResponseBody<ResBody>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, ReqBody>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        // This service was polled ready, a clone of it was not: the future takes this one.
+        let clone = self.inner.clone();
+        let inner = mem::replace(&mut self.inner, clone);
+        match admit(&self.config, &request) {
+            Ok(verification) => ResponseFuture::reading(Reading::new(
+                inner,
+                request,
+                verification,
+                Arc::clone(&self.config),
+            )),
+            Err(rejection) => ResponseFuture::rejected(rejection, Arc::clone(&self.config)),
+        }
+    }
+}
+
+/// All that can be said before the body is read.
+fn admit<B: Body>(config: &Config, request: &Request<B>) -> Result<Verification, Rejection> {
+    if request.method() != Method::POST {
+        return Err(Rejection::new(RejectionKind::MethodNotAllowed));
+    }
+    let header = SignatureHeader::from_headers(request.headers())?;
+    let verification = config.verifier.begin(&header)?;
+    let declared = request
+        .headers()
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok())
+        .unwrap_or(0);
+    let least = declared.max(request.body().size_hint().lower());
+    if usize::try_from(least).map_or(true, |least| least > config.body_limit) {
+        return Err(Rejection::body_too_large(config.body_limit));
+    }
+    Ok(verification)
+}
+
+impl<S: fmt::Debug> fmt::Debug for DirectorySync<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.config.debug(f.debug_struct("DirectorySync").field("inner", &self.inner))
+    }
+}
