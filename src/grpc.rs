@@ -39,6 +39,13 @@
 //!
 //! `accept_http1(true)` matters: without it the server does not understand the sender.
 //!
+//! # Whatever tonic does not know, it acknowledges
+//!
+//! A tonic server answers any `POST` to an unknown path with HTTP 200 and the status in `grpc-status`, a header
+//! that WorkOS does not read: **without this layer, or with a wrong path in the dashboard, every event would be
+//! lost in silence**. So the layer answers 404 to requests that carry `workos-signature`, are not gRPC, and came
+//! to another path than its own.
+//!
 //! # The method can't be called from outside
 //!
 //! The event travels in the request's extensions, which no network can fill, and `DeliverRequest` has no fields
@@ -197,7 +204,9 @@ where
         let state = if path == &*self.path {
             GrpcState::Delivery { future: self.verify.call(request) }
         } else if is_directory_events(path) {
-            GrpcState::Refused
+            GrpcState::Answered { response: Some(refused()) }
+        } else if is_stray_delivery(request.headers()) {
+            GrpcState::Answered { response: Some(stray(&self.path)) }
         } else {
             GrpcState::Passed { future: self.verify.get_mut().inner.call(request.map(Body::new)) }
         };
@@ -210,6 +219,33 @@ fn is_directory_events(path: &str) -> bool {
     path.strip_prefix('/')
         .and_then(|path| path.strip_prefix(SERVICE_NAME))
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Whether this is a webhook delivery at a path that is not the endpoint's. tonic would answer it with HTTP 200
+/// and `grpc-status: 12`, and the sender would take the event for delivered.
+fn is_stray_delivery(headers: &HeaderMap) -> bool {
+    let is_grpc = headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
+    headers.contains_key(SIGNATURE_HEADER) && !is_grpc
+}
+
+fn stray(path: &str) -> Response<Body> {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(
+        target: "tower_workos::grpc",
+        status = 404,
+        endpoint = path,
+        mend = "set the endpoint's URL in the WorkOS dashboard to the path given to GrpcDirectorySyncLayer",
+        "a webhook delivery came to another path than the endpoint's"
+    );
+    #[cfg(not(feature = "tracing"))]
+    let _ = path;
+    problem(StatusCode::NOT_FOUND).map(Body::new)
+}
+
+fn refused() -> Response<Body> {
+    Status::permission_denied("DirectoryEvents is called by webhook only").into_http()
 }
 
 pin_project! {
@@ -230,7 +266,7 @@ pin_project! {
     enum GrpcState<P, D> {
         Passed { #[pin] future: P },
         Delivery { #[pin] future: D },
-        Refused,
+        Answered { response: Option<Response<Body>> },
     }
 }
 
@@ -246,6 +282,9 @@ where
 {
     type Output = Result<Response<Body>, S::Error>;
 
+    /// # Panics
+    ///
+    /// Where it is polled again after it was ready.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Poll::Ready(match self.project().state.project() {
             GrpcStateProj::Passed { future } => {
@@ -255,9 +294,8 @@ where
                 let response = ready!(future.poll(cx)).unwrap_or_else(|never| match never {});
                 Ok(response.map(Body::new))
             }
-            GrpcStateProj::Refused => {
-                Ok(Status::permission_denied("DirectoryEvents is called by webhook only")
-                    .into_http())
+            GrpcStateProj::Answered { response } => {
+                Ok(response.take().expect("polled after it was ready"))
             }
         })
     }
@@ -347,6 +385,10 @@ fn respond(code: Code) -> Response<Full<Bytes>> {
         status = status.as_u16(),
         "DirectoryEvents/Deliver failed; the sender delivers the event again"
     );
+    problem(status)
+}
+
+fn problem(status: StatusCode) -> Response<Full<Bytes>> {
     let title = status.canonical_reason().unwrap_or("Client Closed Request");
     let problem =
         format!(r#"{{"type":"about:blank","title":"{title}","status":{}}}"#, status.as_u16());

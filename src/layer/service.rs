@@ -1,10 +1,11 @@
 use std::{
     fmt, mem,
+    num::IntErrorKind,
     sync::Arc,
     task::{Context, Poll},
 };
 
-use http::{Method, Request, Response, header::CONTENT_LENGTH};
+use http::{HeaderMap, Method, Request, Response, header::CONTENT_LENGTH};
 use http_body::Body;
 use tower_service::Service;
 
@@ -83,16 +84,23 @@ fn admit<B: Body>(config: &Config, request: &Request<B>) -> Result<Verification,
     }
     let header = SignatureHeader::from_headers(request.headers())?;
     let verification = config.verifier.begin(&header)?;
-    let declared = request
-        .headers()
-        .get(CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok())
-        .unwrap_or(0);
-    let least = declared.max(request.body().size_hint().lower());
+    let least = declared_length(request.headers()).max(request.body().size_hint().lower());
     if usize::try_from(least).map_or(true, |least| least > config.body_limit) {
         return Err(Rejection::body_too_large(config.body_limit));
     }
     Ok(verification)
+}
+
+/// What `Content-Length` says; 0 where it says nothing that can be read.
+fn declared_length(headers: &HeaderMap) -> u64 {
+    let Some(text) = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()) else {
+        return 0;
+    };
+    match text.parse() {
+        Ok(length) => length,
+        Err(error) if *error.kind() == IntErrorKind::PosOverflow => u64::MAX,
+        Err(_) => 0,
+    }
 }
 
 impl<S: fmt::Debug> fmt::Debug for DirectorySync<S> {

@@ -12,13 +12,13 @@ pub struct Sample {
 impl Sample {
     /// The event's name.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         self.name
     }
 
     /// The body.
     #[must_use]
-    pub fn body(self) -> &'static str {
+    pub const fn body(self) -> &'static str {
         self.body
     }
 

@@ -1,0 +1,48 @@
+//! A webhook endpoint in axum.
+//!
+//! ```text
+//! cargo run --example axum
+//! ```
+//!
+//! Without settings it makes up a secret, delivers a sample of each event to itself, prints a `curl` command and
+//! goes on serving. With `WORKOS_WEBHOOK_SECRET` set it serves `POST /webhooks/workos` on `127.0.0.1:$PORT`.
+
+mod support;
+
+use std::process::ExitCode;
+
+use axum::{Router, http::StatusCode, routing::post};
+use support::{BoxError, PATH, Settings, bind, demonstrate, describe, say, shutdown};
+use tower_workos::{AccessChange, DirectoryEvent, DirectorySyncLayer};
+
+fn main() -> ExitCode {
+    support::main(run())
+}
+
+fn app(layer: DirectorySyncLayer) -> Router {
+    Router::new().route(PATH, post(on_event)).route_layer(layer)
+}
+
+async fn on_event(event: DirectoryEvent) -> StatusCode {
+    if let Some(AccessChange::Ended(_user)) = event.access_change() {
+        // Here an application ends the user's sessions.
+    }
+    say(describe(&event));
+    StatusCode::OK
+}
+
+async fn run() -> Result<(), BoxError> {
+    let settings = Settings::from_env()?;
+    let listener = bind().await?;
+    let address = listener.local_addr()?;
+    say(format!("listening on http://{address}{PATH}"));
+
+    let server = axum::serve(listener, app(settings.layer)).with_graceful_shutdown(shutdown());
+    let server = tokio::spawn(server.into_future());
+    if let Some(signer) = settings.demo {
+        demonstrate(signer, address).await?;
+    }
+    server.await??;
+    say("bye");
+    Ok(())
+}

@@ -1,0 +1,572 @@
+//! Bodies and what they mean.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tower_workos::{
+    AccessChange, Directory, DirectoryEvent, DirectoryState, DirectoryType, DirectoryUser,
+    DirectoryUserState, EventData, Previous, Rejection, RejectionKind, testing::sample,
+};
+
+use crate::support::at;
+
+fn parse(body: impl Into<Bytes>) -> Result<DirectoryEvent, Rejection> {
+    DirectoryEvent::parse(body.into())
+}
+
+fn event(name: &str, data: Value) -> DirectoryEvent {
+    let first = format!(r#"{{"id":"event_1","event":"{name}","data":{data}}}"#);
+    let last = format!(r#"{{"id":"event_1","data":{data},"event":"{name}"}}"#);
+    let event = parse(first).unwrap();
+    assert_eq!(parse(last).unwrap().data(), event.data(), "the order of keys means nothing");
+    event
+}
+
+fn fault(body: impl Into<Bytes>) -> String {
+    let rejection = parse(body).unwrap_err();
+    assert_eq!(rejection.kind(), RejectionKind::InvalidPayload);
+    rejection.to_string().replace("the signed body is not a readable event: ", "")
+}
+
+const USER: &str = "directory_user_1";
+
+#[test]
+fn every_event_has_its_type() {
+    let user = json!({"id": USER});
+    let group = json!({"id": "directory_group_1"});
+    let membership = json!({"user": user, "group": group});
+    for (name, data) in [
+        ("dsync.activated", json!({"id": "directory_1"})),
+        ("dsync.deleted", json!({"id": "directory_1"})),
+        ("dsync.group.created", group.clone()),
+        ("dsync.group.deleted", group.clone()),
+        ("dsync.group.updated", group.clone()),
+        ("dsync.group.user_added", membership.clone()),
+        ("dsync.group.user_removed", membership),
+        ("dsync.token.created", json!({"id": "directory_token_1"})),
+        ("dsync.token.revoked", json!({"id": "directory_token_1"})),
+        ("dsync.user.created", user.clone()),
+        ("dsync.user.deleted", user.clone()),
+        ("dsync.user.updated", user),
+    ] {
+        let event = event(name, data);
+        assert_eq!(event.name(), name);
+        let right = match event.data() {
+            EventData::DirectoryActivated(it) => {
+                name == "dsync.activated" && it.id == "directory_1"
+            }
+            EventData::DirectoryDeleted(it) => name == "dsync.deleted" && it.id == "directory_1",
+            EventData::GroupCreated(it) => {
+                name == "dsync.group.created" && it.id == "directory_group_1"
+            }
+            EventData::GroupDeleted(it) => {
+                name == "dsync.group.deleted" && it.id == "directory_group_1"
+            }
+            EventData::GroupUpdated(it) => {
+                name == "dsync.group.updated" && it.group.id == "directory_group_1"
+            }
+            EventData::GroupUserAdded(it) => name == "dsync.group.user_added" && it.user.id == USER,
+            EventData::GroupUserRemoved(it) => {
+                name == "dsync.group.user_removed" && it.user.id == USER
+            }
+            EventData::TokenCreated(it) => {
+                name == "dsync.token.created" && it.id == "directory_token_1"
+            }
+            EventData::TokenRevoked(it) => {
+                name == "dsync.token.revoked" && it.id == "directory_token_1"
+            }
+            EventData::UserCreated(it) => name == "dsync.user.created" && it.id == USER,
+            EventData::UserDeleted(it) => name == "dsync.user.deleted" && it.id == USER,
+            EventData::UserUpdated(it) => name == "dsync.user.updated" && it.user.id == USER,
+            _ => false,
+        };
+        assert!(right, "{name}: {:?}", event.data());
+    }
+}
+
+#[test]
+fn a_full_user_is_read_whole() {
+    let event = parse(sample::USER_UPDATED).unwrap();
+    let EventData::UserUpdated(change) = event.data() else { panic!("{:?}", event.data()) };
+    let user = &change.user;
+    assert_eq!(user.id, "directory_user_01JTWS2B8G4J0M3Q6V9X5Z7F1H");
+    assert_eq!(user.directory_id, Some("directory_01JTWS1A7F3H9K2P5T8V4Y6E0G".into()));
+    assert_eq!(user.organization_id, Some("org_01JTWS0Q5Z8D4N7R2M6K9X3B1C".into()));
+    assert_eq!(user.idp_id.as_deref(), Some("00u7k2m9q4ZrW8xT15d7"));
+    assert_eq!(user.email.as_deref(), Some("rosalind.okafor@northwind.example"));
+    assert_eq!(user.first_name.as_deref(), Some("Rosalind"));
+    assert_eq!(user.last_name.as_deref(), Some("Okafor"));
+    assert_eq!(user.name.as_deref(), Some("Rosalind Okafor"));
+    assert_eq!(user.state, Some(DirectoryUserState::Active));
+    assert_eq!(user.role.as_ref().map(|role| role.slug.as_str()), Some("admin"));
+    assert_eq!(user.roles.iter().map(|role| &role.slug).collect::<Vec<_>>(), ["admin", "member"]);
+    assert_eq!(user.created_at.unwrap().to_string(), "2026-02-11T09:14:52.318Z");
+    assert_eq!(user.updated_at.unwrap().to_string(), "2026-04-20T08:05:19.94Z");
+    assert_eq!(user.custom_attributes.job_title().unwrap().unwrap(), "Principal Engineer");
+    let previous = &change.previous_attributes;
+    assert!(matches!(previous.role().unwrap(), Previous::Was(role) if role.slug == "member"));
+    assert_eq!(
+        previous.custom_attributes().unwrap().job_title().unwrap(),
+        Previous::Was("Staff Engineer".into())
+    );
+    assert_eq!(previous.email().unwrap(), Previous::Unchanged);
+
+    assert_eq!(event.organization_id(), user.organization_id.as_ref());
+    assert_eq!(event.directory_id(), user.directory_id.as_ref());
+    assert_eq!(event.created_at().unwrap().to_string(), "2026-04-20T08:05:19.998Z");
+    assert_eq!(event.context().raw(), "{}");
+}
+
+#[test]
+fn other_objects_are_read_whole() {
+    let event = parse(sample::DIRECTORY_ACTIVATED).unwrap();
+    let EventData::DirectoryActivated(directory) = event.data() else { panic!() };
+    assert_eq!(directory.directory_type, Some(DirectoryType::OktaScim));
+    assert_eq!(directory.state, Some(DirectoryState::Active));
+    assert_eq!(directory.external_key.as_deref(), Some("q7Xc2LmV9tRb4KdZ"));
+    assert_eq!(directory.domains[0].domain.as_deref(), Some("northwind.example"));
+    assert_eq!(event.directory_id(), Some(&directory.id));
+
+    let event = parse(sample::DIRECTORY_DELETED).unwrap();
+    let EventData::DirectoryDeleted(directory) = event.data() else { panic!() };
+    assert_eq!(directory.state, Some(DirectoryState::Deleting));
+    assert_eq!((directory.domains.len(), &directory.external_key), (0, &None));
+
+    let event = parse(sample::GROUP_UPDATED).unwrap();
+    let EventData::GroupUpdated(change) = event.data() else { panic!() };
+    assert_eq!(change.group.name.as_deref(), Some("Platform"));
+    assert_eq!(
+        change.previous_attributes.name().unwrap(),
+        Previous::Was("Platform Engineering".into())
+    );
+
+    let event = parse(sample::GROUP_USER_ADDED).unwrap();
+    let EventData::GroupUserAdded(membership) = event.data() else { panic!() };
+    assert_eq!(membership.directory_id.as_ref(), event.directory_id());
+    assert_eq!(membership.group.idp_id.as_deref(), Some("00g3f8w1n6LpQ2sV95d7"));
+    assert_eq!(event.organization_id(), membership.user.organization_id.as_ref());
+
+    let event = parse(sample::TOKEN_REVOKED).unwrap();
+    let EventData::TokenRevoked(token) = event.data() else { panic!() };
+    assert_eq!(token.token_suffix.as_deref(), Some("h4Qz"));
+    assert!(token.created_at < event.created_at());
+}
+
+#[test]
+fn a_context_has_an_actor() {
+    let event = parse(
+        r#"{"id":"event_1","event":"dsync.activated","data":{"id":"directory_1"},
+            "context":{"actor":{"id":"user_1","source":"admin_portal","name":null},"client_id":"client_1"}}"#,
+    )
+    .unwrap();
+    let actor = event.context().actor().unwrap().unwrap();
+    assert_eq!(
+        (actor.id.as_str(), actor.source.as_deref(), actor.name),
+        ("user_1", Some("admin_portal"), None)
+    );
+    assert_eq!(event.context().get_as::<String>("client_id").unwrap().unwrap(), "client_1");
+    assert_eq!(parse(sample::USER_CREATED).unwrap().context().actor().unwrap(), None);
+}
+
+/// workos 3.5 fails without the envelope's `object`.
+#[test]
+fn only_id_event_and_data_are_needed() {
+    let event =
+        parse(r#"{"id":"wh_1","event":"dsync.user.created","data":{"id":"directory_user_1"}}"#)
+            .unwrap();
+    assert_eq!(event.id(), &"wh_1");
+    assert_eq!(event.created_at(), None);
+    assert_eq!((event.organization_id(), event.directory_id()), (None, None));
+    let EventData::UserCreated(user) = event.data() else { panic!() };
+    assert_eq!((user.state.clone(), user.email.clone(), user.roles.len()), (None, None, 0));
+}
+
+#[test]
+fn null_means_absent_everywhere() {
+    let absent = event("dsync.user.updated", json!({"id": USER}));
+    let null = event(
+        "dsync.user.updated",
+        json!({"id": USER, "directory_id": null, "organization_id": null, "idp_id": null, "email": null,
+               "first_name": null, "last_name": null, "name": null, "state": null, "custom_attributes": null,
+               "role": null, "roles": null, "created_at": null, "updated_at": null,
+               "previous_attributes": null}),
+    );
+    assert_eq!(absent.data(), null.data());
+    let event = parse(
+        r#"{"object":null,"created_at":null,"context":null,"id":"event_1","data":{"id":"d","domains":null,"type":null},
+            "event":"dsync.activated"}"#,
+    )
+    .unwrap();
+    assert_eq!((event.created_at(), event.context().raw()), (None, "{}"));
+}
+
+#[test]
+fn unknown_fields_and_values_are_no_error() {
+    let event = event(
+        "dsync.user.created",
+        json!({"id": USER, "state": "on_leave", "object": 7, "mood": {"x": [1, null, {"y": "z"}]},
+               "emails": "gone", "raw_attributes": [], "job_title": 1}),
+    );
+    let EventData::UserCreated(user) = event.data() else { panic!() };
+    assert_eq!(user.state, Some(DirectoryUserState::Other("on_leave".into())));
+    let directory = parse(
+        r#"{"extra":[{}],"id":"event_1","event":"dsync.activated","object":{},
+            "data":{"id":"d","type":"new hr","state":"paused","domains":[{"id":"x","y":1}]}}"#,
+    )
+    .unwrap();
+    let EventData::DirectoryActivated(directory) = directory.data() else { panic!() };
+    assert_eq!(directory.directory_type.as_ref().unwrap().as_str(), "new hr");
+    assert_eq!(directory.state, Some(DirectoryState::Other("paused".into())));
+}
+
+#[test]
+fn states_and_types_keep_their_texts() {
+    for text in [
+        "azure scim v2.0",
+        "bamboohr",
+        "breathe hr",
+        "cezanne hr",
+        "cyberark scim v2.0",
+        "fourth hr",
+        "generic scim v2.0",
+        "gsuite directory",
+        "gusto",
+        "hibob",
+        "jump cloud scim v2.0",
+        "okta scim v2.0",
+        "onelogin scim v2.0",
+        "people hr",
+        "personio",
+        "pingfederate scim v2.0",
+        "rippling",
+        "rippling scim v2.0",
+        "s3",
+        "sailpoint scim v2.0",
+        "sftp",
+        "sftp workday",
+        "workday",
+    ] {
+        let known = DirectoryType::from(text);
+        assert_eq!(known.as_str(), text);
+        assert!(!matches!(known, DirectoryType::Other(_)), "{text}");
+    }
+    for (text, state) in [
+        ("active", DirectoryState::Active),
+        ("linked", DirectoryState::Active),
+        ("inactive", DirectoryState::Inactive),
+        ("unlinked", DirectoryState::Inactive),
+        ("validating", DirectoryState::Validating),
+        ("invalid_credentials", DirectoryState::InvalidCredentials),
+        ("deleting", DirectoryState::Deleting),
+    ] {
+        assert_eq!(DirectoryState::from(text), state);
+    }
+    for text in ["active", "inactive", "suspended"] {
+        assert_eq!(DirectoryUserState::from(text).to_string(), text);
+    }
+}
+
+#[test]
+fn unknown_events_keep_their_name_and_data() {
+    for body in [
+        r#"{"id":"event_1","event":"connection.activated","data":{"id":"conn_1"}}"#,
+        r#"{"id":"event_1","data":{"id":"conn_1"},"event":"connection.activated"}"#,
+    ] {
+        let event = parse(body).unwrap();
+        assert_eq!(event.name(), "connection.activated");
+        let EventData::Unknown(unknown) = event.data() else { panic!() };
+        assert_eq!(unknown.data().get(), r#"{"id":"conn_1"}"#);
+        assert_eq!(event.access_change(), None);
+    }
+    // Not even its data is certain.
+    for body in
+        [r#"{"id":"e","event":"dsync.new","data":null}"#, r#"{"id":"e","event":"dsync.new"}"#]
+    {
+        let event = parse(body).unwrap();
+        let EventData::Unknown(unknown) = event.data() else { panic!() };
+        assert_eq!(unknown.data().get(), "null");
+    }
+    // A name is matched whole.
+    for name in ["dsync.user.created ", "DSYNC.USER.CREATED", "dsync.user.create", ""] {
+        let event = parse(format!(r#"{{"id":"e","event":"{name}","data":[]}}"#)).unwrap();
+        assert!(matches!(event.data(), EventData::Unknown(_)), "{name}");
+    }
+}
+
+#[test]
+fn a_known_event_with_unreadable_data_is_a_fault_that_quotes_nothing() {
+    for data in [
+        r#"{"email":"payload_canary"}"#,
+        r#"{"id":"","email":"payload_canary"}"#,
+        r#"{"id":"u","email":17}"#,
+        r#"{"id":"u","state":{"payload_canary":1}}"#,
+        r#"{"id":"u","updated_at":"payload_canary"}"#,
+        r#"{"id":"u","roles":{"slug":"payload_canary"}}"#,
+        r#"{"id":"u","role":{}}"#,
+        r#""payload_canary""#,
+        "[]",
+        "17",
+    ] {
+        for body in [
+            format!(r#"{{"id":"e","event":"dsync.user.created","data":{data}}}"#),
+            format!(r#"{{"id":"e","data":{data},"event":"dsync.user.created"}}"#),
+        ] {
+            let fault = fault(body.clone());
+            assert!(
+                fault.starts_with("unexpected `data` of a dsync.user.created event at byte"),
+                "{fault}"
+            );
+            let at: usize = fault.rsplit(' ').next().unwrap().parse().unwrap();
+            let start = body.find(data).unwrap();
+            assert!((start..=start + data.len()).contains(&at), "{at} in {body}");
+        }
+    }
+    assert_eq!(fault(r#"{"id":"e","event":"dsync.deleted"}"#), "no `data` in the envelope");
+    assert_eq!(
+        fault(r#"{"id":"e","event":"dsync.deleted","data":null}"#),
+        "no `data` in the envelope"
+    );
+}
+
+#[test]
+fn envelopes_that_are_none_are_faults() {
+    assert_eq!(fault(r#"{"event":"dsync.deleted","data":{"id":"d"}}"#), "no `id` in the envelope");
+    assert_eq!(fault(r#"{"id":null,"event":"x","data":{}}"#), "no `id` in the envelope");
+    assert_eq!(fault(r#"{"id":"","event":"x","data":{}}"#), "no `id` in the envelope");
+    assert_eq!(fault(r#"{"id":"e","data":{"id":"d"}}"#), "no `event` in the envelope");
+    assert_eq!(fault(r#"{"id":"e","event":null,"data":{}}"#), "no `event` in the envelope");
+    assert_eq!(fault(r#"{"id":7,"event":"x","data":{}}"#), "not a JSON event envelope at byte 6");
+    assert_eq!(fault("{\n\n  x"), "not a JSON event envelope at byte 6");
+    for body in
+        ["", "null", "[]", "\"x\"", "{", "{}x", r#"{"id":"e","event":"x","data":{}} {}"#, "[{}]"]
+    {
+        assert!(fault(body).contains("envelope"), "{body}");
+    }
+    assert_eq!(fault(b"{\"id\":\"\xff\"}".to_vec()), "not UTF-8 at byte 7");
+    assert!(fault(r#"{"id":"e","event":"x","data":{},"created_at":"soon"}"#).contains("at byte"));
+    let deep = format!(
+        r#"{{"id":"e","event":"dsync.user.created","data":{}{}}}"#,
+        "[".repeat(100_000),
+        "]".repeat(100_000)
+    );
+    assert!(fault(deep).contains("unexpected `data`"));
+}
+
+#[test]
+fn odd_times_are_read() {
+    let event = parse(
+        r#"{"id":"e","event":"dsync.activated","data":{"id":"d"},"created_at":"2023-04-28 20:05:31.093"}"#,
+    )
+    .unwrap();
+    assert_eq!(event.created_at(), Some(at(1_682_712_331_093)));
+}
+
+#[test]
+fn keys_that_stand_twice_count_as_they_last_stand() {
+    let created = r#"{"id":"u1"}"#;
+    for body in [
+        format!(
+            r#"{{"id":"a","id":"b","event":"dsync.deleted","event":"dsync.user.created","data":{{"id":"d"}},"data":{created}}}"#
+        ),
+        format!(
+            r#"{{"data":{{"id":"d"}},"event":"dsync.deleted","data":{created},"event":"dsync.user.created","id":"a","id":"b"}}"#
+        ),
+        format!(r#"{{"data":7,"data":{created},"event":"dsync.user.created","id":"b"}}"#),
+        format!(r#"{{"id":"b","event":"x","data":{created},"event":"dsync.user.created"}}"#),
+        r#"{"id":"b","event":"dsync.user.created","data":{"id":"u0","id":"u1"}}"#.to_owned(),
+        r#"{"\u0069d":"b","\u0065vent":"dsync.user\u002ecreated","d\u0061ta":{"\u0069d":"u1"}}"#
+            .to_owned(),
+    ] {
+        let event = parse(body.clone()).unwrap();
+        assert_eq!(event.id(), &"b", "{body}");
+        assert!(matches!(event.data(), EventData::UserCreated(user) if user.id == "u1"), "{body}");
+    }
+    // The later one empties it.
+    assert_eq!(fault(r#"{"id":"e","id":null,"event":"x","data":{}}"#), "no `id` in the envelope");
+}
+
+#[test]
+fn a_decoy_event_in_the_data_deceives_nobody() {
+    let decoy = r#"{"id":"g1","name":"\"event\":\"dsync.user.created\"","x":{"event":"dsync.user.deleted"}}"#;
+    for (body, known) in [
+        (format!(r#"{{"id":"e","event":"dsync.group.created","data":{decoy}}}"#), true),
+        (format!(r#"{{"id":"e","data":{decoy},"event":"dsync.group.created"}}"#), true),
+        (
+            format!(
+                r#"{{"id":"e","data":{decoy},"event":"dsync.group.created","z":{{"event":"dsync.deleted"}}}}"#
+            ),
+            true,
+        ),
+        (
+            format!(
+                r#"{{"id":"e","data":{decoy},"event":"dsync.group.created","z":"\"event\":\"dsync.deleted\""}}"#
+            ),
+            true,
+        ),
+        (
+            format!(
+                r#"{{"id":"e","data":{decoy},"event":"x.y","z":{{"event":"dsync.group.created"}}}}"#
+            ),
+            false,
+        ),
+        (format!("{{\"id\":\"e\",\"data\":{decoy},\"event\" :\n \"dsync.group.created\"}}"), true),
+        (
+            format!(
+                r#"{{"id":"e","data":{decoy},"event":"dsync.group.created","z":"{}"}}"#,
+                "é".repeat(600)
+            ),
+            true,
+        ),
+    ] {
+        let event = parse(body.clone()).unwrap();
+        match event.data() {
+            EventData::GroupCreated(group) => assert!(known && group.id == "g1", "{body}"),
+            EventData::Unknown(unknown) => {
+                assert!(!known && unknown.data().get() == decoy, "{body}")
+            }
+            other => panic!("{other:?} from {body}"),
+        }
+    }
+}
+
+#[test]
+fn bytes_round_trip_exactly() {
+    let spaced = "{ \"id\" : \"event_\\u0031\",\n\t\"data\":{\"id\":\"u\",\"name\":\"Zoë \\ud83d\\ude00\"},\"event\":\"dsync.user.created\" }\r\n";
+    let event = parse(spaced).unwrap();
+    assert_eq!(event.raw(), spaced);
+    let stored = serde_json::to_string(&event).unwrap();
+    let again: DirectoryEvent = serde_json::from_str(&stored).unwrap();
+    assert_eq!((again.raw(), &again), (event.raw(), &event));
+    assert_eq!(again.verified(), None);
+    // What an older version stored, and what is no event.
+    assert!(
+        serde_json::from_str::<DirectoryEvent>(r#"{"body":"{\"id\":\"e\",\"event\":\"x\"}"}"#)
+            .is_ok()
+    );
+    let error = serde_json::from_str::<DirectoryEvent>(r#"{"body":"payload_canary"}"#).unwrap_err();
+    assert!(!error.to_string().contains("payload_canary"), "{error}");
+}
+
+#[test]
+fn what_the_signature_said_is_stored_too() {
+    let delivery = crate::support::signer().sign(sample::USER_CREATED);
+    let event = crate::support::verifier()
+        .construct_event(&delivery.signature().parse().unwrap(), delivery.body().clone())
+        .unwrap();
+    let again: DirectoryEvent =
+        serde_json::from_slice(&serde_json::to_vec(&event).unwrap()).unwrap();
+    assert_eq!(again.verified(), event.verified());
+    assert_eq!(again.issued_at(), event.issued_at());
+}
+
+#[test]
+fn without_created_at_the_signature_tells_the_time() {
+    let body = r#"{"id":"wh_1","event":"dsync.activated","data":{"id":"d"}}"#;
+    let delivery = crate::support::signer().sign(body);
+    let event = crate::support::verifier()
+        .construct_event(&delivery.signature().parse().unwrap(), body.into())
+        .unwrap();
+    assert_eq!(event.created_at(), Some(at(crate::support::NOW)));
+}
+
+#[test]
+fn access_change_of_every_event() {
+    fn of(event: &DirectoryEvent) -> String {
+        match event.access_change() {
+            None => "none".into(),
+            Some(AccessChange::Granted(user)) => format!("granted {}", user.id),
+            Some(AccessChange::Changed(user)) => format!("changed {}", user.id),
+            Some(AccessChange::Ended(user)) => format!("ended {}", user.id),
+            Some(AccessChange::GroupChanged(group)) => format!("group changed {}", group.id),
+            Some(AccessChange::GroupEnded(group)) => format!("group ended {}", group.id),
+            Some(AccessChange::DirectoryEnded(directory)) => {
+                format!("directory ended {}", directory.id)
+            }
+            Some(other) => panic!("{other:?}"),
+        }
+    }
+    let user = |state: Value, previous: Value| json!({"id": "u", "state": state, "previous_attributes": previous});
+    let member = |state: Value| json!({"user": {"id": "u", "state": state}, "group": {"id": "g"}});
+    let active = || json!("active");
+    for (name, data, expected) in [
+        ("dsync.activated", json!({"id": "d"}), "none"),
+        ("dsync.deleted", json!({"id": "d", "state": "active"}), "directory ended d"),
+        ("dsync.group.created", json!({"id": "g"}), "none"),
+        ("dsync.group.updated", json!({"id": "g"}), "group changed g"),
+        ("dsync.group.deleted", json!({"id": "g"}), "group ended g"),
+        ("dsync.group.user_added", member(active()), "changed u"),
+        ("dsync.group.user_added", member(Value::Null), "changed u"),
+        ("dsync.group.user_added", member(json!("inactive")), "ended u"),
+        ("dsync.group.user_removed", member(active()), "changed u"),
+        ("dsync.group.user_removed", member(json!("suspended")), "ended u"),
+        ("dsync.token.created", json!({"id": "t"}), "none"),
+        ("dsync.token.revoked", json!({"id": "t"}), "none"),
+        ("dsync.user.created", user(active(), Value::Null), "granted u"),
+        ("dsync.user.created", user(Value::Null, Value::Null), "granted u"),
+        ("dsync.user.created", user(json!("inactive"), Value::Null), "ended u"),
+        ("dsync.user.created", user(json!("suspended"), Value::Null), "ended u"),
+        ("dsync.user.created", user(json!("unheard_of"), Value::Null), "ended u"),
+        ("dsync.user.deleted", user(active(), Value::Null), "ended u"),
+        ("dsync.user.deleted", user(json!("inactive"), Value::Null), "ended u"),
+        ("dsync.user.updated", user(active(), json!({"email": "x"})), "changed u"),
+        ("dsync.user.updated", user(active(), Value::Null), "changed u"),
+        ("dsync.user.updated", user(json!("inactive"), json!({"state": "active"})), "ended u"),
+        ("dsync.user.updated", user(json!("inactive"), json!({})), "ended u"),
+        ("dsync.user.updated", user(json!("suspended"), json!({"state": "active"})), "ended u"),
+        ("dsync.user.updated", user(active(), json!({"state": "inactive"})), "granted u"),
+        ("dsync.user.updated", user(active(), json!({"state": "suspended"})), "granted u"),
+        ("dsync.user.updated", user(active(), json!({"state": "active"})), "changed u"),
+        ("dsync.user.updated", user(json!("inactive"), json!({"state": "suspended"})), "ended u"),
+    ] {
+        assert_eq!(of(&event(name, data.clone())), expected, "{name} {data}");
+    }
+    assert!(matches!(
+        parse(sample::USER_DEACTIVATED).unwrap().access_change(),
+        Some(AccessChange::Ended(_))
+    ));
+}
+
+#[test]
+fn debug_shows_ids_and_states_only() {
+    for sample in sample::ALL.into_iter().chain([sample::USER_DEACTIVATED]) {
+        let event = parse(sample).unwrap();
+        let debug = format!("{event:#?} {:?} {:?}", event.access_change(), event.context());
+        for canary in [
+            "northwind",
+            "Northwind",
+            "Rosalind",
+            "Okafor",
+            "Engineer",
+            "q7Xc2",
+            "h4Qz",
+            "Platform",
+            "00u7",
+        ] {
+            assert!(!debug.contains(canary), "{canary} in {debug}");
+        }
+        assert!(debug.contains(event.id().as_str()));
+    }
+}
+
+#[test]
+fn objects_from_the_rest_api_are_read_by_the_same_types() {
+    let user: DirectoryUser =
+        serde_json::from_value(json!({"object": "directory_user", "id": USER})).unwrap();
+    assert!(user.is_active());
+    let directory: Directory =
+        serde_json::from_value(json!({"id": "d", "type": "workday", "state": "linked"})).unwrap();
+    assert_eq!(directory.state, Some(DirectoryState::Active));
+}
+
+#[test]
+fn clones_share_and_times_convert() {
+    let event = parse(sample::USER_CREATED).unwrap();
+    let clone = event.clone();
+    assert_eq!(clone.raw().as_ptr(), event.raw().as_ptr());
+    let created: SystemTime = event.created_at().unwrap().into();
+    assert_eq!(
+        created.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis(),
+        1_770_801_292_377
+    );
+}

@@ -1,0 +1,19 @@
+//! The crate from outside: one program, so that one log is watched for secrets and payloads (see `support`).
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "a test may panic, and its helpers stand outside of `#[test]` functions"
+)]
+#![cfg(all(feature = "axum", feature = "testing", feature = "tonic"))]
+
+mod axum;
+mod body;
+mod event;
+mod hyper;
+mod layer;
+mod readiness;
+mod shared;
+mod support;
+mod tonic;
+mod verifier;
