@@ -2,8 +2,14 @@
 #![allow(dead_code, unreachable_pub, reason = "each example uses a part")]
 
 use std::{
-    env, error::Error, fmt::Write as _, future::Future, io::Write as _, net::SocketAddr,
-    process::ExitCode, time::Duration,
+    env,
+    error::Error,
+    fmt::Write as _,
+    future::Future,
+    io::{IsTerminal as _, Write as _},
+    net::SocketAddr,
+    process::ExitCode,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -27,6 +33,7 @@ const SECRET_VARIABLE: &str = "WORKOS_WEBHOOK_SECRET";
 pub fn main<F: Future<Output = Result<(), BoxError>>>(example: F) -> ExitCode {
     tracing_subscriber::fmt()
         .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
     let runtime = match tokio::runtime::Runtime::new() {

@@ -1,0 +1,218 @@
+//! What the layer costs, each row beside its floor: one keyed HMAC, and that plus the typed parse.
+//!
+//! ```text
+//! cargo bench
+//! ```
+//!
+//! Every closure is asserted to do what it is timed for. Making the request is not timed, dropping it is.
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a bench may panic; criterion's macros have no docs"
+)]
+
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    hint::black_box,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use futures_util::{FutureExt, stream};
+use hmac::{Hmac, KeyInit, Mac};
+use http::{Method, Request, Response};
+use http_body::{Body, Frame};
+use http_body_util::{Either, Empty, Full, StreamBody};
+use sha2::Sha256;
+use tower::{Layer, Service};
+use tower_workos::{
+    DirectoryEvent, DirectorySyncLayer, RejectionKind, SIGNATURE_HEADER, SignatureHeader,
+    Timestamp, Verifier, WebhookSecret,
+    layer::VerifiedBody,
+    testing::{Delivery, ManualClock, Signer},
+};
+
+const SECRET: &str = "whsec_of_the_benches";
+const NOW: i64 = 1_770_000_000_000;
+const FRAME: usize = 8 * 1024;
+/// 300 B and 2 KiB arrive in one frame, the rest in frames of 8 KiB.
+const SIZES: [(&str, usize); 4] =
+    [("300 B", 300), ("2 KiB", 2 << 10), ("64 KiB", 64 << 10), ("1 MiB", 1 << 20)];
+
+fn secret() -> WebhookSecret {
+    WebhookSecret::new(SECRET).unwrap()
+}
+
+fn verifier() -> Verifier {
+    Verifier::new(secret()).clock(ManualClock::new(Timestamp::from_unix_millis_saturating(NOW)))
+}
+
+fn signer() -> Signer {
+    Signer::new(secret()).at(Timestamp::from_unix_millis_saturating(NOW))
+}
+
+/// A `dsync.user.updated` of exactly this many bytes, `data` first, as WorkOS writes it.
+fn body(length: usize) -> Bytes {
+    let start = r#"{"id":"event_01JTWS6F2M8P4R7V0Z3B9D1K07","data":{"id":"directory_user_01JTWS2B8G4J0M3Q6V9X5Z7F1H","state":"active","updated_at":"2026-04-20T08:05:19.940Z","custom_attributes":{"#;
+    let end = r#"},"previous_attributes":{}},"event":"dsync.user.updated","created_at":"2026-04-20T08:05:19.998Z"}"#;
+    let mut middle = String::new();
+    let mut index = 0;
+    let room = length.checked_sub(start.len() + end.len()).unwrap();
+    while room - middle.len() > 60 {
+        middle.push_str(&format!(r#""attribute_{index:05}":"value {index:05} of this one","#));
+        index += 1;
+    }
+    if room > middle.len() {
+        let filler = room - middle.len() - r#""z":"""#.len();
+        middle.push_str(&format!(r#""z":"{}""#, "y".repeat(filler)));
+    }
+    let body = Bytes::from(format!("{start}{middle}{end}"));
+    assert_eq!(body.len(), length);
+    assert_eq!(DirectoryEvent::parse(body.clone()).unwrap().name(), "dsync.user.updated");
+    body
+}
+
+/// An inner service that costs nothing.
+#[derive(Clone)]
+struct Nothing;
+
+impl Service<Request<VerifiedBody>> for Nothing {
+    type Response = Response<Empty<Bytes>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<VerifiedBody>) -> Self::Future {
+        assert!(request.extensions().get::<DirectoryEvent>().is_some());
+        black_box(request);
+        ready(Ok(Response::new(Empty::new())))
+    }
+}
+
+type Frames = StreamBody<stream::Iter<std::vec::IntoIter<Result<Frame<Bytes>, Infallible>>>>;
+
+/// The body in one frame, or in frames of 8 KiB.
+fn framed(body: &Bytes) -> Either<Full<Bytes>, Frames> {
+    if body.len() <= FRAME {
+        return Either::Left(Full::new(body.clone()));
+    }
+    let frames: Vec<_> = (0..body.len())
+        .step_by(FRAME)
+        .map(|start| Ok(Frame::data(body.slice(start..body.len().min(start + FRAME)))))
+        .collect();
+    Either::Right(StreamBody::new(stream::iter(frames)))
+}
+
+fn request(delivery: &Delivery) -> Request<Either<Full<Bytes>, Frames>> {
+    Request::post("/webhooks/workos")
+        .header(SIGNATURE_HEADER, delivery.signature())
+        .body(framed(delivery.body()))
+        .unwrap()
+}
+
+/// One request through the layer, without a runtime: nothing in it waits.
+fn call<B>(
+    service: &mut impl Service<Request<B>, Response = Response<impl Body>, Error = Infallible>,
+    request: Request<B>,
+) -> u16 {
+    service.call(request).now_or_never().unwrap().unwrap().status().as_u16()
+}
+
+fn accepted(c: &mut Criterion) {
+    let keyed = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
+    let verifier = verifier();
+    let mut service = DirectorySyncLayer::new(verifier.clone()).layer(Nothing);
+    for (name, length) in SIZES {
+        let delivery = signer().sign(body(length));
+        let (signature, body) = (delivery.signature(), delivery.body());
+        let digits = NOW.to_string();
+        let hmac = || {
+            let mut mac = keyed.clone();
+            mac.update(digits.as_bytes());
+            mac.update(b".");
+            mac.update(black_box(body));
+            mac.finalize().into_bytes()
+        };
+        let verify = || {
+            let header: SignatureHeader = black_box(signature).parse().unwrap();
+            let mut verification = verifier.begin(&header).unwrap();
+            for frame in body.chunks(FRAME) {
+                verification.update(frame);
+            }
+            verification.finish().unwrap()
+        };
+        assert!(
+            signature
+                .ends_with(&hmac().iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+        );
+        assert_eq!(verify().secret_index(), 0);
+        assert_eq!(call(&mut service, request(&delivery)), 200);
+
+        let mut group = c.benchmark_group(name);
+        group.throughput(Throughput::Bytes(body.len().try_into().unwrap()));
+        group.bench_function("floor: one keyed HMAC", |b| b.iter(hmac));
+        group.bench_function("verify only", |b| b.iter(verify));
+        group.bench_function("floor: HMAC + typed parse", |b| {
+            b.iter(|| (hmac(), DirectoryEvent::parse(body.clone()).unwrap()));
+        });
+        group.bench_function("verify + parse + inject", |b| {
+            b.iter_batched(
+                || request(&delivery),
+                |request| call(&mut service, request),
+                BatchSize::SmallInput,
+            );
+        });
+        group.finish();
+    }
+}
+
+fn rejected(c: &mut Criterion) {
+    let mut service = DirectorySyncLayer::new(verifier()).body_limit(4096).layer(Nothing);
+    let delivery = signer().sign(body(2 << 10));
+    let genuine = || request(&delivery);
+    let stale =
+        Signer::new(secret()).at(Timestamp::from_unix_millis_saturating(0)).sign(body(2 << 10));
+    let large = signer().sign(body(64 << 10));
+    let unreadable = signer().sign("{}");
+    let mut group = c.benchmark_group("rejected, 2 KiB");
+    let mut row = |kind: RejectionKind, make: &dyn Fn() -> Request<Either<Full<Bytes>, Frames>>| {
+        assert_eq!(call(&mut service, make()), kind.status().as_u16());
+        group.bench_function(BenchmarkId::from_parameter(kind), |b| {
+            b.iter_batched(make, |request| call(&mut service, request), BatchSize::SmallInput);
+        });
+    };
+    row(RejectionKind::MethodNotAllowed, &|| {
+        let mut request = genuine();
+        *request.method_mut() = Method::GET;
+        request
+    });
+    row(RejectionKind::MissingSignature, &|| {
+        let mut request = genuine();
+        request.headers_mut().clear();
+        request
+    });
+    row(RejectionKind::MalformedSignature, &|| {
+        let mut request = genuine();
+        request.headers_mut().insert(SIGNATURE_HEADER, "t=1, v1=zz".parse().unwrap());
+        request
+    });
+    row(RejectionKind::TimestampOutsideTolerance, &|| request(&stale));
+    row(RejectionKind::BodyTooLarge, &|| {
+        let mut request = request(&large);
+        request.headers_mut().insert("content-length", "65536".parse().unwrap());
+        request
+    });
+    row(RejectionKind::SignatureMismatch, &|| {
+        genuine().map(|_| Either::Left(Full::new(large.body().slice(..2 << 10))))
+    });
+    row(RejectionKind::InvalidPayload, &|| request(&unreadable));
+    group.finish();
+}
+
+criterion_group!(benches, accepted, rejected);
+criterion_main!(benches);
