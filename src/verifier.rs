@@ -174,21 +174,24 @@ impl Verification {
     ///
     /// [`RejectionKind::SignatureMismatch`].
     pub fn finish(self) -> Result<Verified, Rejection> {
+        let Self { first, rest, header } = self;
         let mut matched = Choice::from(0);
         let mut secret_index: u32 = 0;
         let mut index: u32 = 0;
-        for mac in std::iter::once(self.first).chain(self.rest) {
+        let mut compare = |mac: MacState| {
             let expected: [u8; 32] = mac.finalize().into_bytes().into();
             let mut equal = Choice::from(0);
-            for signature in self.header.signatures() {
+            for signature in header.signatures() {
                 equal |= constant_time_eq(&expected, signature);
             }
             secret_index.conditional_assign(&index, equal & !matched);
             matched |= equal;
             index = index.saturating_add(1);
-        }
+        };
+        compare(first);
+        rest.into_iter().for_each(compare);
         if bool::from(matched) {
-            Ok(Verified { issued_at: self.header.issued_at(), secret_index })
+            Ok(Verified { issued_at: header.issued_at(), secret_index })
         } else {
             Err(Rejection::new(RejectionKind::SignatureMismatch))
         }
