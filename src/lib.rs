@@ -1,13 +1,117 @@
-//! WIP
+//! [WorkOS Directory Sync] for [tower]: a [`Layer`](tower_layer::Layer) that lets only genuine webhook deliveries
+//! through to a handler, and hands it a typed [`DirectoryEvent`].
+//!
+//! WorkOS watches a customer's directory (Okta, Entra ID, Google Workspace, Workday …) and posts every change as a
+//! signed webhook: a user created, updated, deactivated or deleted, a group's members, a directory gone. This crate
+//! checks the signature while the body arrives, in constant time and against replays, reads the event, and puts it
+//! into the request's extensions. It works in axum, hyper, tonic, or around any other tower service.
+//!
+//! # Quick start
+//!
+//! ```
+//! # #[cfg(feature = "axum")]
+//! # {
+//! use axum::{Router, http::StatusCode, routing::post};
+//! use tower_workos::{AccessChange, DirectoryEvent, DirectorySyncLayer, EventData, WebhookSecret};
+//!
+//! fn app(secret: WebhookSecret) -> Router {
+//!     Router::new()
+//!         .route("/webhooks/workos", post(on_event))
+//!         .route_layer(DirectorySyncLayer::new(secret))
+//! }
+//!
+//! async fn on_event(event: DirectoryEvent) -> StatusCode {
+//!     match event.data() {
+//!         EventData::UserCreated(user) => println!("hello {}", user.id),
+//!         EventData::UserUpdated(change) => println!("{} changed", change.user.id),
+//!         EventData::DirectoryDeleted(directory) => println!("{} and all in it is gone", directory.id),
+//!         _ => {}
+//!     }
+//!     // What matters most: an ex-employee may arrive as an *update*.
+//!     if let Some(AccessChange::Ended(user)) = event.access_change() {
+//!         println!("end the sessions of {}", user.id);
+//!     }
+//!     StatusCode::OK
+//! }
+//!
+//! # fn main() -> Result<(), tower_workos::ConfigError> {
+//! let app = app(WebhookSecret::from_env("WORKOS_WEBHOOK_SECRET")?);
+//! # Ok(())
+//! # }
+//! # }
+//! ```
+//!
+//! Answer 2xx once the event is safe (handled, or stored): WorkOS delivers anything else again. It also delivers
+//! twice and out of order at times, so handlers compare [`DirectoryEvent::id`] and `updated_at`.
+//!
+//! The [`layer`] module describes the middleware: what a rejected request is answered, and where it stands among
+//! other layers. The `grpc` module (feature `tonic`) turns a delivery into a call of a tonic service method.
+//! Without tower, [`Verifier::construct_event`] does all of it for a header and a body at hand.
+//!
+//! # The event
+//!
+//! [`DirectoryEvent`] is one `Arc`: cheap to clone and to send to another task. [`data`](DirectoryEvent::data) is
+//! typed by event ([`EventData`]), [`raw`](DirectoryEvent::raw) are the bytes that were signed, and
+//! [`access_change`](DirectoryEvent::access_change) says in one place what an event means for somebody's access.
+//! Only ids are certain; every other field can be absent, and is an `Option`. Unknown fields, unknown enum values
+//! and unknown events are kept, not refused; only a known event whose `data` has another shape than documented
+//! is, with 422, so that WorkOS keeps it until this crate (or you) can read it.
+//!
+//! # Tolerance and retries
+//!
+//! A signature's time may be 180 s from the clock, in either direction, as in WorkOS's own SDKs. WorkOS does not
+//! say whether it signs a retry anew. Should it keep the first `t`, every retry would be refused as too old; if
+//! [`TimestampOutsideTolerance`](RejectionKind::TimestampOutsideTolerance) shows up for genuine retries, raise
+//! [`Verifier::tolerance`]. The tolerance only bounds replays of captured deliveries: an application that remembers
+//! the ids of the events it has handled, durably and for as long as the tolerance, can afford a long one.
+//!
+//! # Features
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `tracing` (default) | one event for each rejected request, under the target `tower_workos::rejection` |
+//! | `axum` | [`DirectoryEvent`] as a handler argument; [`Rejection`] as a response |
+//! | `tonic` | the `grpc` module |
+//! | `testing` | the `testing` module: a signer, a clock, a sample of every event |
+//!
+//! # Limits
+//!
+//! - Duplicates and order are the application's, so far: the layer passes a delivery on each time it comes.
+//! - The body is held in memory, up to [`body_limit`](DirectorySyncLayer::body_limit) a request.
+//! - The body's deadline is a tokio timer: a request whose body does not come at once needs a tokio runtime with
+//!   time enabled, as axum, tonic and `#[tokio::main]` have it. Elsewhere, that panics.
+//! - Only the body and the time are signed, not the path, the query or other headers: don't trust them.
+//! - `dsync.token.*` events are typed by WorkOS's API description; no recorded delivery was at hand.
+//!
+//! # Minimum supported Rust
+//!
+//! 1.88. Raising it is a minor release.
+//!
+//! [WorkOS Directory Sync]: https://workos.com/docs/directory-sync
+//! [tower]: https://docs.rs/tower
+
 #![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod clock;
 mod error;
 mod event;
+#[cfg(feature = "axum")]
+mod extract;
+#[cfg(feature = "tonic")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tonic")))]
+pub mod grpc;
 pub mod layer;
 mod secret;
 mod signature;
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub mod testing;
 mod verifier;
-pub use crate::{
+
+#[cfg(feature = "axum")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+pub use self::extract::MissingDirectoryEvent;
+pub use self::{
     clock::{Clock, SystemClock},
     error::{ConfigError, Rejection, RejectionKind},
     event::{
@@ -24,11 +128,8 @@ pub use crate::{
     signature::{SIGNATURE_HEADER, SignatureHeader},
     verifier::{Verification, Verified, Verifier},
 };
-#[cfg(feature = "axum")]
-mod extract;
-#[cfg(feature = "testing")]
-pub mod testing;
-#[cfg(feature = "axum")]
-pub use extract::MissingDirectoryEvent;
-#[cfg(feature = "tonic")]
-pub mod grpc;
+
+/// The README's examples, compiled.
+#[cfg(all(doctest, feature = "axum", feature = "testing", feature = "tonic"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

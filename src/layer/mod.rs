@@ -1,4 +1,65 @@
-//! The middleware.
+//! The middleware: [`DirectorySyncLayer`] and [`DirectorySync`].
+//!
+//! # What happens to a request
+//!
+//! In this order, and the first fault ends it. Until the row "body", nothing of the body is read.
+//!
+//! | check | rejection | status |
+//! |---|---|---|
+//! | the method is `POST` | [`MethodNotAllowed`] | 405 with `Allow: POST` |
+//! | there is a `workos-signature` header | [`MissingSignature`] | 401 with `WWW-Authenticate` |
+//! | it stands once and parses | [`MalformedSignature`] | 400 |
+//! | its time is within the tolerance | [`TimestampOutsideTolerance`] | 401 with `WWW-Authenticate` |
+//! | `Content-Length` is within the limit | [`BodyTooLarge`] | 413 |
+//! | the body stays within the limit | [`BodyTooLarge`] | 413 |
+//! | it is complete before the deadline | [`BodyTimeout`] | 408 |
+//! | it does not break off | [`BodyRead`] | 400 |
+//! | a signature matches, with one of the secrets | [`SignatureMismatch`] | 401 with `WWW-Authenticate` |
+//! | it is an event | [`InvalidPayload`] | 422 |
+//!
+//! What passes reaches the inner service with a [`DirectoryEvent`](crate::DirectoryEvent) in its extensions and the
+//! signed bytes as its body, in one frame ([`VerifiedBody`]). Trailers are not signed and are dropped.
+//!
+//! A rejection is a response, not an error, so the service's error type stays the inner one's, and no outer layer
+//! need translate it: `application/problem+json` (RFC 9457) with a text fixed for each kind. The
+//! [`Rejection`](crate::Rejection) is in the response's extensions, with what a log needs beyond the kind. With the
+//! feature `tracing`, it is logged as one `WARN` event of the target `tower_workos::rejection`, with fields `kind`,
+//! `status`, `reason` and `mend`. Neither has the secret or anything of the body in it.
+//! [`rejection_response`](DirectorySyncLayer::rejection_response) answers in another way.
+//!
+//! # Among other layers
+//!
+//! The layer reads the body, so nothing outside of it may have changed the bytes: no decompression, no
+//! re-serialization. What limits, times and traces requests belongs outside; what wants the event, inside.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use tower::{ServiceBuilder, limit::ConcurrencyLimitLayer};
+//! use tower_http::{
+//!     catch_panic::CatchPanicLayer, limit::RequestBodyLimitLayer, timeout::TimeoutLayer, trace::TraceLayer,
+//! };
+//! use tower_workos::{DirectorySyncLayer, WebhookSecret};
+//!
+//! # fn main() -> Result<(), tower_workos::ConfigError> {
+//! # let secret = WebhookSecret::new("whsec_from_the_dashboard")?;
+//! let stack = ServiceBuilder::new()
+//!     .layer(TraceLayer::new_for_http())
+//!     .layer(CatchPanicLayer::new())
+//!     .layer(RequestBodyLimitLayer::new(1024 * 1024))
+//!     .layer(TimeoutLayer::with_status_code(http::StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(15)))
+//!     .layer(DirectorySyncLayer::new(secret))
+//!     // Inside, so that only genuine deliveries take a place from the handler.
+//!     .layer(ConcurrencyLimitLayer::new(64));
+//! # let _ = stack.service(tower::service_fn(|_: http::Request<tower_workos::layer::VerifiedBody>| async {
+//! #     Ok::<_, std::convert::Infallible>(http::Response::new(http_body_util::Empty::<bytes::Bytes>::new()))
+//! # }));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A place in a limit or a buffer inside is taken when the service is polled ready, as tower does it, and so is
+//! held while the body arrives; the deadline bounds that.
 
 mod body;
 mod future;
@@ -15,3 +76,9 @@ pub use self::{
 };
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+#[cfg(doc)]
+use crate::RejectionKind::{
+    BodyRead, BodyTimeout, BodyTooLarge, InvalidPayload, MalformedSignature, MethodNotAllowed,
+    MissingSignature, SignatureMismatch, TimestampOutsideTolerance,
+};
