@@ -195,6 +195,9 @@ fn rejected(c: &mut Criterion) {
     let large = signer().sign(body(64 << 10));
     let unreadable = signer().sign("{}");
     let mut group = c.benchmark_group("rejected, 2 KiB");
+    group.bench_function("floor: a request made and dropped", |b| {
+        b.iter_batched(genuine, drop, BatchSize::SmallInput);
+    });
     let mut row = |kind: RejectionKind, make: &dyn Fn() -> Request<Either<Full<Bytes>, Frames>>| {
         assert_eq!(call(&mut service, make()), kind.status().as_u16());
         group.bench_function(BenchmarkId::from_parameter(kind), |b| {
