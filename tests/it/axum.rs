@@ -146,6 +146,25 @@ async fn panics_and_limits_of_others_are_theirs() {
     assert_eq!(rejection.kind(), RejectionKind::BodyTooLarge);
 }
 
+/// axum-standardwebhooks 1.0 panics on a body over axum's own limit of 2 MB.
+#[tokio::test]
+async fn a_body_of_three_megabytes() {
+    let app = |limit| {
+        Router::new()
+            .route(
+                "/webhooks/workos",
+                post(|event: DirectoryEvent| async move { event.name().to_owned() }),
+            )
+            .layer(layer().body_limit(limit))
+    };
+    let filler = "x".repeat(3_000_000);
+    let body =
+        format!(r#"{{"id":"e","event":"dsync.deleted","data":{{"id":"d","x":"{filler}"}}}}"#);
+    let request = || delivery::<Body>(body.clone());
+    assert_eq!(answer(app(1 << 20), request()).await.0, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(answer(app(4 << 20), request()).await, (StatusCode::OK, "dsync.deleted".into()));
+}
+
 #[tokio::test]
 async fn without_the_layer_the_answer_names_the_mend() {
     let app = Router::new().route("/webhooks/workos", post(handler));

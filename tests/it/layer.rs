@@ -45,6 +45,15 @@ async fn a_genuine_delivery_reaches_the_handler_with_its_bytes_and_its_event() {
     }
 }
 
+/// Older Node SDKs sign a body that they have parsed and printed again.
+#[tokio::test]
+async fn bytes_are_verified_as_received_and_passed_on_as_such() {
+    let odd = "\r\n{ \"data\" : {\"id\":\"u\",\"x\":1.0e0, \"name\":\"Zo\\u00eb \u{1f980}\"},\t\"id\":\"\\u0065vent_1\",\"event\":\"dsync.user.created\"}\n";
+    let outcome = send(&layer(), full(odd)).await;
+    assert_eq!(outcome.event().raw(), odd);
+    assert_eq!(outcome.event().id(), &"event_1");
+}
+
 #[tokio::test]
 async fn the_rest_of_the_request_is_untouched() {
     let mut request = full(sample::USER_CREATED);

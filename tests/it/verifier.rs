@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use hmac::{Hmac, KeyInit, Mac};
 use proptest::prelude::*;
+use sha2::Sha256;
 use tower_workos::{
     DirectoryEvent, RejectionKind, SignatureHeader, SystemClock, Verifier, WebhookSecret,
     WebhookSecrets,
     testing::{ManualClock, Signer, sample},
 };
 
-use crate::support::{NOW, at, other_secret, secret, signer, verifier};
+use crate::support::{NOW, SECRET, at, other_secret, secret, signer, verifier};
 
 fn header(signature: &str) -> SignatureHeader {
     signature.parse().unwrap()
@@ -49,6 +51,18 @@ fn one_changed_byte_of_body_or_time_is_a_mismatch() {
     assert_eq!(kind(&verifier(), &padded, delivery.body()), RejectionKind::SignatureMismatch);
     let later = delivery.signature().replace(&NOW.to_string(), &(NOW + 1).to_string());
     assert_eq!(kind(&verifier(), &later, delivery.body()), RejectionKind::SignatureMismatch);
+}
+
+/// async-stripe-webhook rc.10 signs the time as it would print it, not as it came.
+#[test]
+fn the_time_is_signed_as_it_was_received() {
+    let digits = format!("000{NOW}");
+    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
+    mac.update(format!("{digits}.body").as_bytes());
+    let hex: String =
+        mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let verified = verifier().verify(&header(&format!("t={digits},v1={hex}")), b"body").unwrap();
+    assert_eq!(verified.issued_at(), at(NOW));
 }
 
 #[test]
@@ -219,7 +233,7 @@ fn secrets_are_replaced_for_every_clone_and_not_under_a_running_request() {
 
 #[test]
 fn a_prefix_is_part_of_the_secret() {
-    let bare = WebhookSecret::new(crate::support::SECRET.trim_start_matches("whsec_")).unwrap();
+    let bare = WebhookSecret::new(SECRET.trim_start_matches("whsec_")).unwrap();
     let delivery = Signer::new(bare).at(at(NOW)).sign("body");
     assert_eq!(kind(&verifier(), delivery.signature(), b"body"), RejectionKind::SignatureMismatch);
 }
