@@ -101,6 +101,7 @@ mod extract;
 #[cfg_attr(docsrs, doc(cfg(feature = "tonic")))]
 pub mod grpc;
 pub mod layer;
+mod response;
 mod secret;
 mod signature;
 #[cfg(feature = "testing")]

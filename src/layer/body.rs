@@ -7,8 +7,6 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::Full;
-use pin_project_lite::pin_project;
 
 /// The body that the inner service gets: the signed bytes, in one frame.
 ///
@@ -55,71 +53,6 @@ impl Body for VerifiedBody {
 impl fmt::Debug for VerifiedBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VerifiedBody").field("length", &self.bytes.len()).finish_non_exhaustive()
-    }
-}
-
-pin_project! {
-    /// The body of a response: the inner service's, or a rejection's.
-    #[derive(Debug)]
-    pub struct ResponseBody<B> {
-        #[pin]
-        inner: Inner<B>,
-    }
-}
-
-pin_project! {
-    #[project = InnerProj]
-    #[derive(Debug)]
-    enum Inner<B> {
-        Passed { #[pin] body: B },
-        Rejected { body: Full<Bytes> },
-    }
-}
-
-impl<B> ResponseBody<B> {
-    pub(super) fn passed(body: B) -> Self {
-        Self { inner: Inner::Passed { body } }
-    }
-
-    pub(super) fn rejected(body: Bytes) -> Self {
-        Self { inner: Inner::Rejected { body: Full::new(body) } }
-    }
-}
-
-impl<B: Default> Default for ResponseBody<B> {
-    fn default() -> Self {
-        Self::passed(B::default())
-    }
-}
-
-impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
-    type Data = Bytes;
-    type Error = B::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        match self.project().inner.project() {
-            InnerProj::Passed { body } => body.poll_frame(cx),
-            InnerProj::Rejected { body } => {
-                Pin::new(body).poll_frame(cx).map_err(|never| match never {})
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match &self.inner {
-            Inner::Passed { body } => body.is_end_stream(),
-            Inner::Rejected { body } => body.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match &self.inner {
-            Inner::Passed { body } => body.size_hint(),
-            Inner::Rejected { body } => body.size_hint(),
-        }
     }
 }
 

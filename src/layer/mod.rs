@@ -69,11 +69,10 @@ mod response;
 mod service;
 
 pub use self::{
-    body::{ResponseBody, VerifiedBody},
-    future::ResponseFuture,
-    layer::DirectorySyncLayer,
-    service::DirectorySync,
+    body::VerifiedBody, future::ResponseFuture, layer::DirectorySyncLayer, service::DirectorySync,
 };
+
+pub use crate::response::ResponseBody;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 

@@ -49,7 +49,7 @@ impl Config {
             Some(custom) => custom(&rejection),
             None => rejection.to_response(),
         };
-        let mut response = response.map(ResponseBody::rejected);
+        let mut response = response.map(ResponseBody::own);
         response.extensions_mut().insert(rejection);
         response
     }
