@@ -93,6 +93,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod clock;
+pub mod dedupe;
 mod error;
 mod event;
 #[cfg(feature = "axum")]
@@ -114,6 +115,7 @@ mod verifier;
 pub use self::extract::MissingDirectoryEvent;
 pub use self::{
     clock::{Clock, SystemClock},
+    dedupe::{Dedupe, DedupeLayer, DedupeStore, MemoryStore},
     error::{ConfigError, Rejection, RejectionKind},
     event::{
         AccessChange, Actor, AttributeError, Attributes, CustomAttributes, Directory,

@@ -25,6 +25,7 @@ use http::{HeaderValue, Request, Uri, header::CONTENT_TYPE};
 
 use crate::{Clock, SIGNATURE_HEADER, Timestamp, WebhookSecret, secret};
 
+pub mod conformance;
 pub mod sample;
 
 /// Signs deliveries as WorkOS does.

@@ -9,6 +9,7 @@
 
 mod axum;
 mod body;
+mod dedupe;
 mod event;
 mod hyper;
 mod layer;

@@ -1,0 +1,98 @@
+//! Duplicates: [`DedupeLayer`], [`Dedupe`] and the stores.
+//!
+//! WorkOS delivers an event again when it saw no 2xx, and sometimes when it did. This layer, inside of
+//! [`DirectorySyncLayer`](crate::DirectorySyncLayer), lets a handler's success happen once and its failure lose
+//! nothing:
+//!
+//! ```
+//! use tower::ServiceBuilder;
+//! use tower_workos::{DedupeLayer, DirectorySyncLayer, MemoryStore, WebhookSecret};
+//!
+//! # fn main() -> Result<(), tower_workos::ConfigError> {
+//! # let secret = WebhookSecret::new("whsec_from_the_dashboard")?;
+//! let stack = ServiceBuilder::new()
+//!     .layer(DirectorySyncLayer::new(secret))
+//!     .layer(DedupeLayer::new(MemoryStore::default()));
+//! # let _ = stack.service(tower::service_fn(|_: http::Request<tower_workos::layer::VerifiedBody>| async {
+//! #     Ok::<_, std::convert::Infallible>(http::Response::new(http_body_util::Empty::<bytes::Bytes>::new()))
+//! # }));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What happens to an event
+//!
+//! | the store says | the handler | the answer |
+//! |---|---|---|
+//! | new, or its last holder's lease ended | runs | 2xx: once the store has it as done, the handler's; else the handler's |
+//! | in flight | does not run | 503 with `Retry-After` |
+//! | done | does not run | 200 |
+//! | nothing: it failed | does not run ([`OnStoreError`]) | 503 |
+//!
+//! A handler that answers anything but 2xx, fails, panics, or whose future is dropped (a time-out, a client that
+//! left) gives the event back, and the next delivery runs it anew. If the process dies, the lease ends instead. If
+//! a handler succeeds but that can't be recorded, or its lease had ended by then, the answer is 503: the handler
+//! will run again, so it must bear that, unless it completes the claim in its own transaction ([`Claimed`]).
+//!
+//! Without a [`DirectoryEvent`](crate::DirectoryEvent) in the request the answer is a 500 that names the mend.
+//!
+//! With the feature `tracing`, what is not the handler's answer is an event of the target `tower_workos::dedupe`.
+
+mod future;
+mod layer;
+mod memory;
+mod response;
+mod service;
+mod store;
+
+use std::{fmt, time::Duration};
+
+pub use self::{
+    future::ResponseFuture,
+    layer::{DedupeLayer, OnStoreError},
+    memory::MemoryStore,
+    service::Dedupe,
+    store::{Claim, Completion, DedupeKey, DedupeStore, StoreError},
+};
+pub use crate::response::ResponseBody;
+
+/// The claim under which a handler runs, in the extensions of its request.
+///
+/// With a store in the application's own database, the handler can complete it in its own transaction
+/// (`complete_in`), so that its effect and the memory of it are one: then nothing happens twice, even where the
+/// process dies right after.
+#[derive(Clone)]
+pub struct Claimed<St: DedupeStore> {
+    store: St,
+    key: DedupeKey,
+    token: St::Token,
+    retention: Duration,
+}
+
+impl<St: DedupeStore> Claimed<St> {
+    /// The key that is held.
+    pub fn key(&self) -> &DedupeKey {
+        &self.key
+    }
+
+    /// The store that holds it.
+    pub fn store(&self) -> &St {
+        &self.store
+    }
+
+    /// The holder's token.
+    pub fn token(&self) -> &St::Token {
+        &self.token
+    }
+
+    /// How long the key will be done once it is completed.
+    pub fn retention(&self) -> Duration {
+        self.retention
+    }
+}
+
+impl<St: DedupeStore> fmt::Debug for Claimed<St> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claimed").field("key", &self.key).finish_non_exhaustive()
+    }
+}

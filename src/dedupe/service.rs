@@ -1,0 +1,74 @@
+use std::{
+    fmt, mem,
+    task::{Context, Poll},
+};
+
+use http::{Request, Response};
+use tower_service::Service;
+
+use crate::{
+    DirectoryEvent,
+    dedupe::{DedupeKey, DedupeStore, ResponseBody, ResponseFuture, layer::Config},
+};
+
+/// Runs the inner service for an event that no other call has handled or is handling. Made by
+/// [`DedupeLayer`](crate::DedupeLayer).
+#[derive(Clone)]
+#[must_use]
+pub struct Dedupe<S, St> {
+    pub(super) inner: S,
+    pub(super) store: St,
+    pub(super) config: Config,
+}
+
+impl<S, St> Dedupe<S, St> {
+    /// The wrapped service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The wrapped service, to change it.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// Takes the wrapped service out.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, St, ReqBody, ResBody> Service<Request<ReqBody>> for Dedupe<S, St>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
+    St: DedupeStore + Clone + Send + Sync + Unpin + 'static,
+{
+    type Response = Response<ResponseBody<ResBody>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, St, ReqBody>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        // This service was polled ready, a clone of it was not: the future takes this one.
+        let clone = self.inner.clone();
+        let inner = mem::replace(&mut self.inner, clone);
+        let Some(event) = request.extensions().get::<DirectoryEvent>() else {
+            return ResponseFuture::misplaced();
+        };
+        let key = DedupeKey::new(self.config.namespace.clone(), event.id().clone());
+        let claim = self.store.claim(&key, self.config.lease);
+        ResponseFuture::claiming(claim, inner, request, self.store.clone(), key, &self.config)
+    }
+}
+
+impl<S: fmt::Debug, St> fmt::Debug for Dedupe<S, St> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dedupe")
+            .field("inner", &self.inner)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
