@@ -41,12 +41,31 @@
 mod future;
 mod layer;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
 mod response;
 mod service;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod store;
+#[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
+mod token;
 
 use std::{fmt, time::Duration};
 
+#[cfg(feature = "postgres")]
+#[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+pub use self::postgres::PostgresStore;
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub use self::redis::RedisStore;
+#[cfg(feature = "sqlite")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
+pub use self::sqlite::SqliteStore;
+#[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
+pub use self::token::ClaimToken;
 pub use self::{
     future::ResponseFuture,
     layer::{DedupeLayer, OnStoreError},

@@ -14,7 +14,12 @@ mod event;
 mod hyper;
 mod layer;
 mod readiness;
+#[cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
+#[path = "../services/mod.rs"]
+mod services;
 mod shared;
+#[cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
+mod stores;
 mod support;
 mod tonic;
 mod verifier;

@@ -1,0 +1,117 @@
+//! The databases that tests talk to: those of the machine, or those that the environment names.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test program uses a part")]
+
+use std::{
+    env,
+    str::FromStr,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use sqlx::{
+    PgPool, SqlitePool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions},
+};
+use tower_workos::dedupe::{PostgresStore, RedisStore, SqliteStore};
+
+pub fn postgres_url() -> String {
+    env::var("TEST_POSTGRES_URL")
+        .unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".into())
+}
+
+pub fn redis_url() -> String {
+    env::var("TEST_REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379/0".into())
+}
+
+/// Says what was left out; `REQUIRE_SERVICES=1` makes it a failure.
+fn left_out<T>(what: &str, error: impl std::fmt::Display) -> Option<T> {
+    assert!(env::var_os("REQUIRE_SERVICES").is_none(), "{what} can't be reached: {error}");
+    eprintln!("left out: {what} can't be reached ({error})");
+    None
+}
+
+/// A name that no other test has, in this run or another.
+pub fn unique() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let nanos =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
+    format!(
+        "tower_workos_test_{}_{nanos}_{}",
+        std::process::id(),
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    )
+}
+
+/// A schema of its own in Postgres, which is dropped with it.
+pub struct Schema {
+    pub name: String,
+}
+
+impl Schema {
+    pub async fn create() -> Option<Self> {
+        let options = PgConnectOptions::from_str(&postgres_url()).unwrap();
+        let pool = PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(Duration::from_secs(3))
+            .connect_with(options)
+            .await;
+        let pool = match pool {
+            Ok(pool) => pool,
+            Err(error) => return left_out("Postgres", error),
+        };
+        let name = unique();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("CREATE SCHEMA {name}")))
+            .execute(&pool)
+            .await
+            .unwrap();
+        Some(Self { name })
+    }
+
+    pub async fn pool(&self) -> PgPool {
+        postgres_pool(&self.name).await
+    }
+
+    pub async fn store(&self) -> PostgresStore {
+        let store = PostgresStore::new(self.pool().await);
+        store.create_table().await.unwrap();
+        store
+    }
+
+    pub async fn drop(self) {
+        let pool = self.pool().await;
+        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("DROP SCHEMA {} CASCADE", self.name)))
+            .execute(&pool)
+            .await
+            .unwrap();
+    }
+}
+
+/// A pool whose tables are in this schema.
+pub async fn postgres_pool(schema: &str) -> PgPool {
+    let options =
+        PgConnectOptions::from_str(&postgres_url()).unwrap().options([("search_path", schema)]);
+    PgPoolOptions::new().max_connections(8).connect_with(options).await.unwrap()
+}
+
+pub async fn sqlite_pool(file: &std::path::Path) -> SqlitePool {
+    let options = SqliteConnectOptions::new()
+        .filename(file)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .busy_timeout(Duration::from_secs(10));
+    SqlitePoolOptions::new().max_connections(4).connect_with(options).await.unwrap()
+}
+
+pub async fn sqlite_store(file: &std::path::Path) -> SqliteStore {
+    let store = SqliteStore::new(sqlite_pool(file).await);
+    store.create_table().await.unwrap();
+    store
+}
+
+pub async fn redis_store() -> Option<RedisStore> {
+    match RedisStore::connect(&redis_url()).await {
+        Ok(store) => Some(store),
+        Err(error) => left_out("Redis", format!("{error:?}")),
+    }
+}
