@@ -123,7 +123,7 @@ async fn a_delivery_reaches_a_service_method() {
     for sample in sample::ALL {
         let mut request = delivery::<Full<Bytes>>(sample);
         request.headers_mut().insert("traceparent", "00-1-2-01".parse().unwrap());
-        request.headers_mut().insert("grpc-timeout", "0n".parse().unwrap());
+        request.headers_mut().insert("grpc-encoding", "gzip".parse().unwrap());
         let (status, _, body) = post(address, request).await;
         assert_eq!((status, body.as_str()), (200, ""));
         let (event, trace) = directory.last.lock().unwrap().take().unwrap();
