@@ -1,6 +1,9 @@
 //! The examples as a user runs them: real processes, real sockets, the printed `curl` command in a real shell.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+#[cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
+mod services;
+
 use std::{
     env,
     ffi::OsStr,
@@ -57,9 +60,13 @@ struct Example {
 
 impl Example {
     fn start(name: &str, secret: Option<&str>) -> Self {
+        Self::start_with(name, secret, &[])
+    }
+
+    fn start_with(name: &str, secret: Option<&str>, settings: &[(&str, &str)]) -> Self {
         let mut command = Command::new(program(name));
         command.env_remove("WORKOS_WEBHOOK_SECRET").env("PORT", "0").stdout(Stdio::piped());
-        command.stderr(Stdio::piped());
+        command.stderr(Stdio::piped()).envs(settings.iter().copied());
         if let Some(secret) = secret {
             command.env("WORKOS_WEBHOOK_SECRET", secret);
         }
@@ -208,6 +215,57 @@ fn bad_settings_are_one_clear_line() {
             assert!(err.starts_with("error: ") && err.contains(expected), "{name}: {err}");
         }
     }
+}
+
+/// Both print "handl…" once an event, and answer its duplicates 200.
+fn handles_each_event_once(name: &str, settings: &[(&str, &str)]) {
+    let mut example = Example::start_with(name, None, settings);
+    let text = example.read_until("Ctrl-C ends");
+    assert_eq!(
+        text.lines().filter(|line| line.trim().starts_with("handl")).count(),
+        2,
+        "{name}: {text}"
+    );
+    assert_eq!(text.matches("answered 200").count(), 4, "{name}: {text}");
+    let (code, out, err) = example.interrupt();
+    assert_eq!((code, out.as_str()), (Some(0), "bye\n"), "{name}: {err}");
+
+    // It remembers across a restart.
+    let secret = "whsec_of_an_endpoint";
+    let signer = Signer::new(WebhookSecret::new(secret).unwrap());
+    let id = format!("event_{}", std::process::id());
+    for life in 0..2 {
+        let example = Example::start_with(name, Some(secret), settings);
+        let delivery = signer.sign(sample::USER_DEACTIVATED.with_id(&id));
+        assert_eq!(post(delivery.into_request(example.address.clone()).unwrap()), 200);
+        let (_, out, _) = example.interrupt();
+        assert_eq!(out.contains(&id), life == 0, "{name}, life {life}: {out}");
+    }
+}
+
+#[test]
+#[cfg(feature = "sqlite")]
+fn dedupe_sqlite_handles_each_event_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("dedupe.db");
+    handles_each_event_once("dedupe_sqlite", &[("DEDUPE_DB", file.to_str().unwrap())]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
+async fn dedupe_postgres_handles_each_event_once() {
+    use sqlx::Row;
+
+    let Some(schema) = services::Schema::create().await else { return };
+    let url = format!("{}?options[search_path]={}", services::postgres_url(), schema.name);
+    let run = move || handles_each_event_once("dedupe_postgres", &[("DATABASE_URL", &url)]);
+    tokio::task::spawn_blocking(run).await.unwrap();
+    let row = sqlx::query("SELECT count(*), count(DISTINCT event_id) FROM example_leavers")
+        .fetch_one(&schema.pool().await)
+        .await
+        .unwrap();
+    assert_eq!((row.get::<i64, _>(0), row.get::<i64, _>(1)), (3, 3));
+    schema.drop().await;
 }
 
 #[test]

@@ -167,6 +167,31 @@ pub async fn demonstrate(signer: Signer, address: SocketAddr) -> Result<(), BoxE
     Ok(())
 }
 
+/// Delivers one event three times, then a new one, and says what was answered.
+pub async fn demonstrate_duplicates(signer: Signer, address: SocketAddr) -> Result<(), BoxError> {
+    let [first, second] = [random_id()?, random_id()?];
+    for (what, id) in [
+        ("an event", &first),
+        ("the same again", &first),
+        ("and again", &first),
+        ("another one", &second),
+    ] {
+        say(format!("{what}:"));
+        let status = deliver(signer.sign(sample::USER_DEACTIVATED.with_id(id)), address).await?;
+        say(format!("  answered {status}"));
+    }
+    say(format!(
+        "\nto receive real ones, set {SECRET_VARIABLE} to your endpoint's secret; Ctrl-C ends"
+    ));
+    Ok(())
+}
+
+fn random_id() -> Result<String, BoxError> {
+    let mut bytes = [0; 13];
+    getrandom::fill(&mut bytes).map_err(|error| error.to_string())?;
+    Ok(bytes.iter().fold(String::from("event_"), |id, byte| id + &format!("{byte:02X}")))
+}
+
 /// Sends a delivery over a real connection; returns the status of the answer.
 pub async fn deliver(delivery: Delivery, address: SocketAddr) -> Result<u16, BoxError> {
     let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();

@@ -1,0 +1,103 @@
+//! The handler's effect and the memory of the event in one transaction: exactly once, whatever crashes.
+//!
+//! ```text
+//! DATABASE_URL=postgres://postgres@127.0.0.1/postgres cargo run --example dedupe_postgres --features postgres
+//! ```
+//!
+//! Makes the tables `tower_workos_dedupe` and `example_leavers` in that database. `WORKOS_WEBHOOK_SECRET` and `PORT` as
+//! in the `axum` example.
+
+mod support;
+
+use std::{env, process::ExitCode, time::Duration};
+
+use axum::{Extension, Router, extract::State, http::StatusCode, routing::post};
+use sqlx::{PgPool, postgres::PgPoolOptions};
+use support::{BoxError, PATH, Settings, bind, demonstrate_duplicates, describe, say, shutdown};
+use tower::ServiceBuilder;
+use tower_workos::{
+    AccessChange, DedupeLayer, DirectoryEvent, DirectorySyncLayer,
+    dedupe::{Claimed, Completion, PostgresStore},
+};
+
+fn main() -> ExitCode {
+    support::main(run())
+}
+
+fn app(layer: DirectorySyncLayer, pool: PgPool) -> Router {
+    let dedupe = DedupeLayer::new(PostgresStore::new(pool.clone()));
+    let stack = ServiceBuilder::new().layer(layer).layer(dedupe);
+    Router::new().route(PATH, post(on_event)).route_layer(stack).with_state(pool)
+}
+
+async fn on_event(
+    State(pool): State<PgPool>,
+    Extension(claimed): Extension<Claimed<PostgresStore>>,
+    event: DirectoryEvent,
+) -> StatusCode {
+    match handle(&pool, &claimed, &event).await {
+        Ok(Completion::Completed) => StatusCode::OK,
+        // Another call may be at the event by now. Nothing of this one was committed.
+        Ok(Completion::Stale) => StatusCode::SERVICE_UNAVAILABLE,
+        Err(error) => {
+            eprintln!("not handled: {error}");
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+    }
+}
+
+async fn handle(
+    pool: &PgPool,
+    claimed: &Claimed<PostgresStore>,
+    event: &DirectoryEvent,
+) -> Result<Completion, BoxError> {
+    let mut tx = pool.begin().await?;
+    if let Some(AccessChange::Ended(user)) = event.access_change() {
+        sqlx::query("INSERT INTO example_leavers (user_id, event_id) VALUES ($1, $2)")
+            .bind(user.id.as_str())
+            .bind(event.id().as_str())
+            .execute(&mut *tx)
+            .await?;
+    }
+    let completion = claimed.complete_in(&mut tx).await?;
+    if completion == Completion::Completed {
+        tx.commit().await?;
+        say(format!("  handled {}", describe(event)));
+    }
+    Ok(completion)
+}
+
+async fn run() -> Result<(), BoxError> {
+    let settings = Settings::from_env()?;
+    let pool = connect().await?;
+    let listener = bind().await?;
+    let address = listener.local_addr()?;
+    say(format!("listening on http://{address}{PATH}"));
+
+    let server =
+        axum::serve(listener, app(settings.layer, pool)).with_graceful_shutdown(shutdown());
+    let server = tokio::spawn(server.into_future());
+    if let Some(signer) = settings.demo {
+        demonstrate_duplicates(signer, address).await?;
+    }
+    server.await??;
+    say("bye");
+    Ok(())
+}
+
+async fn connect() -> Result<PgPool, BoxError> {
+    let url = env::var("DATABASE_URL")
+        .map_err(|_| "DATABASE_URL is not set; set it to postgres://user@host/database")?;
+    let pool = PgPoolOptions::new()
+        .acquire_timeout(Duration::from_secs(5))
+        .connect(&url)
+        .await
+        .map_err(|error| format!("can't reach the database ({error}); check DATABASE_URL"))?;
+    PostgresStore::new(pool.clone()).create_table().await?;
+    sqlx::raw_sql(
+        "CREATE TABLE IF NOT EXISTS example_leavers (user_id TEXT NOT NULL, event_id TEXT NOT NULL)",
+    )
+    .execute(&pool)
+    .await?;
+    Ok(pool)
+}
