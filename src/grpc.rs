@@ -46,6 +46,11 @@
 //! lost in silence**. So the layer answers 404 to requests that carry `workos-signature`, are not gRPC, and came
 //! to another path than its own.
 //!
+//! The same goes for what tonic itself wraps around all layers: **set neither `Server::timeout` nor `load_shed` nor
+//! `concurrency_limit_per_connection`** on a server that takes deliveries. What they refuse or cut off is answered with
+//! HTTP 200 and a `grpc-status`, outside of this layer's reach. Bound the time within the method, and answer
+//! `Status::deadline_exceeded` or `Status::unavailable`, which become 504 and 503.
+//!
 //! # The method can't be called from outside
 //!
 //! The event travels in the request's extensions, which no network can fill, and `DeliverRequest` has no fields
@@ -181,6 +186,14 @@ pub struct GrpcDirectorySync<S> {
     verify: DirectorySync<Unary<S>>,
 }
 
+impl<S: Clone> GrpcDirectorySync<S> {
+    /// Gives up the place that being polled ready took, since the inner service is not called.
+    fn give_back(&mut self) {
+        let inner = &mut self.verify.get_mut().inner;
+        *inner = inner.clone();
+    }
+}
+
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for GrpcDirectorySync<S>
 where
     S: Service<Request<Body>, Response = Response<ResBody>> + Clone + Send + 'static,
@@ -203,10 +216,12 @@ where
         let path = request.uri().path();
         let state = if path == &*self.path {
             GrpcState::Delivery { future: self.verify.call(request) }
-        } else if is_directory_events(path) {
-            GrpcState::Answered { response: Some(refused()) }
         } else if is_stray_delivery(request.headers()) {
+            self.give_back();
             GrpcState::Answered { response: Some(stray(&self.path)) }
+        } else if is_directory_events(path) {
+            self.give_back();
+            GrpcState::Answered { response: Some(refused()) }
         } else {
             GrpcState::Passed { future: self.verify.get_mut().inner.call(request.map(Body::new)) }
         };
@@ -394,8 +409,10 @@ fn problem(status: StatusCode) -> Response<Full<Bytes>> {
         format!(r#"{{"type":"about:blank","title":"{title}","status":{}}}"#, status.as_u16());
     let mut response = Response::new(Full::from(problem));
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("WorkOS-Signature"));
+    }
     response
 }

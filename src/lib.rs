@@ -53,8 +53,8 @@
 //! [`DirectoryEvent`] is one `Arc`: cheap to clone and to send to another task. [`data`](DirectoryEvent::data) is
 //! typed by event ([`EventData`]), [`raw`](DirectoryEvent::raw) are the bytes that were signed, and
 //! [`access_change`](DirectoryEvent::access_change) says in one place what an event means for somebody's access.
-//! Only ids are certain; every other field can be absent, and is an `Option`. Unknown fields, unknown enum values
-//! and unknown events are kept, not refused; only a known event whose `data` has another shape than documented
+//! Only an object's id is certain; nearly every other field can be absent, and is an `Option` or an empty list.
+//! Unknown fields, unknown enum values and unknown events are kept, not refused; only a known event whose `data` has another shape than documented
 //! is, with 422, so that WorkOS keeps it until this crate (or you) can read it.
 //!
 //! # Tolerance and retries

@@ -234,7 +234,8 @@ impl Verified {
 }
 
 impl DirectoryEvent {
-    /// What the verification knew, if this event came with a signature.
+    /// What the verification knew, if this event came with a signature. After deserializing, what it knew then: no
+    /// proof of anything by itself.
     #[must_use]
     pub fn verified(&self) -> Option<Verified> {
         self.signed_by().map(|(issued_at, secret_index)| Verified { issued_at, secret_index })

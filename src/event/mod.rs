@@ -44,6 +44,9 @@ pub use self::{
 /// for queues and tables of one's own. A plain event object, from the Events API for instance, is read by
 /// [`parse`](Self::parse).
 ///
+/// What is deserialized is believed, [`verified`](Self::verified) included: deserialize only what this type itself
+/// serialized, from a place that nobody else can write to. Never take it from a request's body.
+///
 /// ```
 /// use bytes::Bytes;
 /// use tower_workos::{DirectoryEvent, EventData};
@@ -252,7 +255,9 @@ impl Serialize for DirectoryEvent {
 
 impl<'de> Deserialize<'de> for DirectoryEvent {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Stored { body, issued_at, secret_index } = Stored::deserialize(deserializer)?;
+        // serde's own words would quote what it found.
+        let Stored { body, issued_at, secret_index } = Stored::deserialize(deserializer)
+            .map_err(|_| de::Error::custom("not a DirectoryEvent as it serializes itself"))?;
         let body = Bytes::from(body.into_owned());
         Self::parse_signed(body, issued_at.zip(secret_index)).map_err(de::Error::custom)
     }

@@ -213,6 +213,9 @@ impl<'de> Visitor<'de> for Fast<'_> {
             match key {
                 Key::Context => context = map.next_value()?,
                 Key::CreatedAt => created_at = map.next_value()?,
+                Key::Data if data.is_some() || untyped.is_some() => {
+                    return Err(A::Error::custom("not as usual"));
+                }
                 Key::Data => {
                     let kind = match &name {
                         Some(Name::Known(kind)) => Some(*kind),
@@ -308,10 +311,9 @@ fn plain(text: &str) -> Result<Envelope, PayloadFault> {
     let id: Option<EventId> = field(text, fields.id)?;
     let id = id.filter(|id| !id.as_str().is_empty()).ok_or(PayloadFault::Missing("id"))?;
     let name = field(text, fields.event)?.ok_or(PayloadFault::Missing("event"))?;
-    let data = fields.data.filter(|raw| raw.get() != "null");
     let data = match name {
         Name::Known(kind) => {
-            let raw = data.ok_or(PayloadFault::Missing("data"))?;
+            let raw = fields.data.ok_or(PayloadFault::Missing("data"))?;
             kind.deserialize(&mut serde_json::Deserializer::from_str(raw.get())).map_err(
                 |error| PayloadFault::Data {
                     event: kind.name(),
@@ -321,7 +323,7 @@ fn plain(text: &str) -> Result<Envelope, PayloadFault> {
         }
         Name::Unknown(name) => EventData::Unknown(UnknownEvent {
             name,
-            data: data.map_or_else(|| RawValue::NULL.to_owned(), ToOwned::to_owned),
+            data: fields.data.map_or_else(|| RawValue::NULL.to_owned(), ToOwned::to_owned),
         }),
     };
     Ok(Envelope {
@@ -352,4 +354,66 @@ fn offset(text: &str, error: &serde_json::Error) -> usize {
     let lines_before = error.line().saturating_sub(1);
     let line_start: usize = text.split_inclusive('\n').take(lines_before).map(str::len).sum();
     line_start + error.column()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A field of an envelope, well formed or not; several may have one key.
+    fn field() -> impl Strategy<Value = String> {
+        let event = prop::sample::select(vec![
+            r#""dsync.user.created""#,
+            r#""dsync.user.updated""#,
+            r#""dsync.group.created""#,
+            r#""dsync.deleted""#,
+            r#""x.y""#,
+            r#""dsync\u002euser.created""#,
+            "null",
+            "7",
+        ]);
+        let data = prop::sample::select(vec![
+            r#"{"id":"u","state":"active","state":"inactive"}"#,
+            r#"{"id":"u","x":{"event":"dsync.deleted"}}"#,
+            r#"{"name":"\"event\":\"dsync.user.created\"","id":"g"}"#,
+            r#"{"email":1}"#,
+            "null",
+            "[]",
+        ]);
+        let id = prop::sample::select(vec![r#""e1""#, r#""e2""#, r#""""#, "null", "7"]);
+        let time = prop::sample::select(vec![
+            r#""2026-01-15T12:00:00Z""#,
+            r#""2026-01-16 12:00:00""#,
+            "null",
+            r#""soon""#,
+        ]);
+        prop_oneof![
+            3 => event.prop_map(|value| format!(r#""event":{value}"#)),
+            3 => data.prop_map(|value| format!(r#""data":{value}"#)),
+            3 => id.prop_map(|value| format!(r#""id":{value}"#)),
+            1 => time.prop_map(|value| format!(r#""created_at":{value}"#)),
+            1 => Just(r#""context":{"a":1}"#.to_owned()),
+            1 => Just(r#""z":{"event":"dsync.user.created","data":1}"#.to_owned()),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4096, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn the_fast_way_says_what_the_plain_way_says(fields in prop::collection::vec(field(), 0..8)) {
+            let text = format!("{{{}}}", fields.join(","));
+            if let Some(fast) = fast(&text) {
+                let plain = plain(&text);
+                prop_assert!(plain.is_ok(), "{text}: {:?}", plain.err());
+                let plain = plain.unwrap();
+                prop_assert_eq!(fast.id, plain.id, "{}", text);
+                prop_assert_eq!(fast.data, plain.data, "{}", text);
+                prop_assert_eq!(fast.created_at, plain.created_at, "{}", text);
+                prop_assert_eq!(fast.context.raw(), plain.context.raw(), "{}", text);
+            }
+        }
+    }
 }

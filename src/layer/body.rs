@@ -96,7 +96,13 @@ impl Received {
         match self {
             Self::Nothing => Bytes::new(),
             Self::One(frame) => frame,
-            Self::Joined(joined) => joined.into(),
+            Self::Joined(mut joined) => {
+                // The event may live for long; what growing left over must not.
+                if joined.capacity() - joined.len() > joined.len() / 8 {
+                    joined.shrink_to_fit();
+                }
+                joined.into()
+            }
         }
     }
 }

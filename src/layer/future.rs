@@ -12,7 +12,7 @@ use http::{Request, Response, request::Parts};
 use http_body::Body;
 use http_body_util::LengthLimitError;
 use pin_project_lite::pin_project;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 use tower_service::Service;
 
 use crate::{
@@ -223,10 +223,14 @@ fn poll_deadline(
     if deadline.is_none() {
         deadline.set(Some(sleep(timeout)));
     }
-    match deadline.as_pin_mut() {
-        Some(sleep) => sleep.poll(cx).map(|()| Rejection::body_timeout(timeout)),
-        None => Poll::Pending,
+    let Some(sleep) = deadline.as_pin_mut() else {
+        return Poll::Pending;
+    };
+    // The timer says nothing once the task has used up tokio's budget, which a body can do in every poll.
+    if sleep.deadline() <= Instant::now() || sleep.poll(cx).is_ready() {
+        return Poll::Ready(Rejection::body_timeout(timeout));
     }
+    Poll::Pending
 }
 
 /// A limit further out that cuts the body off is a body too large as well.

@@ -49,7 +49,7 @@ impl DirectorySyncLayer {
     }
 
     /// The most bytes a body may have. Default: 1 MiB. Over it: 413, by `Content-Length` before anything is
-    /// read. This much memory a request is the most that a client can make the layer hold.
+    /// read. While frames are joined, up to about twice as much memory may be held for a request.
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.config.body_limit = bytes;
         self

@@ -49,7 +49,7 @@
 //!     .layer(RequestBodyLimitLayer::new(1024 * 1024))
 //!     .layer(TimeoutLayer::with_status_code(http::StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(15)))
 //!     .layer(DirectorySyncLayer::new(secret))
-//!     // Inside, so that only genuine deliveries take a place from the handler.
+//!     // Inside, where it bounds what runs at once; see below.
 //!     .layer(ConcurrencyLimitLayer::new(64));
 //! # let _ = stack.service(tower::service_fn(|_: http::Request<tower_workos::layer::VerifiedBody>| async {
 //! #     Ok::<_, std::convert::Infallible>(http::Response::new(http_body_util::Empty::<bytes::Bytes>::new()))
@@ -58,8 +58,10 @@
 //! # }
 //! ```
 //!
-//! A place in a limit or a buffer inside is taken when the service is polled ready, as tower does it, and so is
-//! held while the body arrives; the deadline bounds that.
+//! A place in a limit or a buffer inside is taken when the service is polled ready, as tower does it, and so is held
+//! while the body arrives, **before anything is verified**: whoever sends slow bodies under a fresh time can hold as
+//! many places as connections, each for as long as the deadline. Where that matters, make
+//! [`body_timeout`](DirectorySyncLayer::body_timeout) short, bound connections in front, or limit inside of the handler.
 
 mod body;
 mod future;

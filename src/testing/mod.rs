@@ -49,7 +49,8 @@ impl Signer {
         self
     }
 
-    /// Signs as of this time, not before 1970.
+    /// Signs as of this time. In milliseconds, a time before March 1973 would be read back as seconds; before 1970 there
+    /// is none.
     pub fn at(mut self, time: impl Into<SystemTime>) -> Self {
         self.at = Some(time.into());
         self

@@ -145,6 +145,23 @@ async fn endless_empty_frames_end_at_the_deadline() {
     assert_eq!(outcome.kind(), RejectionKind::BodyTimeout);
 }
 
+/// A body over a tokio channel takes of the task's budget, and a timer says nothing once that is spent.
+#[tokio::test]
+async fn a_body_that_spends_the_tasks_budget_ends_at_the_deadline() {
+    let layer = layer().body_timeout(Duration::from_millis(50));
+    let body = StreamBody::new(futures_util::stream::poll_fn(|cx| {
+        loop {
+            let budget = std::pin::pin!(tokio::task::consume_budget());
+            if budget.poll(cx).is_pending() {
+                return Poll::<Option<Result<http_body::Frame<Bytes>, std::io::Error>>>::Pending;
+            }
+        }
+    }));
+    let outcome = send(&layer, delivery_of(BODY, body));
+    let outcome = tokio::time::timeout(Duration::from_secs(5), outcome).await.unwrap();
+    assert_eq!(outcome.kind(), RejectionKind::BodyTimeout);
+}
+
 #[tokio::test]
 async fn a_poll_takes_a_bounded_number_of_frames() {
     let body = ScriptBody::new([Step::EmptyForever]);
@@ -216,6 +233,8 @@ fn steps(body: &'static [u8]) -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn any_frames_equal_one(steps in steps(BODY), tampered in any::<bool>()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();

@@ -154,6 +154,33 @@ fn other_objects_are_read_whole() {
 }
 
 #[test]
+fn a_membership_is_where_its_user_or_its_group_is() {
+    for (data, organization, directory) in [
+        (
+            json!({"directory_id": "d1", "user": {"id": "u", "directory_id": "d2"}, "group": {"id": "g"}}),
+            None,
+            "d1",
+        ),
+        (
+            json!({"user": {"id": "u", "directory_id": "d2", "organization_id": "o2"}, "group": {"id": "g"}}),
+            Some("o2"),
+            "d2",
+        ),
+        (
+            json!({"user": {"id": "u"}, "group": {"id": "g", "directory_id": "d3", "organization_id": "o3"}}),
+            Some("o3"),
+            "d3",
+        ),
+    ] {
+        for name in ["dsync.group.user_added", "dsync.group.user_removed"] {
+            let event = event(name, data.clone());
+            assert_eq!(event.directory_id().map(AsRef::as_ref), Some(directory));
+            assert_eq!(event.organization_id().map(AsRef::as_ref), organization);
+        }
+    }
+}
+
+#[test]
 fn a_context_has_an_actor() {
     let event = parse(
         r#"{"id":"event_1","event":"dsync.activated","data":{"id":"directory_1"},
@@ -382,6 +409,14 @@ fn keys_that_stand_twice_count_as_they_last_stand() {
         assert_eq!(event.id(), &"b", "{body}");
         assert!(matches!(event.data(), EventData::UserCreated(user) if user.id == "u1"), "{body}");
     }
+    // Whether somebody has access may hang on it.
+    let body = r#"{"id":"e","created_at":"2020-01-01T00:00:00Z","data":{"id":"u","state":"active","state":"inactive"},
+        "event":"dsync.user.updated","created_at":"2026-01-01T00:00:00Z"}"#;
+    let event = parse(body).unwrap();
+    assert!(matches!(event.access_change(), Some(AccessChange::Ended(_))));
+    assert_eq!(event.created_at().unwrap().to_string(), "2026-01-01T00:00:00Z");
+    let body = r#"{"id":"e","data":{"id":"u"},"event":"dsync.user.created","data":null}"#;
+    assert_eq!(fault(body), "no `data` in the envelope");
     // The later one empties it.
     assert_eq!(fault(r#"{"id":"e","id":null,"event":"x","data":{}}"#), "no `id` in the envelope");
 }
@@ -444,8 +479,11 @@ fn bytes_round_trip_exactly() {
         serde_json::from_str::<DirectoryEvent>(r#"{"body":"{\"id\":\"e\",\"event\":\"x\"}"}"#)
             .is_ok()
     );
-    let error = serde_json::from_str::<DirectoryEvent>(r#"{"body":"payload_canary"}"#).unwrap_err();
-    assert!(!error.to_string().contains("payload_canary"), "{error}");
+    for stored in [r#"{"body":"payload_canary"}"#, r#""payload_canary""#, r#"{"payload_canary":1}"#]
+    {
+        let error = serde_json::from_str::<DirectoryEvent>(stored).unwrap_err();
+        assert!(!error.to_string().contains("payload_canary"), "{error}");
+    }
 }
 
 #[test]
@@ -529,9 +567,13 @@ fn access_change_of_every_event() {
 
 #[test]
 fn debug_shows_ids_and_states_only() {
+    let unknown = parse(r#"{"id":"e","event":"x.y","data":"payload_canary"}"#).unwrap();
+    assert!(!format!("{unknown:?} {:?}", unknown.data()).contains("payload_canary"));
     for sample in sample::ALL.into_iter().chain([sample::USER_DEACTIVATED]) {
         let event = parse(sample).unwrap();
-        let debug = format!("{event:#?} {:?} {:?}", event.access_change(), event.context());
+        let delivery = crate::support::signer().sign(sample);
+        let debug =
+            format!("{event:#?} {:?} {:?} {delivery:?}", event.access_change(), event.context());
         for canary in [
             "northwind",
             "Northwind",

@@ -43,6 +43,7 @@ impl DirectoryEvents for Directory {
         request: tonic::Request<DeliverRequest>,
     ) -> Result<Response<DeliverResponse>, Status> {
         let event = directory_event(&request)?;
+        assert!(!request.metadata().contains_key("workos-signature"));
         let trace =
             request.metadata().get("traceparent").map(|value| value.to_str().unwrap().to_owned());
         *self.last.lock().unwrap() = Some((event, trace));
@@ -53,7 +54,7 @@ impl DirectoryEvents for Directory {
     }
 }
 
-/// Another service on the same server, under a name of its own: the generated one with its name changed.
+/// Another service on the same server, under a name of its own.
 #[derive(Clone)]
 struct Other;
 
@@ -196,6 +197,10 @@ async fn without_the_service_or_at_another_path_nothing_is_acknowledged() {
         (status, &headers["content-type"]),
         (404, &"application/problem+json".parse().unwrap())
     );
+    // To the method's own path, which is not the endpoint's either.
+    let mut request = delivery::<Full<Bytes>>(sample::USER_CREATED);
+    *request.uri_mut() = "/tower_workos.v1.DirectoryEvents/Deliver".parse().unwrap();
+    assert_eq!(post(address, request).await.0, 404);
 }
 
 #[tokio::test]
@@ -224,6 +229,7 @@ async fn other_services_are_untouched() {
     let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http::<Full<Bytes>>();
     let request = Request::post(format!("http://{address}/test.Other/Echo"))
         .header("content-type", "application/grpc")
+        .header("workos-signature", "of no meaning here")
         .body(Full::from("any bytes"))
         .unwrap();
     let response = client.request(request).await.unwrap();
@@ -240,4 +246,29 @@ async fn other_services_are_untouched() {
             .unwrap();
     let response = client.request(request).await.unwrap();
     assert_eq!(response.headers()["grpc-status"], "12");
+}
+
+/// A limit inside panics where it is called without having been polled ready.
+#[tokio::test]
+async fn the_ready_service_is_called() {
+    use tower::{Layer, Service, ServiceExt, limit::ConcurrencyLimit};
+
+    let inner = ConcurrencyLimit::new(DirectoryEventsServer::new(Directory::default()), 1);
+    let mut service = GrpcDirectorySyncLayer::new("/webhooks/workos", layer()).layer(inner);
+    let other = || Request::post("/test.Other/Echo").body(Full::<Bytes>::default()).unwrap();
+    let mut stray = delivery::<Full<Bytes>>(sample::USER_CREATED);
+    *stray.uri_mut() = "/elsewhere".parse().unwrap();
+    for (request, status) in [
+        (other(), 200),
+        (stray, 404),
+        (delivery(sample::USER_CREATED), 200),
+        (delivery::<Full<Bytes>>("{}"), 422),
+        (delivery(sample::USER_CREATED), 200),
+    ] {
+        let ready = ServiceExt::<Request<Full<Bytes>>>::ready(&mut service);
+        let ready = tokio::time::timeout(std::time::Duration::from_secs(5), ready).await;
+        let response =
+            ready.expect("a place was not given back").unwrap().call(request).await.unwrap();
+        assert_eq!(response.status(), status);
+    }
 }

@@ -262,6 +262,8 @@ fn debug_of_a_running_verification_shows_no_state() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     /// However the body is cut, the result is that of the whole.
     #[test]
     fn any_split_equals_the_whole(
