@@ -42,7 +42,7 @@
 //! ```
 //!
 //! Answer 2xx once the event is safe (handled, or stored): WorkOS delivers anything else again. It also delivers
-//! twice and out of order at times, so handlers compare [`DirectoryEvent::id`] and `updated_at`.
+//! twice at times, which [`DedupeLayer`] is for, and out of order, for which handlers compare `updated_at`.
 //!
 //! The [`layer`] module describes the middleware: what a rejected request is answered, and where it stands among
 //! other layers. The `grpc` module (feature `tonic`) turns a delivery into a call of a tonic service method.
@@ -62,8 +62,8 @@
 //! A signature's time may be 180 s from the clock, in either direction, as in WorkOS's own SDKs. WorkOS does not
 //! say whether it signs a retry anew. Should it keep the first `t`, every retry would be refused as too old; if
 //! [`TimestampOutsideTolerance`](RejectionKind::TimestampOutsideTolerance) shows up for genuine retries, raise
-//! [`Verifier::tolerance`]. The tolerance only bounds replays of captured deliveries: an application that remembers
-//! the ids of the events it has handled, durably and for as long as the tolerance, can afford a long one.
+//! [`Verifier::tolerance`]. The tolerance only bounds replays of captured deliveries: with a [`DedupeLayer`] over a
+//! durable store, whose retention is longer than the tolerance, a long one is safe.
 //!
 //! # Features
 //!
@@ -72,12 +72,14 @@
 //! | `tracing` (default) | one event for each rejected request, under the target `tower_workos::rejection` |
 //! | `axum` | [`DirectoryEvent`] as a handler argument; [`Rejection`] as a response |
 //! | `tonic` | the `grpc` module |
-//! | `testing` | the `testing` module: a signer, a clock, a sample of every event |
+//! | `testing` | the `testing` module: a signer, a clock, a sample of every event, a check for stores |
+//! | `sqlite`, `postgres`, `redis` | stores for [`DedupeLayer`]: `SqliteStore`, `PostgresStore`, `RedisStore` |
 //!
 //! # Limits
 //!
-//! - Duplicates and order are the application's, so far: the layer passes a delivery on each time it comes.
-//! - The body is held in memory, up to [`body_limit`](DirectorySyncLayer::body_limit) a request.
+//! - Order is the application's, so far.
+//! - The body is held in memory, up to [`body_limit`](DirectorySyncLayer::body_limit) a request, and up to twice that
+//!   while its frames are joined.
 //! - The body's deadline is a tokio timer: a request whose body does not come at once needs a tokio runtime with
 //!   time enabled, as axum, tonic and `#[tokio::main]` have it. Elsewhere, that panics.
 //! - Only the body and the time are signed, not the path, the query or other headers: don't trust them.
@@ -85,7 +87,7 @@
 //!
 //! # Minimum supported Rust
 //!
-//! 1.88. Raising it is a minor release.
+//! 1.88; with the features `sqlite` and `postgres`, 1.94, as sqlx 0.9 asks. Raising it is a minor release.
 //!
 //! [WorkOS Directory Sync]: https://workos.com/docs/directory-sync
 //! [tower]: https://docs.rs/tower
@@ -133,6 +135,12 @@ pub use self::{
 };
 
 /// The README's examples, compiled.
-#[cfg(all(doctest, feature = "axum", feature = "testing", feature = "tonic"))]
+#[cfg(all(
+    doctest,
+    feature = "axum",
+    feature = "postgres",
+    feature = "testing",
+    feature = "tonic"
+))]
 #[doc = include_str!("../README.md")]
 struct Readme;
