@@ -417,6 +417,13 @@ fn keys_that_stand_twice_count_as_they_last_stand() {
     assert_eq!(event.created_at().unwrap().to_string(), "2026-01-01T00:00:00Z");
     let body = r#"{"id":"e","data":{"id":"u"},"event":"dsync.user.created","data":null}"#;
     assert_eq!(fault(body), "no `data` in the envelope");
+    let body =
+        r#"{"id":"e","data":{"id":"u"},"event":"x","data":null,"event":"dsync.user.created"}"#;
+    assert_eq!(
+        fault(body),
+        "no `data` in the envelope",
+        "a guessed type does not keep what was replaced"
+    );
     // The later one empties it.
     assert_eq!(fault(r#"{"id":"e","id":null,"event":"x","data":{}}"#), "no `id` in the envelope");
 }

@@ -1,0 +1,249 @@
+//! What remembering events costs.
+//!
+//! ```text
+//! cargo bench --bench dedupe --features postgres,redis,sqlite
+//! ```
+//!
+//! Prints one table: claim-and-complete pairs a second, bytes an id, and what the layer adds to a request. SQLite is a
+//! file in the system's temporary folder; Postgres and Redis are those of `TEST_POSTGRES_URL` and `TEST_REDIS_URL`,
+//! left out where they don't answer. As a test (`cargo test --benches`), everything runs in small.
+#![allow(clippy::unwrap_used, reason = "a bench may panic")]
+
+#[cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
+#[path = "../tests/services/mod.rs"]
+mod services;
+
+use std::{
+    convert::Infallible,
+    env,
+    future::{Future, Ready, ready},
+    hint::black_box,
+    pin::pin,
+    task::{Context, Poll, Waker},
+    thread,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{Empty, Full};
+use tower::{Layer, Service, ServiceBuilder};
+use tower_workos::{
+    DedupeLayer, DedupeStore, DirectorySyncLayer, MemoryStore, WebhookSecret,
+    dedupe::{Claim, Completion, DedupeKey},
+    layer::VerifiedBody,
+    testing::{Signer, sample},
+};
+
+const LEASE: Duration = Duration::from_secs(60);
+const RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const ROUNDS: usize = 9;
+
+fn main() {
+    let small = !env::args().any(|argument| argument == "--bench");
+    let (few, many, pairs) = if small { (100, 1000, 100) } else { (10_000, 10_000_000, 200_000) };
+    for ids in [few, many] {
+        memory(ids, pairs);
+    }
+    layer(if small { 100 } else { 50_000 });
+    #[cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
+    databases(if small { 20 } else { 2000 });
+}
+
+/// Thirty bytes, as WorkOS's ids have about.
+fn key(index: usize) -> DedupeKey {
+    DedupeKey::new("", format!("event_{index:024}").into())
+}
+
+fn now<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("a memory store does not wait"),
+    }
+}
+
+/// A claim and its completion.
+fn pair(store: &MemoryStore, key: &DedupeKey) {
+    let Ok(Claim::Acquired(token)) = now(store.claim(key, LEASE)) else { panic!("not acquired") };
+    assert_eq!(now(store.complete(key, &token, RETENTION)).unwrap(), Completion::Completed);
+}
+
+fn median(mut samples: Vec<f64>) -> f64 {
+    samples.sort_by(f64::total_cmp);
+    samples.get(samples.len() / 2).copied().unwrap_or_default()
+}
+
+fn nanos_each(elapsed: Duration, count: usize) -> f64 {
+    elapsed.as_secs_f64() * 1e9 / f64::from(u32::try_from(count).unwrap())
+}
+
+fn memory(ids: usize, pairs: usize) {
+    let rounds = ROUNDS + 1;
+    let store = MemoryStore::new((ids + 3 * rounds * pairs) * 2);
+    let held = allocation_counter::measure(|| (0..ids).for_each(|index| pair(&store, &key(index))));
+    let bytes = held.bytes_current / i64::try_from(ids).unwrap();
+
+    let mut next = ids;
+    let mut take = |count: usize| -> Vec<DedupeKey> {
+        let keys = (next..next + count).map(key).collect();
+        next += count;
+        keys
+    };
+    let single = (0..ROUNDS).map(|_| {
+        let keys = take(pairs);
+        let start = Instant::now();
+        keys.iter().for_each(|key| pair(&store, black_box(key)));
+        nanos_each(start.elapsed(), pairs)
+    });
+    let single = median(single.collect());
+    let double = (0..ROUNDS).map(|_| {
+        let halves = [take(pairs), take(pairs)];
+        let start = Instant::now();
+        thread::scope(|scope| {
+            for keys in &halves {
+                scope.spawn(|| keys.iter().for_each(|key| pair(&store, black_box(key))));
+            }
+        });
+        nanos_each(start.elapsed(), 2 * pairs)
+    });
+    let double = median(double.collect());
+    println!(
+        "MemoryStore, {ids} ids: {single:.0} ns a claim and completion on one thread ({:.2} M/s), {:.2} M/s on two; \
+         {bytes} bytes an id",
+        1e3 / single,
+        1e3 / double,
+    );
+}
+
+/// An inner service that costs nothing.
+#[derive(Clone)]
+struct Nothing;
+
+impl Service<Request<VerifiedBody>> for Nothing {
+    type Response = Response<Empty<Bytes>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<VerifiedBody>) -> Self::Future {
+        drop(black_box(request));
+        ready(Ok(Response::new(Empty::new())))
+    }
+}
+
+fn layer(requests: usize) {
+    let secret = WebhookSecret::new("whsec_of_the_benches").unwrap();
+    let signer = Signer::new(secret.clone());
+    let verify = DirectorySyncLayer::new(secret);
+    let store = MemoryStore::new(requests * 4 * (ROUNDS + 1));
+    let dedupe = DedupeLayer::new(store.clone());
+    let mut without = verify.layer(Nothing);
+    let mut with = ServiceBuilder::new().layer(verify).layer(dedupe).service(Nothing);
+    let (mut plain, mut deduped, mut alone) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        let made = |what: &str| -> Vec<_> {
+            let ids = (0..requests).map(|index| format!("event_{what}_{round}_{index:012}"));
+            ids.map(|id| {
+                signer
+                    .sign(sample::USER_UPDATED.with_id(&id))
+                    .into_request::<Full<Bytes>, _>("/")
+                    .unwrap()
+            })
+            .collect()
+        };
+        let run = |requests: Vec<Request<Full<Bytes>>>,
+                   service: &mut dyn FnMut(Request<Full<Bytes>>) -> u16| {
+            let count = requests.len();
+            let start = Instant::now();
+            for request in requests {
+                assert_eq!(service(request), 200);
+            }
+            nanos_each(start.elapsed(), count)
+        };
+        plain.push(run(made("plain"), &mut |request| {
+            now(without.call(request)).unwrap().status().as_u16()
+        }));
+        deduped.push(run(made("deduped"), &mut |request| {
+            now(with.call(request)).unwrap().status().as_u16()
+        }));
+        let keys: Vec<_> = (0..requests).map(|index| key(round * requests + index)).collect();
+        let start = Instant::now();
+        keys.iter().for_each(|key| pair(&store, black_box(key)));
+        alone.push(nanos_each(start.elapsed(), requests));
+    }
+    let (plain, deduped, alone) = (median(plain), median(deduped), median(alone));
+    println!(
+        "DedupeLayer over MemoryStore: {deduped:.0} ns a request, {plain:.0} without; {:.0} ns more, of which the \
+         store's own {alone:.0}",
+        deduped - plain,
+    );
+}
+
+#[cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
+fn databases(pairs: usize) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let folder = tempfile::tempdir().unwrap();
+        database(
+            "SqliteStore",
+            services::sqlite_store(&folder.path().join("bench.db")).await,
+            pairs,
+        )
+        .await;
+        if let Some(schema) = services::Schema::create().await {
+            database("PostgresStore", schema.store().await, pairs).await;
+            schema.drop().await;
+        }
+        if let Some(store) = services::redis_store().await {
+            database("RedisStore", store, pairs).await;
+        }
+    });
+}
+
+/// One after the other, then eight at a time.
+#[cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
+async fn database<St>(name: &str, store: St, pairs: usize)
+where
+    St: DedupeStore + Clone + Send + Sync + 'static,
+    St::ClaimFuture: 'static,
+    St::CompleteFuture: 'static,
+{
+    async fn pair<St: DedupeStore>(store: &St, key: &DedupeKey) {
+        let Ok(Claim::Acquired(token)) = store.claim(key, LEASE).await else {
+            panic!("not acquired")
+        };
+        assert_eq!(store.complete(key, &token, LEASE).await.unwrap(), Completion::Completed);
+    }
+    let namespace = services::unique();
+    let key =
+        |index: usize| DedupeKey::new(namespace.as_str(), format!("event_{index:024}").into());
+    let start = Instant::now();
+    for index in 0..pairs {
+        pair(&store, &key(index)).await;
+    }
+    let single = nanos_each(start.elapsed(), pairs);
+    let start = Instant::now();
+    let mut tasks = tokio::task::JoinSet::new();
+    for worker in 1..=8 {
+        let (store, keys) = (
+            store.clone(),
+            (0..pairs).map(|index| key(worker * pairs + index)).collect::<Vec<_>>(),
+        );
+        tasks.spawn(async move {
+            for key in keys {
+                pair(&store, &key).await;
+            }
+        });
+    }
+    tasks.join_all().await;
+    let eight = nanos_each(start.elapsed(), 8 * pairs);
+    println!(
+        "{name}: {:.0} µs a claim and completion, two round trips; {:.0} pairs a second one by one, {:.0} eight at a time",
+        single / 1e3,
+        1e9 / single,
+        1e9 / eight,
+    );
+}
