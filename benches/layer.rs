@@ -15,8 +15,10 @@ use std::{
     convert::Infallible,
     future::{Ready, ready},
     hint::black_box,
+    io,
     pin::pin,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -95,7 +97,7 @@ impl Service<Request<VerifiedBody>> for Nothing {
     }
 }
 
-type Frames = StreamBody<stream::Iter<std::vec::IntoIter<Result<Frame<Bytes>, Infallible>>>>;
+type Frames = StreamBody<stream::Iter<std::vec::IntoIter<io::Result<Frame<Bytes>>>>>;
 
 /// The body in one frame, or in frames of 8 KiB.
 fn framed(body: &Bytes) -> Either<Full<Bytes>, Frames> {
@@ -187,6 +189,8 @@ fn accepted(c: &mut Criterion) {
 }
 
 fn rejected(c: &mut Criterion) {
+    let runtime = runtime();
+    let _inside = runtime.enter();
     let mut service = DirectorySyncLayer::new(verifier()).body_limit(4096).layer(Nothing);
     let delivery = signer().sign(body(2 << 10));
     let genuine = || request(&delivery);
@@ -229,6 +233,22 @@ fn rejected(c: &mut Criterion) {
         genuine().map(|_| Either::Left(Full::new(large.body().slice(..2 << 10))))
     });
     row(RejectionKind::InvalidPayload, &|| request(&unreadable));
+    row(RejectionKind::BodyRead, &|| {
+        let broken = vec![
+            Ok(Frame::data(delivery.body().slice(..1024))),
+            Err(io::ErrorKind::BrokenPipe.into()),
+        ];
+        genuine().map(|_| Either::Right(StreamBody::new(stream::iter(broken))))
+    });
+    // Without the waiting: the deadline is over when it is first looked at.
+    let mut impatient =
+        DirectorySyncLayer::new(verifier()).body_timeout(Duration::ZERO).layer(Nothing);
+    let hanging =
+        || genuine().map(|_| StreamBody::new(stream::pending::<io::Result<Frame<Bytes>>>()));
+    assert_eq!(call(&mut impatient, hanging()), 408);
+    group.bench_function(BenchmarkId::from_parameter(RejectionKind::BodyTimeout), |b| {
+        b.iter_batched(hanging, |request| call(&mut impatient, request), BatchSize::SmallInput);
+    });
     group.finish();
 }
 
