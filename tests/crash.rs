@@ -261,9 +261,9 @@ fn judge(
 ) {
     let lost = (0..EVENTS).filter(|index| !effects.contains_key(&format!("event_{index}"))).count();
     let twice = effects.values().filter(|count| **count > 1).count();
-    eprintln!(
+    services::report(format!(
         "{kind}: {EVENTS} events, {sent} deliveries, {deaths} kills: {lost} lost, {twice} twice"
-    );
+    ));
     assert!(deaths >= 50, "only {deaths} kills");
     assert_eq!(effects.len(), EVENTS);
     assert_eq!(lost, 0);

@@ -233,10 +233,10 @@ async fn storm(replicas: [Router; 2], counts: Counts, name: &str) {
         .filter(|count| *count != 1)
         .collect();
     assert_eq!(not_once, [0_u32; 0], "{name}: events not handled exactly once");
-    eprintln!(
+    services::report(format!(
         "two replicas over {name}: {EVENTS} events, {} deliveries, each handled once",
         EVENTS * 6
-    );
+    ));
 }
 
 fn counts() -> Counts {

@@ -283,7 +283,7 @@ impl Write for Watch {
         let text = String::from_utf8_lossy(line);
         if leaks(&text) {
             // A panic would only fail whichever test happens to log, if that.
-            eprintln!("a secret or a payload is in the log: {text}");
+            let _ = writeln!(io::stderr(), "a secret or a payload is in the log: {text}");
             std::process::abort();
         }
         Ok(line.len())

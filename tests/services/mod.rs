@@ -3,6 +3,7 @@
 
 use std::{
     env,
+    io::Write as _,
     str::FromStr,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
@@ -24,10 +25,16 @@ pub fn redis_url() -> String {
     env::var("TEST_REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379/0".into())
 }
 
+/// Says something that is to be read though the test passes: past the test runner, which keeps what `eprintln!` says of
+/// tests that pass to itself.
+pub fn report(line: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
 /// Says what was left out; `REQUIRE_SERVICES=1` makes it a failure.
 fn left_out<T>(what: &str, error: impl std::fmt::Display) -> Option<T> {
     assert!(env::var_os("REQUIRE_SERVICES").is_none(), "{what} can't be reached: {error}");
-    eprintln!("left out: {what} can't be reached ({error})");
+    report(format!("left out: {what} can't be reached ({error})"));
     None
 }
 
