@@ -16,6 +16,7 @@ pub(super) enum Cause {
     InFlight(Duration),
     Misplaced,
     Stale,
+    #[cfg_attr(not(feature = "tracing"), expect(dead_code, reason = "only the log reads it"))]
     Store(StoreError),
 }
 
