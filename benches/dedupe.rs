@@ -37,15 +37,15 @@ use tower_workos::{
 
 const LEASE: Duration = Duration::from_secs(60);
 const RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-const ROUNDS: usize = 9;
+const ROUNDS: usize = 201;
 
 fn main() {
     let small = !env::args().any(|argument| argument == "--bench");
-    let (few, many, pairs) = if small { (100, 1000, 100) } else { (10_000, 10_000_000, 200_000) };
+    let (few, many, pairs) = if small { (100, 1000, 100) } else { (10_000, 10_000_000, 1000) };
     for ids in [few, many] {
         memory(ids, pairs);
     }
-    layer(if small { 100 } else { 50_000 });
+    layer(if small { 100 } else { 1000 });
     #[cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
     databases(if small { 20 } else { 2000 });
 }
@@ -78,11 +78,12 @@ fn nanos_each(elapsed: Duration, count: usize) -> f64 {
 }
 
 fn memory(ids: usize, pairs: usize) {
-    let rounds = ROUNDS + 1;
-    let store = MemoryStore::new((ids + 3 * rounds * pairs) * 2);
+    // Full, so that there are as many ids all the time: each new one takes the place of the oldest.
+    let store = MemoryStore::new(ids);
     let held = allocation_counter::measure(|| (0..ids).for_each(|index| pair(&store, &key(index))));
     let bytes = held.bytes_current / i64::try_from(ids).unwrap();
 
+    // In small batches, so that the keys themselves are in the cache, as a request's are.
     let mut next = ids;
     let mut take = |count: usize| -> Vec<DedupeKey> {
         let keys = (next..next + count).map(key).collect();
@@ -96,15 +97,15 @@ fn memory(ids: usize, pairs: usize) {
         nanos_each(start.elapsed(), pairs)
     });
     let single = median(single.collect());
-    let double = (0..ROUNDS).map(|_| {
-        let halves = [take(pairs), take(pairs)];
+    let double = (0..9).map(|_| {
+        let halves = [take(50 * pairs), take(50 * pairs)];
         let start = Instant::now();
         thread::scope(|scope| {
             for keys in &halves {
                 scope.spawn(|| keys.iter().for_each(|key| pair(&store, black_box(key))));
             }
         });
-        nanos_each(start.elapsed(), 2 * pairs)
+        nanos_each(start.elapsed(), 100 * pairs)
     });
     let double = median(double.collect());
     println!(

@@ -1,5 +1,5 @@
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, VecDeque, hash_map::Entry},
     fmt,
     future::{Ready, ready},
     hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState},
@@ -132,6 +132,8 @@ struct Shard {
     done: HashMap<Fingerprint, Finished, Prehashed>,
     /// The done ones, in the order in which they were completed.
     order: VecDeque<Fingerprint>,
+    /// Not before this is any of them over; `u64::MAX` where there is none.
+    expire_at: u64,
     last_token: u64,
     sweep_at: usize,
 }
@@ -163,31 +165,39 @@ impl Shard {
             return Ok(Claim::Done);
         }
         let token = self.last_token.wrapping_add(1);
-        if let Some(holder) = self.in_flight.get_mut(&key) {
-            if holder.lease_until > now {
-                return Ok(Claim::InFlight {
-                    retry_after: Duration::from_millis(holder.lease_until - now),
-                });
+        let holder = Holder { token, lease_until };
+        let full = self.len() >= capacity || self.in_flight.len() >= self.sweep_at.max(SWEEP_FROM);
+        match self.in_flight.entry(key) {
+            Entry::Occupied(mut taken) => {
+                let left = taken.get().lease_until.saturating_sub(now);
+                if left > 0 {
+                    return Ok(Claim::InFlight { retry_after: Duration::from_millis(left) });
+                }
+                taken.insert(holder);
             }
-            *holder = Holder { token, lease_until };
-        } else {
-            self.make_room(now, capacity)?;
-            self.in_flight.insert(key, Holder { token, lease_until });
+            Entry::Vacant(free) if !full => {
+                free.insert(holder);
+            }
+            Entry::Vacant(_) => {
+                self.make_room(now, capacity)?;
+                self.in_flight.insert(key, holder);
+            }
         }
         self.last_token = token;
         Ok(Claim::Acquired(token))
     }
 
     fn complete(&mut self, key: Fingerprint, token: u64, now: u64, until: u64) -> Completion {
-        match self.in_flight.get(&key) {
-            Some(holder) if holder.token == token && holder.lease_until > now => {
-                self.in_flight.remove(&key);
+        match self.in_flight.entry(key) {
+            Entry::Occupied(held) if held.get().token == token && held.get().lease_until > now => {
+                held.remove();
                 self.done.insert(key, Finished { token, until });
                 self.order.push_back(key);
+                self.expire_at = self.expire_at.min(until);
                 Completion::Completed
             }
-            Some(_) => Completion::Stale,
-            None => match self.done.get_mut(&key) {
+            Entry::Occupied(_) => Completion::Stale,
+            Entry::Vacant(_) => match self.done.get_mut(&key) {
                 Some(finished) if finished.token == token && finished.until > now => {
                     finished.until = until;
                     Completion::Completed
@@ -205,11 +215,20 @@ impl Shard {
 
     /// Forgets a few of the done keys whose time is over, so that no single call pays for many.
     fn expire(&mut self, now: u64) {
+        if now < self.expire_at {
+            return;
+        }
         for _ in 0..EXPIRED_PER_CALL {
             match self.order.front().map(|key| self.done.get(key)) {
-                Some(Some(finished)) if finished.until > now => return,
+                Some(Some(finished)) if finished.until > now => {
+                    self.expire_at = finished.until;
+                    return;
+                }
                 Some(_) => self.forget_oldest(),
-                None => return,
+                None => {
+                    self.expire_at = u64::MAX;
+                    return;
+                }
             }
         }
     }
