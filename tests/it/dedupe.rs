@@ -339,7 +339,7 @@ async fn a_store_that_fails_at_any_point_loses_no_event() {
     ] {
         let memory = MemoryStore::default();
         let failing = Failing { memory: memory.clone(), claim, complete, release };
-        let lease = Duration::from_millis(30);
+        let lease = Duration::from_millis(150);
         let dedupe = DedupeLayer::new(failing.clone()).lease(lease);
         let succeeds = Handler::new(Act::Answer(200));
         let fails = Handler::new(Act::Answer(500));

@@ -91,7 +91,7 @@ async fn raw(address: SocketAddr, pieces: &[&[u8]]) -> String {
 
 #[tokio::test]
 async fn chunked_split_and_slow() {
-    let address = serve(layer().body_timeout(Duration::from_millis(300))).await;
+    let address = serve(layer().body_timeout(Duration::from_secs(1))).await;
     let body = sample::DIRECTORY_DELETED.body();
     let signature = signer().sign(body).signature().to_owned();
     // Header names in the form in which WorkOS documents them.
