@@ -366,11 +366,8 @@ mod tests {
         for value in ["t=1", "t=1,v2=00", "t=1,v1=", "t=1,v1=00", "t=1,v1=zz"] {
             assert_eq!(reason(value), "no `v1` element of 64 hex digits", "{value}");
         }
-        for junk in ["", "t=1", HEX, "=x", "t"] {
+        for junk in ["", HEX, "=x", "t"] {
             let value = format!("{v1},t=1,{junk}");
-            if junk == "t=1" {
-                continue;
-            }
             assert_eq!(reason(value), "an element is not `key=value`", "{junk:?}");
         }
         assert_eq!(reason(""), "an element is not `key=value`");

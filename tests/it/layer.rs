@@ -19,8 +19,7 @@ use tower_workos::{
 };
 
 use crate::support::{
-    Handler, NOW, ScriptBody, Step, at, delivery, delivery_of, layer, other_secret, secret, send,
-    signer,
+    NOW, ScriptBody, Step, at, delivery, delivery_of, layer, other_secret, secret, send, signer,
 };
 
 fn full(body: impl Into<Bytes>) -> Request<Full<Bytes>> {
@@ -405,5 +404,4 @@ async fn settings_show_in_debug_and_secrets_do_not() {
     assert!(http_body::Body::is_end_stream(&body));
     assert_eq!(*service.get_ref(), "inner");
     assert_eq!(service.into_inner(), "inner");
-    let _ = Handler::default();
 }
