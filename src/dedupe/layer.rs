@@ -2,7 +2,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use tower_layer::Layer;
 
-use crate::dedupe::Dedupe;
+use crate::dedupe::{Dedupe, store::some_namespace};
 
 /// Longer than a handler should take; WorkOS itself waits for seconds.
 const DEFAULT_LEASE: Duration = Duration::from_secs(60);
@@ -25,7 +25,7 @@ impl<St> DedupeLayer<St> {
             config: Config {
                 lease: DEFAULT_LEASE,
                 retention: DEFAULT_RETENTION,
-                namespace: Arc::from(""),
+                namespace: None,
                 on_store_error: OnStoreError::Reject,
             },
         }
@@ -47,7 +47,7 @@ impl<St> DedupeLayer<St> {
 
     /// Keeps this endpoint's or environment's events apart from others in the same store. Default: empty.
     pub fn namespace(mut self, namespace: impl Into<Arc<str>>) -> Self {
-        self.config.namespace = namespace.into();
+        self.config.namespace = some_namespace(namespace.into());
         self
     }
 
@@ -87,6 +87,6 @@ pub enum OnStoreError {
 pub(super) struct Config {
     pub(super) lease: Duration,
     pub(super) retention: Duration,
-    pub(super) namespace: Arc<str>,
+    pub(super) namespace: Option<Arc<str>>,
     pub(super) on_store_error: OnStoreError,
 }

@@ -58,7 +58,7 @@ where
         let Some(event) = request.extensions().get::<DirectoryEvent>() else {
             return ResponseFuture::misplaced();
         };
-        let key = DedupeKey::new(self.config.namespace.clone(), event.id().clone());
+        let key = DedupeKey::within(self.config.namespace.clone(), event.id().clone());
         let claim = self.store.claim(&key, self.config.lease);
         ResponseFuture::claiming(claim, inner, request, self.store.clone(), key, &self.config)
     }

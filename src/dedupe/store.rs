@@ -97,7 +97,8 @@ pub enum Completion {
 /// What a store remembers: an event, within a namespace.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct DedupeKey {
-    namespace: Arc<str>,
+    /// `None` for the empty one, which most applications use: nothing to count references of.
+    namespace: Option<Arc<str>>,
     id: EventId,
 }
 
@@ -106,13 +107,17 @@ impl DedupeKey {
     /// one of them.
     #[must_use]
     pub fn new(namespace: impl Into<Arc<str>>, id: EventId) -> Self {
-        Self { namespace: namespace.into(), id }
+        Self::within(some_namespace(namespace.into()), id)
+    }
+
+    pub(super) fn within(namespace: Option<Arc<str>>, id: EventId) -> Self {
+        Self { namespace, id }
     }
 
     /// The namespace.
     #[must_use]
     pub fn namespace(&self) -> &str {
-        &self.namespace
+        self.namespace.as_deref().unwrap_or_default()
     }
 
     /// The event's id.
@@ -124,8 +129,12 @@ impl DedupeKey {
 
 impl fmt::Debug for DedupeKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}/{:?}", &*self.namespace, self.id)
+        write!(f, "{:?}/{:?}", self.namespace(), self.id)
     }
+}
+
+pub(super) fn some_namespace(namespace: Arc<str>) -> Option<Arc<str>> {
+    Some(namespace).filter(|namespace| !namespace.is_empty())
 }
 
 /// Why a store could not answer. Which driver it was is left to [`source`](Error::source).
