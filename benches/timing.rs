@@ -187,7 +187,7 @@ impl Comparison {
             random ^= random >> 7;
             random ^= random << 17;
             let [of_first, of_second] = &mut times;
-            if random.count_ones() % 2 == 0 {
+            if random.count_ones().is_multiple_of(2) {
                 of_first.push(first());
             } else {
                 of_second.push(second());
