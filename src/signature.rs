@@ -425,7 +425,10 @@ mod tests {
     #[test]
     fn debug_shows_no_signature() {
         let header = parse(format!("t=1722443701,v1={HEX}")).unwrap();
-        assert!(!format!("{header:?}").contains(&HEX[..8]));
+        assert_eq!(
+            format!("{header:?}"),
+            "SignatureHeader { issued_at: 2024-07-31T16:35:01Z, signatures: 1 }"
+        );
     }
 
     /// The rules once more, the slow and plain way.

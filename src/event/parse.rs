@@ -399,6 +399,23 @@ mod tests {
         ]
     }
 
+    /// Else it would be right, but not fast.
+    #[test]
+    fn the_fast_way_is_taken_for_what_is_usual() {
+        let data = format!(r#"{{"id":"u","name":"{}"}}"#, "é".repeat(GUESS_WINDOW));
+        // With bytes of either number after them, so that the window's edge falls into a character once.
+        for id in ["e", "ee"] {
+            for text in [
+                format!(r#"{{"id":"{id}","event":"dsync.user.created","data":{data}}}"#),
+                format!(r#"{{"id":"{id}","data":{data},"event" : "dsync.user.created"}}"#),
+                format!(r#"{{"data":{data},"event":"dsync.user.created","id":"{id}"}}"#),
+                format!(r#"{{"id":"{id}","event":"x.y","data":{data}}}"#),
+            ] {
+                assert_eq!(fast(&text).unwrap().id.as_str(), id, "{text}");
+            }
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { cases: 4096, failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -152,6 +152,14 @@ mod tests {
         {
             assert_eq!(text.parse::<Timestamp>(), Err(TimestampError(())), "{text}");
         }
+        assert_eq!(
+            TimestampError(()).to_string(),
+            "not an RFC 3339 time such as 2021-06-25T19:07:33.155Z"
+        );
+        assert_eq!(
+            serde_json::from_str::<Timestamp>("[]").unwrap_err().to_string(),
+            "invalid type: sequence, expected an RFC 3339 time at line 1 column 0"
+        );
     }
 
     #[test]
@@ -174,5 +182,9 @@ mod tests {
         assert_eq!(Timestamp::from_unix_millis_saturating(i64::MAX), Timestamp::MAX);
         assert!(Timestamp::from_unix_millis_saturating(i64::MIN) < Timestamp::UNIX_EPOCH);
         let _ = SystemTime::from(Timestamp::from_unix_millis_saturating(i64::MIN));
+        // A million years off, which a `SystemTime` can be.
+        let far = Duration::from_secs(1_000_000 * 366 * 24 * 60 * 60);
+        assert_eq!(Timestamp::from(UNIX_EPOCH + far), Timestamp::MAX);
+        assert_eq!(Timestamp::from(UNIX_EPOCH - far).0, jiff::Timestamp::MIN);
     }
 }

@@ -573,9 +573,24 @@ fn access_change_of_every_event() {
 }
 
 #[test]
+fn events_are_equal_where_their_bytes_are() {
+    let event = |name: &str, data: &str| {
+        parse(format!(r#"{{"id":"e","event":"{name}","data":{data}}}"#)).unwrap()
+    };
+    let first = event("x.y", "1");
+    assert_eq!(first, event("x.y", "1"));
+    assert_eq!(first.data(), event("x.y", "1").data());
+    for other in [event("x.y", "2"), event("x.z", "1")] {
+        assert_ne!(first, other);
+        assert_ne!(first.data(), other.data());
+    }
+}
+
+#[test]
 fn debug_shows_ids_and_states_only() {
     let unknown = parse(r#"{"id":"e","event":"x.y","data":"payload_canary"}"#).unwrap();
-    assert!(!format!("{unknown:?} {:?}", unknown.data()).contains("payload_canary"));
+    assert_eq!(format!("{:?}", unknown.data()), r#"Unknown(UnknownEvent { name: "x.y", .. })"#);
+    assert!(!format!("{unknown:?}").contains("payload_canary"));
     for sample in sample::ALL.into_iter().chain([sample::USER_DEACTIVATED]) {
         let event = parse(sample).unwrap();
         let delivery = crate::support::signer().sign(sample);

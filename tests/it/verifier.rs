@@ -78,6 +78,20 @@ fn one_changed_digit_of_the_signature_is_a_mismatch() {
 }
 
 #[test]
+fn a_rejection_tells_the_age_and_its_direction() {
+    let told = |issued| {
+        let delivery = Signer::new(secret()).at(at(issued)).sign(sample::USER_CREATED);
+        let result = verifier().verify(&header(delivery.signature()), delivery.body());
+        result.unwrap_err().to_string()
+    };
+    let old = told(NOW - 200_500);
+    assert!(old.ends_with(": issued 200.5s ago, tolerance 180s"), "{old}");
+    let early = told(NOW + 3_600_001);
+    let expected = ": issued 3600.001s ahead of this machine's clock, tolerance 180s";
+    assert!(early.ends_with(expected), "{early}");
+}
+
+#[test]
 fn tolerance_at_its_boundaries_in_both_directions() {
     let clock = ManualClock::new(at(NOW));
     for tolerance in [
