@@ -95,7 +95,7 @@ impl<'de> Visitor<'de> for Find<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut found = None;
-        while let Some(same) = map.next_key_seed(SameKey(self.key))? {
+        while let Some(same) = map.next_key_seed(SameText(self.key))? {
             if same {
                 found = Some(map.next_value()?);
             } else {
@@ -106,9 +106,10 @@ impl<'de> Visitor<'de> for Find<'_> {
     }
 }
 
-struct SameKey<'k>(&'k str);
+/// Whether a string is this text, however it is written.
+struct SameText<'k>(&'k str);
 
-impl<'de> DeserializeSeed<'de> for SameKey<'_> {
+impl<'de> DeserializeSeed<'de> for SameText<'_> {
     type Value = bool;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
@@ -116,15 +117,15 @@ impl<'de> DeserializeSeed<'de> for SameKey<'_> {
     }
 }
 
-impl Visitor<'_> for SameKey<'_> {
+impl Visitor<'_> for SameText<'_> {
     type Value = bool;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
+        f.write_str("a string")
     }
 
-    fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<bool, E> {
-        Ok(key == self.0)
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<bool, E> {
+        Ok(text == self.0)
     }
 }
 
@@ -402,7 +403,10 @@ impl PreviousAttributes {
             return false;
         }
         match self.get("state") {
-            Ok(Previous::Was(raw)) => raw.get() != "\"active\"",
+            Ok(Previous::Was(raw)) => {
+                let mut value = serde_json::Deserializer::from_str(raw.get());
+                !SameText("active").deserialize(&mut value).unwrap_or(false)
+            }
             Ok(Previous::WasAbsent) => true,
             Ok(Previous::Unchanged) | Err(_) => false,
         }
@@ -603,7 +607,9 @@ mod tests {
             (r#"{"state":"new"}"#, true),
             (r#"{"state":null}"#, true),
             (r#"{"st\u0061te":"inactive"}"#, true),
+            (r#"{"state":7}"#, true),
             (r#"{"state":"active"}"#, false),
+            (r#"{"state":"\u0061ctive"}"#, false),
             (r#"{"custom_attributes":{"state":"inactive"}}"#, false),
             (r#"{"email":"state"}"#, false),
             ("{}", false),
