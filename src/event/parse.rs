@@ -417,7 +417,12 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 4096, failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig {
+            // Miri takes a second for each hundred.
+            cases: if cfg!(miri) { 64 } else { 4096 },
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
 
         #[test]
         fn the_fast_way_says_what_the_plain_way_says(fields in prop::collection::vec(field(), 0..8)) {
