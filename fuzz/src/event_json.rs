@@ -1,0 +1,386 @@
+//! A body's JSON: what is an event, and what it says.
+
+use std::fmt::Debug;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tower_workos::{
+    AccessChange, Attributes, CustomAttributes, Directory, DirectoryEvent, DirectoryGroup,
+    DirectoryToken, DirectoryUser, EmailAddress, EventData, GroupMembership, PostalAddress,
+    Previous, PreviousAttributes, RejectionKind, Role, Timestamp, Verifier, WebhookSecret,
+    testing::Signer,
+};
+
+use crate::{
+    json::{Fault, Node},
+    model::{self, Event, Unreadable},
+};
+
+/// The library reads a body as the plain model does, or both refuse it; and gives its bytes back.
+///
+/// # Panics
+///
+/// Where that is not so.
+pub fn check(body: &[u8]) {
+    let parsed = DirectoryEvent::parse(Bytes::copy_from_slice(body));
+    match &parsed {
+        Ok(event) => round_trips(event, body),
+        Err(rejection) => {
+            assert_eq!(rejection.kind(), RejectionKind::InvalidPayload);
+            says_nothing_of_the_body(&rejection.to_string(), body.len());
+        }
+    }
+    signed_is_the_same(&parsed, body);
+
+    let text = std::str::from_utf8(body);
+    if let Ok(text) = text {
+        the_reader_agrees_with_serde_json(text);
+    }
+    let expected = match text.map(Event::read) {
+        Ok(Ok(expected)) => expected,
+        Ok(Err(_)) => return,
+        Err(_) => None,
+    };
+    match (&parsed, &expected) {
+        (Ok(event), Some(expected)) => same(event, expected),
+        (Err(_), None) => {}
+        (Ok(event), None) => panic!("accepted, but it is no event: {event:?}"),
+        (Err(rejection), Some(_)) => panic!("{rejection}, but it is an event"),
+    }
+}
+
+/// The reader of the model and serde_json's own type have nothing in common but the text.
+fn the_reader_agrees_with_serde_json(text: &str) {
+    let value: Result<Value, _> = serde_json::from_str(text);
+    match (value, Node::read(text)) {
+        (Ok(value), Ok(node)) => assert_eq!(node.to_value(), Some(value)),
+        (Ok(_), Err(fault)) => assert_eq!(fault, Fault::Depth),
+        // serde_json's type holds no number of any size, no half of a character and no great depth.
+        (Err(_), Ok(_) | Err(_)) => {}
+    }
+}
+
+fn round_trips(event: &DirectoryEvent, body: &[u8]) {
+    assert_eq!(event.raw(), body);
+    let stored = serde_json::to_string(event).expect("an event serializes");
+    let again: DirectoryEvent = serde_json::from_str(&stored).expect("and back");
+    assert_eq!(again.raw(), body);
+    assert_eq!(again.data(), event.data());
+    assert_eq!(again.verified(), event.verified());
+    assert!(!format!("{event:?}").is_empty());
+}
+
+/// A rejection names places and what the library itself knows: with numbers blanked, one of these texts.
+fn says_nothing_of_the_body(text: &str, length: usize) {
+    let (_, fault) = text.split_once(": ").expect("a reason");
+    let at = fault.rsplit_once(" at byte ").map(|(_, at)| at.parse::<usize>());
+    assert!(at.is_none_or(|at| at.is_ok_and(|at| at <= length)), "{text}");
+    let fault = fault.split(" at byte ").next().unwrap_or_default();
+    let of_data = fault
+        .strip_prefix("unexpected `data` of a dsync.")
+        .and_then(|fault| fault.strip_suffix(" event"))
+        .is_some_and(|name| name.len() <= "group.user_removed".len());
+    let known = [
+        "not UTF-8",
+        "not a JSON event envelope",
+        "no `id` in the envelope",
+        "no `event` in the envelope",
+        "no `data` in the envelope",
+    ];
+    assert!(of_data || known.contains(&fault), "{text}");
+}
+
+/// A verifier reads the event of a signed body as it is read without a signature.
+fn signed_is_the_same(parsed: &Result<DirectoryEvent, tower_workos::Rejection>, body: &[u8]) {
+    let secret = WebhookSecret::new("whsec_of_the_fuzzing").expect("a secret");
+    let delivery = Signer::new(secret.clone()).sign(Bytes::copy_from_slice(body));
+    let header = delivery.signature().parse().expect("a header of our own");
+    let signed = Verifier::new(secret).construct_event(&header, delivery.body().clone());
+    match (&signed, parsed) {
+        (Ok(signed), Ok(parsed)) => {
+            assert_eq!(signed, parsed);
+            assert_eq!(signed.data(), parsed.data());
+            assert_eq!(signed.verified().map(|verified| verified.secret_index()), Some(0));
+            assert_eq!(signed.created_at(), parsed.created_at().or(Some(header.issued_at())));
+        }
+        (signed, parsed) => assert_eq!(signed.as_ref().err(), parsed.as_ref().err()),
+    }
+}
+
+fn same(event: &DirectoryEvent, expected: &Event) {
+    let seen = Event {
+        id: event.id().to_string(),
+        name: event.name().to_owned(),
+        created_at: event.created_at().map(model::nanoseconds),
+        context: event.context().raw().to_owned(),
+        data: data(event.data()),
+    };
+    assert_eq!(&seen, expected);
+    assert_eq!(event.organization_id().map(AsRef::as_ref), expected.organization_id());
+    assert_eq!(event.directory_id().map(AsRef::as_ref), expected.directory_id());
+    let access = event.access_change().map(|change| match change {
+        AccessChange::Changed(user) => ("changed", user.id.as_str()),
+        AccessChange::DirectoryEnded(directory) => ("directory ended", directory.id.as_str()),
+        AccessChange::Ended(user) => ("ended", user.id.as_str()),
+        AccessChange::GroupChanged(group) => ("group changed", group.id.as_str()),
+        AccessChange::GroupEnded(group) => ("group ended", group.id.as_str()),
+        AccessChange::Granted(user) => ("granted", user.id.as_str()),
+        _ => ("?", "?"),
+    });
+    assert_eq!(access, expected.access_change());
+
+    let context = event.context();
+    let actor = context.actor().map(|actor| {
+        actor.map(|actor| json!({"id": actor.id, "source": actor.source, "name": actor.name}))
+    });
+    now(context.raw(), "actor", &actor);
+    match event.data() {
+        EventData::UserCreated(user) | EventData::UserDeleted(user) => custom_attributes(user),
+        EventData::UserUpdated(change) => {
+            custom_attributes(&change.user);
+            previous_attributes(&change.previous_attributes);
+        }
+        EventData::GroupUpdated(change) => previous_attributes(&change.previous_attributes),
+        EventData::GroupCreated(group) => {
+            let raw: &Attributes = &group.raw_attributes;
+            let id = raw.get("id").map(|id| id.map(|id| id.get().to_owned()));
+            let expected = model::lookup(raw.raw(), "id")
+                .map(|id| id.filter(|id| !id.is_null()).map(|id| id.text.to_owned()));
+            assert_eq!(id.map_err(|_| Unreadable), expected);
+        }
+        EventData::GroupUserAdded(membership) => custom_attributes(&membership.user),
+        _ => {}
+    }
+}
+
+/// A typed attribute of now is what the model finds in the text.
+fn now<E: Debug>(text: &str, key: &str, seen: &Result<Option<Value>, E>) {
+    let expected = model::lookup(text, key).and_then(|node| {
+        let node = node.filter(|node| !node.is_null());
+        node.map(|node| model::attribute(&node, key).ok_or(Unreadable)).transpose()
+    });
+    assert_eq!(
+        seen.as_ref().map_err(|_| Unreadable),
+        expected.as_ref().map_err(|_| Unreadable),
+        "{key}"
+    );
+}
+
+/// A typed attribute of before is what the model finds in the text.
+fn before<E: Debug>(text: &str, key: &str, seen: Result<Previous<Value>, E>) {
+    let expected = match model::lookup(text, key) {
+        Ok(None) => Ok(Previous::Unchanged),
+        Ok(Some(node)) if node.is_null() => Ok(Previous::WasAbsent),
+        Ok(Some(node)) => model::attribute(&node, key).map(Previous::Was).ok_or(Unreadable),
+        Err(Unreadable) => Err(Unreadable),
+    };
+    assert_eq!(seen.map_err(|_| Unreadable), expected, "{key}");
+}
+
+fn was<T>(previous: Previous<T>, value: impl FnOnce(T) -> Value) -> Previous<Value> {
+    match previous {
+        Previous::Unchanged => Previous::Unchanged,
+        Previous::Was(former) => Previous::Was(value(former)),
+        Previous::WasAbsent => Previous::WasAbsent,
+    }
+}
+
+macro_rules! texts {
+    ($check:ident, $attributes:expr, $wrap:ident, [$($key:ident),*]) => {$(
+        $check!($attributes, $key, $wrap);
+    )*};
+}
+
+macro_rules! text_now {
+    ($attributes:expr, $key:ident, $wrap:ident) => {
+        let seen = $attributes.$key().map(|text| text.map(|text| $wrap(text.as_ref())));
+        now($attributes.raw(), stringify!($key), &seen);
+    };
+}
+
+macro_rules! text_before {
+    ($attributes:expr, $key:ident, $wrap:ident) => {
+        let seen = $attributes.$key().map(|text| was(text, |text| $wrap(text.as_ref())));
+        before($attributes.raw(), stringify!($key), seen);
+    };
+}
+
+fn text(text: &str) -> Value {
+    Value::from(text)
+}
+
+fn custom_attributes(user: &DirectoryUser) {
+    let attributes: &CustomAttributes = &user.custom_attributes;
+    texts!(
+        text_now,
+        attributes,
+        text,
+        [
+            cost_center_name,
+            department_name,
+            division_name,
+            employee_number,
+            employee_type,
+            employment_start_date,
+            job_title,
+            manager_email,
+            organization,
+            username
+        ]
+    );
+    let emails = attributes.emails().map(|list| list.map(|list| emails(&list)));
+    now(attributes.raw(), "emails", &emails);
+    let addresses = attributes.addresses().map(|list| list.map(|list| addresses(&list)));
+    now(attributes.raw(), "addresses", &addresses);
+}
+
+fn previous_attributes(previous: &PreviousAttributes) {
+    texts!(text_before, previous, text, [email, first_name, idp_id, last_name, name]);
+    before(
+        previous.raw(),
+        "state",
+        previous.state().map(|state| was(state, |state| text(state.as_str()))),
+    );
+    before(previous.raw(), "role", previous.role().map(|one| was(one, |one| role(&one))));
+    before(previous.raw(), "roles", previous.roles().map(|list| was(list, |list| roles(&list))));
+    let Ok(custom) = previous.custom_attributes() else {
+        assert!(model::lookup(previous.raw(), "custom_attributes").is_err());
+        return;
+    };
+    texts!(text_before, custom, text, [department_name, job_title, username]);
+    before(custom.raw(), "emails", custom.emails().map(|list| was(list, |list| emails(&list))));
+    before(
+        custom.raw(),
+        "addresses",
+        custom.addresses().map(|list| was(list, |list| addresses(&list))),
+    );
+}
+
+/// The typed data with every field, in the form of the model's.
+fn data(data: &EventData) -> Value {
+    match data {
+        EventData::DirectoryActivated(directory) | EventData::DirectoryDeleted(directory) => {
+            self::directory(directory)
+        }
+        EventData::GroupCreated(group) | EventData::GroupDeleted(group) => self::group(group),
+        EventData::GroupUpdated(change) => {
+            with_previous(group(&change.group), &change.previous_attributes)
+        }
+        EventData::GroupUserAdded(membership) | EventData::GroupUserRemoved(membership) => {
+            self::membership(membership)
+        }
+        EventData::TokenCreated(token) | EventData::TokenRevoked(token) => self::token(token),
+        EventData::UserCreated(user) | EventData::UserDeleted(user) => self::user(user),
+        EventData::UserUpdated(change) => {
+            with_previous(user(&change.user), &change.previous_attributes)
+        }
+        EventData::Unknown(unknown) => Value::from(unknown.data().get()),
+        _ => Value::Null,
+    }
+}
+
+fn with_previous(mut object: Value, previous: &PreviousAttributes) -> Value {
+    if let Value::Object(fields) = &mut object {
+        fields.insert("previous_attributes".to_owned(), Value::from(previous.raw()));
+    }
+    object
+}
+
+fn time(time: Option<Timestamp>) -> Value {
+    time.map_or(Value::Null, |time| Value::from(model::nanoseconds(time).to_string()))
+}
+
+fn directory(directory: &Directory) -> Value {
+    json!({
+        "id": directory.id,
+        "organization_id": directory.organization_id,
+        "type": directory.directory_type.as_ref().map(|of| of.as_str()),
+        "state": directory.state.as_ref().map(|state| state.as_str()),
+        "name": directory.name,
+        "external_key": directory.external_key,
+        "domains": directory.domains.iter()
+            .map(|domain| json!({"id": domain.id, "domain": domain.domain}))
+            .collect::<Value>(),
+        "created_at": time(directory.created_at),
+        "updated_at": time(directory.updated_at),
+    })
+}
+
+fn user(user: &DirectoryUser) -> Value {
+    json!({
+        "id": user.id,
+        "directory_id": user.directory_id,
+        "organization_id": user.organization_id,
+        "idp_id": user.idp_id,
+        "email": user.email,
+        "first_name": user.first_name,
+        "last_name": user.last_name,
+        "name": user.name,
+        "state": user.state.as_ref().map(|state| state.as_str()),
+        "custom_attributes": user.custom_attributes.raw(),
+        "role": user.role.as_ref().map(role),
+        "roles": roles(&user.roles),
+        "created_at": time(user.created_at),
+        "updated_at": time(user.updated_at),
+    })
+}
+
+fn group(group: &DirectoryGroup) -> Value {
+    json!({
+        "id": group.id,
+        "directory_id": group.directory_id,
+        "organization_id": group.organization_id,
+        "idp_id": group.idp_id,
+        "name": group.name,
+        "raw_attributes": group.raw_attributes.raw(),
+        "created_at": time(group.created_at),
+        "updated_at": time(group.updated_at),
+    })
+}
+
+fn membership(membership: &GroupMembership) -> Value {
+    json!({
+        "user": user(&membership.user),
+        "group": group(&membership.group),
+        "directory_id": membership.directory_id,
+    })
+}
+
+fn token(token: &DirectoryToken) -> Value {
+    json!({
+        "id": token.id,
+        "directory_id": token.directory_id,
+        "organization_id": token.organization_id,
+        "token_suffix": token.token_suffix,
+        "created_at": time(token.created_at),
+    })
+}
+
+fn role(role: &Role) -> Value {
+    json!({"slug": role.slug})
+}
+
+fn roles(roles: &[Role]) -> Value {
+    roles.iter().map(role).collect()
+}
+
+fn emails(emails: &[EmailAddress]) -> Value {
+    let email = |email: &EmailAddress| json!({"primary": email.primary, "type": email.email_type, "value": email.value});
+    emails.iter().map(email).collect()
+}
+
+fn addresses(addresses: &[PostalAddress]) -> Value {
+    let address = |address: &PostalAddress| {
+        json!({
+            "primary": address.primary,
+            "type": address.address_type,
+            "raw_address": address.raw_address,
+            "street_address": address.street_address,
+            "locality": address.locality,
+            "region": address.region,
+            "postal_code": address.postal_code,
+            "country": address.country,
+        })
+    };
+    addresses.iter().map(address).collect()
+}

@@ -1,0 +1,291 @@
+//! JSON as RFC 8259 has it, read the plain way: nothing is lost, each value knows where it stands.
+
+use serde_json::{Map, Value};
+
+/// Deeper than this is not read: this reader calls itself, and its stack ends somewhere.
+const MAX_DEPTH: usize = 200;
+
+/// A value and the text that it was read from.
+#[derive(Clone, Debug)]
+pub struct Node<'t> {
+    /// Its text, without white space around it.
+    pub text: &'t str,
+    /// Where the text begins in the whole.
+    pub at: usize,
+    /// What it is.
+    pub kind: Kind<'t>,
+}
+
+/// What a value is.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Kind<'t> {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Bool(bool),
+    /// A number, of any size.
+    Number,
+    /// A string; `None` where its escapes are no Unicode text.
+    String(Option<String>),
+    /// An array.
+    Array(Vec<Node<'t>>),
+    /// An object: its fields as they stand, of which several may have one key.
+    Object(Vec<Field<'t>>),
+}
+
+/// A field of an object.
+#[derive(Clone, Debug)]
+pub struct Field<'t> {
+    /// The key, a string.
+    pub key: Node<'t>,
+    /// The value.
+    pub value: Node<'t>,
+}
+
+impl Field<'_> {
+    /// The key as text; `None` where its escapes are none.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        self.key.as_str()
+    }
+}
+
+/// Why a text was not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// It is no JSON.
+    Syntax,
+    /// It may be JSON, but is nested too deeply to find out here.
+    Depth,
+}
+
+impl<'t> Node<'t> {
+    /// Reads a whole text.
+    ///
+    /// # Errors
+    ///
+    /// Where it is no JSON, or too deep.
+    pub fn read(text: &'t str) -> Result<Self, Fault> {
+        let mut reader = Reader { text, at: 0 };
+        let node = reader.value(0)?;
+        reader.white_space();
+        if reader.at == text.len() { Ok(node) } else { Err(Fault::Syntax) }
+    }
+
+    /// Whether it is `null`.
+    #[must_use]
+    pub fn is_null(&self) -> bool {
+        matches!(self.kind, Kind::Null)
+    }
+
+    /// The string, if it is one that is text.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::String(text) => text.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The items of an array.
+    #[must_use]
+    pub fn as_array(&self) -> Option<&[Self]> {
+        match &self.kind {
+            Kind::Array(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// The fields of an object.
+    #[must_use]
+    pub fn as_object(&self) -> Option<&[Field<'t>]> {
+        match &self.kind {
+            Kind::Object(fields) => Some(fields),
+            _ => None,
+        }
+    }
+
+    /// The same as serde_json's own type, with each key as it last stands. `None` where that type has no such value.
+    #[must_use]
+    pub fn to_value(&self) -> Option<Value> {
+        Some(match &self.kind {
+            Kind::Null => Value::Null,
+            Kind::Bool(bool) => Value::Bool(*bool),
+            Kind::Number => serde_json::from_str(self.text).ok()?,
+            Kind::String(text) => Value::String(text.clone()?),
+            Kind::Array(items) => {
+                Value::Array(items.iter().map(Node::to_value).collect::<Option<_>>()?)
+            }
+            Kind::Object(fields) => {
+                let mut map = Map::new();
+                for field in fields {
+                    map.insert(field.key()?.to_owned(), field.value.to_value()?);
+                }
+                Value::Object(map)
+            }
+        })
+    }
+}
+
+struct Reader<'t> {
+    text: &'t str,
+    at: usize,
+}
+
+impl<'t> Reader<'t> {
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn eat(&mut self, byte: u8) -> bool {
+        let same = self.peek() == Some(byte);
+        self.at += usize::from(same);
+        same
+    }
+
+    fn expect(&mut self, byte: u8) -> Result<(), Fault> {
+        if self.eat(byte) { Ok(()) } else { Err(Fault::Syntax) }
+    }
+
+    fn white_space(&mut self) {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    fn value(&mut self, depth: usize) -> Result<Node<'t>, Fault> {
+        if depth > MAX_DEPTH {
+            return Err(Fault::Depth);
+        }
+        self.white_space();
+        let start = self.at;
+        let kind = match self.peek().ok_or(Fault::Syntax)? {
+            b'{' => self.object(depth)?,
+            b'[' => self.array(depth)?,
+            b'"' => Kind::String(self.string()?),
+            b'-' | b'0'..=b'9' => self.number()?,
+            _ => self.word()?,
+        };
+        Ok(Node { text: self.since(start)?, at: start, kind })
+    }
+
+    fn since(&self, start: usize) -> Result<&'t str, Fault> {
+        self.text.get(start..self.at).ok_or(Fault::Syntax)
+    }
+
+    fn word(&mut self) -> Result<Kind<'t>, Fault> {
+        for (word, kind) in
+            [("null", Kind::Null), ("true", Kind::Bool(true)), ("false", Kind::Bool(false))]
+        {
+            if self.text.get(self.at..).is_some_and(|rest| rest.starts_with(word)) {
+                self.at += word.len();
+                return Ok(kind);
+            }
+        }
+        Err(Fault::Syntax)
+    }
+
+    fn digits(&mut self) -> Result<(), Fault> {
+        let start = self.at;
+        while let Some(b'0'..=b'9') = self.peek() {
+            self.at += 1;
+        }
+        if self.at > start { Ok(()) } else { Err(Fault::Syntax) }
+    }
+
+    fn number(&mut self) -> Result<Kind<'t>, Fault> {
+        self.eat(b'-');
+        if !self.eat(b'0') {
+            self.digits()?;
+        }
+        if self.eat(b'.') {
+            self.digits()?;
+        }
+        if self.eat(b'e') || self.eat(b'E') {
+            let _ = self.eat(b'+') || self.eat(b'-');
+            self.digits()?;
+        }
+        Ok(Kind::Number)
+    }
+
+    fn array(&mut self, depth: usize) -> Result<Kind<'t>, Fault> {
+        self.expect(b'[')?;
+        let mut items = Vec::new();
+        self.white_space();
+        if self.eat(b']') {
+            return Ok(Kind::Array(items));
+        }
+        loop {
+            items.push(self.value(depth + 1)?);
+            self.white_space();
+            if self.eat(b']') {
+                return Ok(Kind::Array(items));
+            }
+            self.expect(b',')?;
+        }
+    }
+
+    fn object(&mut self, depth: usize) -> Result<Kind<'t>, Fault> {
+        self.expect(b'{')?;
+        let mut fields = Vec::new();
+        self.white_space();
+        if self.eat(b'}') {
+            return Ok(Kind::Object(fields));
+        }
+        loop {
+            self.white_space();
+            let start = self.at;
+            let key = Kind::String(self.string()?);
+            let key = Node { text: self.since(start)?, at: start, kind: key };
+            self.white_space();
+            self.expect(b':')?;
+            fields.push(Field { key, value: self.value(depth + 1)? });
+            self.white_space();
+            if self.eat(b'}') {
+                return Ok(Kind::Object(fields));
+            }
+            self.expect(b',')?;
+        }
+    }
+
+    /// The text in UTF-16, as its escapes have it; it may be no text at all.
+    fn string(&mut self) -> Result<Option<String>, Fault> {
+        self.expect(b'"')?;
+        let mut units: Vec<u16> = Vec::new();
+        loop {
+            let next = self.text.get(self.at..).and_then(|rest| rest.chars().next());
+            let next = next.ok_or(Fault::Syntax)?;
+            self.at += next.len_utf8();
+            match next {
+                '"' => return Ok(String::from_utf16(&units).ok()),
+                '\\' => units.push(self.escape()?),
+                '\0'..' ' => return Err(Fault::Syntax),
+                _ => units.extend_from_slice(next.encode_utf16(&mut [0; 2])),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<u16, Fault> {
+        let escape = self.peek().ok_or(Fault::Syntax)?;
+        self.at += 1;
+        Ok(match escape {
+            b'"' | b'\\' | b'/' => u16::from(escape),
+            b'b' => 8,
+            b'f' => 12,
+            b'n' => 10,
+            b'r' => 13,
+            b't' => 9,
+            b'u' => {
+                let digits = self.text.get(self.at..self.at + 4).ok_or(Fault::Syntax)?;
+                if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+                    return Err(Fault::Syntax);
+                }
+                self.at += 4;
+                u16::from_str_radix(digits, 16).map_err(|_| Fault::Syntax)?
+            }
+            _ => return Err(Fault::Syntax),
+        })
+    }
+}

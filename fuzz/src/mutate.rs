@@ -1,0 +1,168 @@
+//! Changes to JSON that keep it JSON: keys twice, escapes, decoys, values of other types.
+//!
+//! libFuzzer's own changes break the syntax nearly always, and then nothing behind the syntax is tested.
+
+use crate::json::{Kind, Node};
+
+/// What a value is replaced with.
+const VALUES: [&str; 22] = [
+    "null",
+    "true",
+    "7",
+    "-0.5e+10",
+    "1e999",
+    "\"\"",
+    "\"active\"",
+    "\"inactive\"",
+    "\"linked\"",
+    "\"\\ud800\"",
+    "\"\\ud83d\\ude00\"",
+    "\"2024-02-29T23:59:59.5Z\"",
+    "\"2023-02-29 00:00:00\"",
+    "\"2021-06-25T19:07:33.155+02:00\"",
+    "[]",
+    "{}",
+    "[null]",
+    "{\"id\":\"x\"}",
+    "{\"state\":\"inactive\"}",
+    "\"dsync.user.updated\"",
+    "\"dsync.group.user_added\"",
+    "\"dsync.activated\"",
+];
+
+/// What a key is replaced with, or a field is added under.
+const KEYS: [&str; 20] = [
+    "\"id\"",
+    "\"event\"",
+    "\"data\"",
+    "\"created_at\"",
+    "\"context\"",
+    "\"state\"",
+    "\"st\\u0061te\"",
+    "\"previous_attributes\"",
+    "\"custom_attributes\"",
+    "\"roles\"",
+    "\"role\"",
+    "\"slug\"",
+    "\"user\"",
+    "\"group\"",
+    "\"domains\"",
+    "\"emails\"",
+    "\"actor\"",
+    "\"organization_id\"",
+    "\"directory_id\"",
+    "\"\\ud800\"",
+];
+
+/// Changes a JSON text in place and tells its new length. `None` where libFuzzer should do it: half of the time, and
+/// where the text is no JSON or would become too long.
+pub fn mutate(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> Option<usize> {
+    let mut random = Random(u64::from(seed) | 1 << 32);
+    if random.below(2) == 0 {
+        return None;
+    }
+    let text = std::str::from_utf8(data.get(..size)?).ok()?;
+    let mut places = Places::default();
+    places.collect(&Node::read(text).ok()?);
+    let changed = change(text, &places, &mut random)?;
+    let length = changed.len();
+    if length > max_size {
+        return None;
+    }
+    data.get_mut(..length)?.copy_from_slice(changed.as_bytes());
+    Some(length)
+}
+
+/// From where to where something stands in the text.
+type Span = (usize, usize);
+
+#[derive(Default)]
+struct Places {
+    values: Vec<Span>,
+    keys: Vec<Span>,
+    fields: Vec<Span>,
+    /// The place behind the opening brace of an object that is not empty.
+    objects: Vec<usize>,
+}
+
+impl Places {
+    fn collect(&mut self, node: &Node<'_>) {
+        let span = |node: &Node<'_>| (node.at, node.at + node.text.len());
+        self.values.push(span(node));
+        match &node.kind {
+            Kind::Array(items) => items.iter().for_each(|item| self.collect(item)),
+            Kind::Object(fields) => {
+                if !fields.is_empty() {
+                    self.objects.push(node.at + 1);
+                }
+                for field in fields {
+                    self.keys.push(span(&field.key));
+                    self.fields.push((field.key.at, span(&field.value).1));
+                    self.collect(&field.value);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn change(text: &str, places: &Places, random: &mut Random) -> Option<String> {
+    let of = |(from, to): Span| text.get(from..to);
+    let replace =
+        |(from, to): Span, with: &str| Some([text.get(..from)?, with, text.get(to..)?].concat());
+    let value = random.pick(&places.values)?;
+    match random.below(8) {
+        0 => replace(value, of(random.pick(&places.values)?)?),
+        1 => replace(value, random.pick(&VALUES)?),
+        2 => replace(random.pick(&places.keys)?, random.pick(&KEYS)?),
+        // A field once more, here or as a decoy in another object.
+        3 => {
+            let field = of(random.pick(&places.fields)?)?;
+            let object = random.pick(&places.objects)?;
+            replace((object, object), &format!("{field},"))
+        }
+        4 => {
+            let field = format!(",{}:{}", random.pick(&KEYS)?, random.pick(&VALUES)?);
+            let end = random.pick(&places.fields)?.1;
+            replace((end, end), &field)
+        }
+        5 => {
+            let (from, to) = random.pick(&places.fields)?;
+            let comma = text.get(to..)?.starts_with(',');
+            replace((from, to + usize::from(comma)), "")
+        }
+        // One character as an escape.
+        6 => {
+            let (from, to) = random.pick(&places.keys)?;
+            let string = if random.below(2) == 0 { (from, to) } else { value };
+            let at = string.0 + random.below(string.1 - string.0);
+            let byte = text.as_bytes().get(at).copied().filter(u8::is_ascii_alphanumeric)?;
+            replace((at, at + 1), &format!("\\u{byte:04x}"))
+        }
+        _ => {
+            let space = random.pick(&[" ", "\n", "\t", "\r\n", "  \n"])?;
+            replace((value.0, value.0), space)
+        }
+    }
+}
+
+/// Enough chance for a choice.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        // A step of SplitMix64.
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^= mixed >> 31;
+        let limit = u64::try_from(limit).unwrap_or(u64::MAX).max(1);
+        usize::try_from(mixed % limit).unwrap_or(0)
+    }
+
+    fn pick<T: Copy>(&mut self, items: &[T]) -> Option<T> {
+        let at = self.below(items.len());
+        items.get(at).copied()
+    }
+}

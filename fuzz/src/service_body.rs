@@ -1,0 +1,201 @@
+//! Requests through the whole layer: bodies in any frames, at any pace, whole or not, genuine or not.
+
+use std::{cell::RefCell, future::poll_fn, rc::Rc, time::Duration};
+
+use bytes::Bytes;
+use http::{
+    HeaderValue, Method, Request, Response,
+    header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE},
+};
+use http_body_util::{BodyExt, Full};
+use tokio::runtime::{Builder, Runtime};
+use tower_layer::Layer;
+use tower_service::Service;
+use tower_workos::{
+    DirectorySyncLayer, Rejection, RejectionKind, SIGNATURE_HEADER, Timestamp, Verifier,
+    WebhookSecret, WebhookSecrets,
+    layer::ResponseBody,
+    testing::{ManualClock, sample},
+};
+
+pub use self::input::Input;
+use self::{
+    body::{Asked, ScriptedBody, actions},
+    drive::drive,
+    handler::{Call, Failure, Handler, Shared},
+    input::{Behaviour, Ending, Exchange, Header, Hint, Length, Payload, Verb},
+    predict::{Prediction, predict, status},
+};
+
+mod body;
+mod drive;
+mod handler;
+mod input;
+mod predict;
+
+/// When everything happens, in milliseconds of Unix time.
+const NOW: i64 = 1_770_000_000_000;
+const TOLERANCE_MILLIS: u64 = 180_000;
+const SECRETS: [&str; 2] = ["whsec_of_the_fuzzing", "whsec_of_yesterday"];
+
+thread_local! {
+    /// With a clock that stands still, and jumps to the next timer where all are waiting.
+    static RUNTIME: RefCell<Option<Runtime>> = const { RefCell::new(None) };
+}
+
+type Answer = Result<Response<ResponseBody<Full<Bytes>>>, Failure>;
+
+/// Sends the requests, one after the other, and then a plain one.
+///
+/// # Panics
+///
+/// Where a request is not answered as predicted, or reaches the handler with other bytes than were signed.
+pub fn check(input: &Input) {
+    RUNTIME.with_borrow_mut(|runtime| {
+        runtime
+            .get_or_insert_with(|| {
+                Builder::new_current_thread()
+                    .enable_time()
+                    .start_paused(true)
+                    .build()
+                    .expect("a runtime")
+            })
+            .block_on(exchanges(input));
+    });
+}
+
+async fn exchanges(input: &Input) {
+    let secrets = SECRETS.map(|secret| WebhookSecret::new(secret).expect("a secret of our own"));
+    let secrets = WebhookSecrets::new(secrets).expect("two secrets");
+    let now = ManualClock::new(Timestamp::from_unix_millis_saturating(NOW));
+    let timeout = Duration::from_millis(input.timeout_millis());
+    let layer = DirectorySyncLayer::new(Verifier::new(secrets).clock(now))
+        .body_limit(input.body_limit())
+        .body_timeout(timeout);
+    let handler = Handler::default();
+    let shared = Rc::clone(&handler.shared);
+    let mut service = layer.layer(handler);
+    for exchange in input.exchanges.iter().take(3) {
+        one(&mut service, &shared, exchange, input).await;
+    }
+    if input.body_limit() >= sample::USER_CREATED.body().len() {
+        one(&mut service, &shared, &plain(), input).await;
+        assert_eq!(shared.calls.borrow().len(), 1, "not of use any more");
+    }
+}
+
+/// A genuine delivery in one frame.
+fn plain() -> Exchange {
+    Exchange {
+        payload: Payload::Sample { index: 3, spaces: 0 },
+        header: Header::Genuine { second_secret: false, seconds: false },
+        length: Length::Declared(0),
+        hint: Hint::Exact,
+        steps: Vec::new(),
+        ending: Ending::Rest,
+        method: Verb::Post,
+        dropped_after: None,
+        behaviour: Behaviour::default(),
+    }
+}
+
+async fn one(
+    service: &mut impl Service<
+        Request<ScriptedBody>,
+        Response = Response<ResponseBody<Full<Bytes>>>,
+        Error = Failure,
+    >,
+    shared: &Rc<Shared>,
+    exchange: &Exchange,
+    input: &Input,
+) {
+    let payload = exchange.payload.bytes();
+    let planned = actions(&payload, &exchange.steps, &exchange.ending);
+    let prediction = predict(exchange, &planned, input.body_limit(), input.timeout_millis());
+    let asked = Rc::<Asked>::default();
+    let body = ScriptedBody::new(planned, &exchange.hint, Rc::clone(&asked));
+    let Some(request) = request(exchange, &payload, body) else { return };
+
+    shared.calls.borrow_mut().clear();
+    shared.behaviour.set(exchange.behaviour);
+    poll_fn(|cx| service.poll_ready(cx)).await.expect("ready");
+    let answer = drive(service.call(request), exchange.dropped_after, &asked, input).await;
+
+    if !prediction.body_is_read {
+        assert_eq!(asked.polls.get(), 0, "the body was asked for");
+    }
+    assert!(asked.bytes_before_last.get() <= input.body_limit(), "read on over the limit");
+    handled(&shared.calls.borrow(), &prediction);
+    if let Some(answer) = answer {
+        let calls = shared.calls.borrow().len();
+        answered(answer, &prediction, exchange.behaviour, calls).await;
+    }
+}
+
+/// `None` where there is no such request.
+fn request(
+    exchange: &Exchange,
+    payload: &Bytes,
+    body: ScriptedBody,
+) -> Option<Request<ScriptedBody>> {
+    let mut request = Request::new(body);
+    *request.method_mut() = match exchange.method {
+        Verb::Post => Method::POST,
+        Verb::Get => Method::GET,
+        Verb::Options => Method::OPTIONS,
+        Verb::Other(byte) => Method::from_bytes(&[b'p', b'o', b's', byte]).ok()?,
+    };
+    for line in exchange.header.lines(payload) {
+        request.headers_mut().append(SIGNATURE_HEADER, HeaderValue::from_bytes(&line).ok()?);
+    }
+    if let Some(text) = exchange.length.text(payload.len()) {
+        request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_bytes(&text).ok()?);
+    }
+    Some(request)
+}
+
+/// Whatever reached the handler was signed, whole, and is the same.
+fn handled(calls: &[Call], prediction: &Prediction) {
+    assert!(calls.len() <= 1, "called more than once");
+    let Some(call) = calls.first() else { return };
+    assert_eq!(call.bytes, prediction.sent, "other bytes than were sent");
+    assert_eq!(call.event.raw(), &call.bytes);
+    let index = call.event.verified().map(|verified| verified.secret_index());
+    match prediction.outcome {
+        Some(Ok(signer)) => assert_eq!(index, Some(signer)),
+        Some(Err(kind)) => panic!("reached the handler, but: {kind}"),
+        None => {}
+    }
+}
+
+async fn answered(answer: Answer, prediction: &Prediction, behaviour: Behaviour, calls: usize) {
+    let response = match answer {
+        Ok(response) => response,
+        Err(Failure) => {
+            assert!(behaviour.fails && calls == 1, "{prediction:?}");
+            return;
+        }
+    };
+    let (parts, body) = response.into_parts();
+    let Ok(body) = body.collect().await;
+    let body = body.to_bytes();
+    let rejected = parts.extensions.get::<Rejection>().map(Rejection::kind);
+    let Some(kind) = rejected else {
+        assert!(matches!(prediction.outcome, Some(Ok(_)) | None), "{prediction:?}");
+        assert!(!behaviour.fails);
+        assert_eq!((calls, parts.status), (1, behaviour.status()));
+        assert_eq!(body, prediction.sent);
+        return;
+    };
+    let expected = prediction.outcome.unwrap_or(Err(RejectionKind::InvalidPayload));
+    assert_eq!((Err(kind), calls), (expected, 0));
+    assert_eq!(parts.status.as_u16(), status(kind));
+    assert_eq!(
+        parts.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes),
+        Some(&b"application/problem+json"[..])
+    );
+    assert_eq!(parts.headers.contains_key(ALLOW), status(kind) == 405);
+    assert_eq!(parts.headers.contains_key(WWW_AUTHENTICATE), status(kind) == 401);
+    let problem: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+    assert_eq!(problem.get("status"), Some(&status(kind).into()));
+}

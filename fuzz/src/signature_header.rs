@@ -1,0 +1,116 @@
+//! The `workos-signature` header: what parses, and as what.
+
+use http::{HeaderMap, HeaderValue};
+use tower_workos::{RejectionKind, SIGNATURE_HEADER, SignatureHeader, Timestamp};
+
+/// The texts that a header can be refused with.
+const REASONS: [&str; 6] = [
+    "longer than 1024 bytes",
+    "`t` stands more than once",
+    "`t` is not 1 to 16 digits",
+    "an element is not `key=value`",
+    "no `t` element",
+    "no `v1` element of 64 hex digits",
+];
+
+/// What a header says.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The digits of `t`.
+    pub digits: String,
+    /// The first eight `v1` that are hex digits, in lower case.
+    pub signatures: Vec<String>,
+}
+
+impl Header {
+    /// Reads a header value by the rules as they are written down; `None` where it is malformed.
+    #[must_use]
+    pub fn read(value: &[u8]) -> Option<Self> {
+        if value.len() > 1024 {
+            return None;
+        }
+        // Each byte a character, so that text functions do for bytes that are no text.
+        let value: String = value.iter().copied().map(char::from).collect();
+        let mut times = Vec::new();
+        let mut candidates = Vec::new();
+        for element in value.split(',') {
+            match element.trim_matches([' ', '\t']).split_once('=')? {
+                ("", _) => return None,
+                ("t", digits) => times.push(digits.to_owned()),
+                ("v1", hex) => candidates.push(hex.to_ascii_lowercase()),
+                _ => {}
+            }
+        }
+        candidates.truncate(8);
+        candidates
+            .retain(|hex| hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        match times.as_slice() {
+            [digits]
+                if (1..=16).contains(&digits.len())
+                    && digits.bytes().all(|byte| byte.is_ascii_digit())
+                    && !candidates.is_empty() =>
+            {
+                Some(Self { digits: digits.clone(), signatures: candidates })
+            }
+            _ => None,
+        }
+    }
+
+    /// When it was signed, in milliseconds of Unix time.
+    #[must_use]
+    pub fn millis(&self) -> i64 {
+        match self.digits.parse().unwrap_or(i64::MAX) {
+            seconds @ ..100_000_000_000 => seconds * 1000,
+            millis => millis,
+        }
+    }
+
+    fn print(&self) -> String {
+        let signatures: String = self.signatures.iter().map(|hex| format!(", v1={hex}")).collect();
+        format!("t={}{signatures}", self.digits)
+    }
+}
+
+/// The library reads a header as the plain rules do, by whichever way it is given, and prints what it read.
+///
+/// # Panics
+///
+/// Where it does not.
+pub fn check(value: &[u8]) {
+    let expected = Header::read(value);
+    let parsed = SignatureHeader::parse(value);
+    match (&parsed, &expected) {
+        (Ok(header), Some(expected)) => {
+            let printed = header.to_string();
+            assert_eq!(printed, expected.print());
+            assert_eq!(
+                header.issued_at(),
+                Timestamp::from_unix_millis_saturating(expected.millis())
+            );
+            assert_eq!(printed.parse().as_ref(), Ok(header), "parse, print, parse");
+            let debug = format!("{header:?}");
+            assert!(expected.signatures.iter().all(|hex| !debug.contains(hex)), "{debug}");
+        }
+        (Err(rejection), None) => {
+            assert_eq!(rejection.kind(), RejectionKind::MalformedSignature);
+            let text = rejection.to_string();
+            let (_, reason) = text.rsplit_once(": ").unwrap_or_default();
+            assert!(REASONS.contains(&reason), "{text}");
+        }
+        _ => panic!("{parsed:?}, but the rules say {expected:?}: {}", value.escape_ascii()),
+    }
+    if let Ok(text) = std::str::from_utf8(value) {
+        assert_eq!(text.parse(), parsed);
+    }
+    let mut headers = HeaderMap::new();
+    let missing = SignatureHeader::from_headers(&headers).map_err(|rejection| rejection.kind());
+    assert_eq!(missing, Err(RejectionKind::MissingSignature));
+    if let Ok(line) = HeaderValue::from_bytes(value) {
+        assert_eq!(SignatureHeader::try_from(&line), parsed);
+        headers.append(SIGNATURE_HEADER, line.clone());
+        assert_eq!(SignatureHeader::from_headers(&headers), parsed);
+        headers.append(SIGNATURE_HEADER, line);
+        let twice = SignatureHeader::from_headers(&headers).map_err(|rejection| rejection.kind());
+        assert_eq!(twice, Err(RejectionKind::MalformedSignature));
+    }
+}

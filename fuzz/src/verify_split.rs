@@ -1,0 +1,172 @@
+//! A body in any pieces verifies as the whole at once does.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use arbitrary::Arbitrary;
+use tower_workos::{
+    RejectionKind, SignatureHeader, Timestamp, Verified, Verifier, WebhookSecret, WebhookSecrets,
+    testing::ManualClock,
+};
+
+/// A verifier, a header, a body and how it is cut.
+#[derive(Debug, Arbitrary)]
+pub struct Input {
+    /// Secrets of the verifier; what can't be one is left out.
+    secrets: Vec<String>,
+    body: Vec<u8>,
+    /// Where the body is cut, in any order, the same place twice included.
+    cuts: Vec<u16>,
+    /// The number of `t`, as it is written.
+    time: u64,
+    leading_zeros: u8,
+    /// How far the clock is from `t`, in nanoseconds.
+    age: i64,
+    tolerance: u64,
+    signatures: Vec<Signature>,
+    /// A bit of the body that was changed on the way.
+    flip: Option<u16>,
+}
+
+/// One `v1` of the header.
+#[derive(Debug, Arbitrary)]
+enum Signature {
+    /// Made with the secret at this place of the verifier's.
+    Genuine { by: u8, upper: bool },
+    /// Made with it, but a bit is changed.
+    Changed { by: u8, bit: u8 },
+    /// Of another secret.
+    Foreign,
+    /// Over the body without the time before it.
+    Untimed { by: u8 },
+    /// Not hex, or not 64 digits.
+    Junk(u8),
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn pick<T>(items: &[T], at: impl Into<usize>) -> Option<&T> {
+    items.get(at.into() % items.len().max(1))
+}
+
+/// Verifying in pieces, at once, and by another implementation of HMAC all say the same.
+///
+/// # Panics
+///
+/// Where they do not.
+pub fn check(input: &Input) {
+    let texts: Vec<&String> = input
+        .secrets
+        .iter()
+        .filter(|text| {
+            let made = WebhookSecret::new(text);
+            assert_eq!(made.is_ok(), !text.is_empty() && text.trim() == text.as_str());
+            made.is_ok()
+        })
+        .take(4)
+        .collect();
+    let secrets = texts.iter().filter_map(|text| WebhookSecret::new(text).ok());
+    let Ok(secrets) = WebhookSecrets::new(secrets) else {
+        assert!(texts.is_empty());
+        return;
+    };
+
+    let zeros = "0".repeat(usize::from(input.leading_zeros % 4));
+    let digits = format!("{zeros}{}", input.time % 10_000_000_000_000_000);
+    if digits.len() > 16 {
+        return;
+    }
+    let signed = [digits.as_bytes(), b".", &input.body].concat();
+    let mac = |key: &str, message: &[u8]| hmac_sha256::HMAC::mac(message, key.as_bytes());
+    let mut value = format!("t={digits}");
+    let mut candidates = Vec::new();
+    for signature in &input.signatures {
+        let text = match signature {
+            Signature::Genuine { by, upper } => {
+                let Some(key) = pick(&texts, *by) else { return };
+                let text = hex(&mac(key, &signed));
+                if *upper { text.to_uppercase() } else { text }
+            }
+            Signature::Changed { by, bit } => {
+                let Some(key) = pick(&texts, *by) else { return };
+                let mut mac = mac(key, &signed);
+                if let Some(byte) = mac.get_mut(usize::from(bit / 8)) {
+                    *byte ^= 1 << (bit % 8);
+                }
+                hex(&mac)
+            }
+            Signature::Foreign => hex(&mac("another", &signed)),
+            Signature::Untimed { by } => {
+                let Some(key) = pick(&texts, *by) else { return };
+                hex(&mac(key, &input.body))
+            }
+            Signature::Junk(length) => "z".repeat(usize::from(*length)),
+        };
+        value = format!("{value},v1={text}");
+        candidates.push(text.to_lowercase());
+    }
+    candidates.truncate(8);
+    candidates.retain(|text| text.len() == 64 && !text.contains('z'));
+    let header: Result<SignatureHeader, _> = value.parse();
+    assert_eq!(header.is_ok(), value.len() <= 1024 && !candidates.is_empty(), "{value}");
+    let Ok(header) = header else { return };
+
+    let mut body = input.body.clone();
+    if let Some(flip) = input.flip
+        && !body.is_empty()
+    {
+        let at = usize::from(flip / 8) % body.len();
+        if let Some(byte) = body.get_mut(at) {
+            *byte ^= 1 << (flip % 8);
+        }
+    }
+
+    let issued_at = header.issued_at();
+    let age = Duration::from_nanos(input.age.unsigned_abs());
+    let now = if input.age < 0 {
+        SystemTime::from(issued_at).checked_sub(age)
+    } else {
+        SystemTime::from(issued_at).checked_add(age)
+    };
+    let tolerance = Duration::from_nanos(input.tolerance);
+    let verifier = Verifier::new(secrets)
+        .tolerance(tolerance)
+        .clock(ManualClock::new(now.unwrap_or(UNIX_EPOCH)));
+
+    let number = input.time % 10_000_000_000_000_000;
+    let millis = if number < 100_000_000_000 { number * 1000 } else { number };
+    assert_eq!(
+        issued_at,
+        Timestamp::from_unix_millis_saturating(i64::try_from(millis).unwrap_or(i64::MAX))
+    );
+    let received = [digits.as_bytes(), b".", &body].concat();
+    let signer = texts
+        .iter()
+        .position(|key| candidates.contains(&hex(&mac(key, &received))))
+        .and_then(|index| u32::try_from(index).ok());
+    let expected = if age > tolerance {
+        Err(RejectionKind::TimestampOutsideTolerance)
+    } else {
+        signer.map(|index| (issued_at, index)).ok_or(RejectionKind::SignatureMismatch)
+    };
+
+    let seen = |result: Result<Verified, tower_workos::Rejection>| {
+        result
+            .map(|verified| (verified.issued_at(), verified.secret_index()))
+            .map_err(|rejection| rejection.kind())
+    };
+    assert_eq!(seen(verifier.verify(&header, &body)), expected, "at once");
+    let in_pieces = verifier.begin(&header).and_then(|mut verification| {
+        let mut cuts: Vec<usize> =
+            input.cuts.iter().map(|cut| usize::from(*cut) % (body.len() + 1)).collect();
+        cuts.sort_unstable();
+        let mut from = 0;
+        for cut in cuts.into_iter().chain([body.len()]) {
+            verification.update(body.get(from..cut).unwrap_or_default());
+            from = cut;
+        }
+        verification.finish()
+    });
+    assert_eq!(seen(in_pieces), expected, "in pieces");
+}
