@@ -39,10 +39,7 @@ impl WebhookSecret {
         if secret.trim().len() != secret.len() {
             return Err(ConfigError::SecretWhitespace);
         }
-        // RFC 2104 hashes a long key and pads a short one, so no length is refused.
-        let keyed =
-            MacState::new_from_slice(secret.as_bytes()).map_err(|_| ConfigError::EmptySecret)?;
-        Ok(Self { keyed: Arc::new(keyed) })
+        Self::from_key(secret.as_bytes())
     }
 
     /// Reads the secret from the environment variable `name`.
@@ -55,6 +52,13 @@ impl WebhookSecret {
             .map(Zeroizing::new)
             .map_err(|_| ConfigError::MissingVariable(name.to_owned()))?;
         Self::new(secret.as_str())
+    }
+
+    /// Prepares a key of any bytes.
+    pub(crate) fn from_key(key: &[u8]) -> Result<Self, ConfigError> {
+        // RFC 2104 hashes a long key and pads a short one, so no length is refused.
+        let keyed = MacState::new_from_slice(key).map_err(|_| ConfigError::EmptySecret)?;
+        Ok(Self { keyed: Arc::new(keyed) })
     }
 
     /// A MAC that has seen the key and nothing else.
