@@ -90,3 +90,26 @@ pub(super) struct Config {
     pub(super) namespace: Option<Arc<str>>,
     pub(super) on_store_error: OnStoreError,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_the_defaults_and_what_was_set() {
+        let layer = DedupeLayer::new(crate::MemoryStore::new(1));
+        let rest = "namespace: None, on_store_error: Reject }, .. }";
+        assert_eq!(
+            format!("{layer:?}"),
+            format!("DedupeLayer {{ config: Config {{ lease: 60s, retention: 604800s, {rest}")
+        );
+        let layer = layer
+            .lease(Duration::from_secs(1))
+            .retention(Duration::from_secs(2))
+            .namespace("")
+            .on_store_error(OnStoreError::Pass);
+        let debug = format!("{layer:?}");
+        assert!(debug.contains("lease: 1s, retention: 2s, namespace: None, on_store_error: Pass"));
+        assert!(format!("{:?}", layer.namespace("a")).contains(r#"namespace: Some("a")"#));
+    }
+}

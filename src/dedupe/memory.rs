@@ -135,3 +135,34 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_what_it_remembers_over_all_shards() {
+        let store = MemoryStore::default();
+        assert!(store.is_empty());
+        for index in 0..300 {
+            let key = DedupeKey::new("", format!("event_{index}").into());
+            let claim = store.claim(&key, Duration::from_secs(60)).into_inner().unwrap();
+            assert!(matches!(claim, Claim::Acquired(_)));
+        }
+        assert_eq!(store.len(), 300);
+        assert!(!store.is_empty());
+        assert_eq!(format!("{store:?}"), "MemoryStore { len: 300, .. }");
+    }
+
+    #[test]
+    fn namespaces_and_clones() {
+        let store = MemoryStore::new(64);
+        let [here, there] = ["here", "there"].map(|name| DedupeKey::new(name, "event_1".into()));
+        let claim = |store: &MemoryStore, key| {
+            store.claim(key, Duration::from_secs(60)).into_inner().unwrap()
+        };
+        assert!(matches!(claim(&store, &here), Claim::Acquired(_)));
+        assert!(matches!(claim(&store.clone(), &here), Claim::InFlight { .. }));
+        assert!(matches!(claim(&store, &there), Claim::Acquired(_)));
+    }
+}

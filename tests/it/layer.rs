@@ -76,6 +76,21 @@ async fn the_rest_of_the_request_is_untouched() {
     assert_eq!(response.status(), StatusCode::OK);
 }
 
+/// Only a server that parses no `Content-Length` itself lets it through; the body decides.
+#[tokio::test]
+async fn a_content_length_that_is_no_number_says_nothing() {
+    for (length, status) in [("soon", 200), ("-1", 200), ("99999999999999999999999", 413)] {
+        let mut request = full(sample::USER_CREATED);
+        request.headers_mut().insert("content-length", length.parse().unwrap());
+        let service = tower::service_fn(|_: Request<VerifiedBody>| async {
+            Ok::<_, std::convert::Infallible>(Response::new(Full::<Bytes>::default()))
+        });
+        let service = DirectorySync::new(service, &layer());
+        let future = tower::ServiceExt::oneshot(service, request);
+        assert_eq!(future.await.unwrap().status(), status, "{length}");
+    }
+}
+
 #[tokio::test]
 async fn method_not_allowed() {
     for method in
