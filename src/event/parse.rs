@@ -418,8 +418,8 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig {
-            // Miri takes a second for each hundred.
-            cases: if cfg!(miri) { 64 } else { 4096 },
+            // Miri takes a second for each.
+            cases: if cfg!(miri) { 16 } else { 4096 },
             failure_persistence: None,
             ..ProptestConfig::default()
         })]

@@ -21,6 +21,9 @@ use tokio::time::{Sleep, sleep};
 
 use super::input::{Broken, Ending, Hint, Step};
 
+/// More frames than this at a time, and the other tasks of the thread wait too long: tokio's own budget.
+const FRAMES_AT_ONCE: usize = 128;
+
 /// What was asked of the body.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
@@ -129,6 +132,7 @@ impl Body for ScriptedBody {
         assert!(!this.ended, "asked for more after the end");
         this.asked.polls.set(this.asked.polls.get() + 1);
         this.asked.polls_at_once.set(this.asked.polls_at_once.get() + 1);
+        assert!(this.asked.polls_at_once.get() <= FRAMES_AT_ONCE, "no turn for the others");
         if let Some(waiting) = &mut this.waiting {
             ready!(waiting.as_mut().poll(cx));
             this.waiting = None;
