@@ -1,0 +1,2 @@
+//! Counts what each row allocates.
+fn main() {}

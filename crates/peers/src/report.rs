@@ -1,0 +1,161 @@
+//! The table, the goals and the line of JSON.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    body::TYPICAL,
+    goals::{self, Bound},
+    sample::{Sampled, Samples},
+    sdks::Sdk,
+};
+
+/// All that was measured.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Run {
+    /// The samples, by the name of the body's size.
+    pub sizes: Vec<(&'static str, Samples)>,
+    /// What was allocated, by the name of the body's size and the row's key.
+    pub allocations: BTreeMap<String, BTreeMap<String, Allocations>>,
+    /// The official SDKs of other languages, where they could be had.
+    pub sdks: Vec<Sdk>,
+}
+
+/// What doing a row's work once allocates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::exhaustive_structs, reason = "made by the program that counts")]
+pub struct Allocations {
+    /// How often memory was asked for.
+    pub count: u32,
+    /// How much, in bytes.
+    pub bytes: u32,
+}
+
+impl Run {
+    /// The samples of a size.
+    #[must_use]
+    pub fn samples(&self, size: &str) -> &Samples {
+        &self.sizes.iter().find(|(name, _)| *name == size).expect("a size of the table").1
+    }
+
+    /// How many times as long one row takes as another.
+    #[must_use]
+    pub fn ratio(&self, size: &str, key: &str, to: &str) -> f64 {
+        self.samples(size).ratio(key, to)
+    }
+
+    /// Prints everything.
+    ///
+    /// # Errors
+    ///
+    /// Where it can't be written.
+    pub fn print(&self, out: &mut impl Write) -> io::Result<()> {
+        for (size, samples) in &self.sizes {
+            self.print_table(out, size, samples)?;
+        }
+        self.print_goals(out)?;
+        writeln!(out, "{}", self.json())
+    }
+
+    fn print_table(&self, out: &mut impl Write, size: &str, samples: &Samples) -> io::Result<()> {
+        let title = format!("one dsync.user.updated of {size}");
+        writeln!(
+            out,
+            "{title:<76} {:>9} {:>17} {:>7} {:>7} {:>9}",
+            "µs", "10%–90%", "× HMAC", "allocs", "bytes"
+        )?;
+        for row in samples.rows() {
+            let [low, middle, high] = [0.1, 0.5, 0.9].map(|share| row.quantile(share) / 1000.0);
+            let ratio = row.ratio(samples.row("hmac"));
+            let (count, bytes) = self.allocations(size, row.key).map_or_else(
+                || ("–".to_owned(), "–".to_owned()),
+                |allocations| (allocations.count.to_string(), allocations.bytes.to_string()),
+            );
+            let spread = format!("{low:.3}–{high:.3}");
+            writeln!(
+                out,
+                "{:<76} {middle:>9.3} {spread:>17} {ratio:>7.2} {count:>7} {bytes:>9}",
+                row.label
+            )?;
+        }
+        if size == TYPICAL {
+            for sdk in &self.sdks {
+                let spread = format!("{:.1}–{:.1}", sdk.low, sdk.high);
+                let ratio = sdk.median * 1000.0 / samples.row("hmac").quantile(0.5);
+                let name = sdk.label();
+                writeln!(
+                    out,
+                    "{name:<76} {:>9.3} {spread:>17} {ratio:>7.2} {:>7} {:>9}",
+                    sdk.median, "–", "–"
+                )?;
+            }
+        }
+        writeln!(out)
+    }
+
+    fn print_goals(&self, out: &mut impl Write) -> io::Result<()> {
+        for goal in goals::all(self) {
+            let bound = match goal.bound {
+                Bound::Least(least) => format!("≥ {least}"),
+                Bound::Most(most) => format!("≤ {most}"),
+            };
+            let verdict = if goal.is_met() { "met" } else { "MISSED" };
+            writeln!(out, "{:<86} {:>8.3}  {bound:<7} {verdict}", goal.text, goal.value)?;
+        }
+        writeln!(out)
+    }
+
+    fn allocations(&self, size: &str, key: &str) -> Option<&Allocations> {
+        self.allocations.get(size)?.get(key)
+    }
+
+    fn json(&self) -> Value {
+        let sizes: Map<_, _> = self
+            .sizes
+            .iter()
+            .map(|(size, samples)| {
+                let rows = samples.rows().iter();
+                let rows: Map<_, _> =
+                    rows.map(|row| (row.key.to_owned(), self.row_json(size, row, samples))).collect();
+                ((*size).to_owned(), rows.into())
+            })
+            .collect();
+        let goals: Map<_, _> = goals::all(self)
+            .into_iter()
+            .map(|goal| {
+                let bound = match goal.bound {
+                    Bound::Least(least) => json!({ "at_least": least }),
+                    Bound::Most(most) => json!({ "at_most": most }),
+                };
+                let value = json!({ "value": rounded(goal.value), "bound": bound, "met": goal.is_met() });
+                (goal.key, value)
+            })
+            .collect();
+        json!({ "goals": goals, "rows": sizes, "sdks": self.sdks })
+    }
+
+    fn row_json(&self, size: &str, row: &Sampled, samples: &Samples) -> Value {
+        let mut value = json!({
+            "median_us": rounded(row.quantile(0.5) / 1000.0),
+            "p10_us": rounded(row.quantile(0.1) / 1000.0),
+            "p90_us": rounded(row.quantile(0.9) / 1000.0),
+            "to_hmac": rounded(row.ratio(samples.row("hmac"))),
+        });
+        if let Some(allocations) = self.allocations(size, row.key) {
+            value["allocations"] = allocations.count.into();
+            value["bytes"] = allocations.bytes.into();
+        }
+        value
+    }
+}
+
+/// To four decimal places: more is noise.
+fn rounded(value: f64) -> f64 {
+    (value * 10_000.0).round() / 10_000.0
+}

@@ -1,0 +1,180 @@
+//! This project's rows.
+
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    hint::black_box,
+    pin::Pin,
+    task::{Context, Poll},
+    time::UNIX_EPOCH,
+};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body::{Body, Frame};
+use http_body_util::Empty;
+use serde_json::{Map, Value};
+use tower::{Layer, Service};
+use tower_workos::{
+    AccessChange, DirectoryEvent, DirectorySyncLayer, EventData, SignatureHeader, UserUpdated,
+    Verifier, layer::VerifiedBody, testing::Signer,
+};
+
+use crate::{
+    Row,
+    rows::{Nothing, call, request},
+    sign::{secret, workos},
+};
+
+pub(super) fn verify(body: &Bytes) -> Row {
+    let (delivery, verifier) = (workos(body), Verifier::new(secret()));
+    let verify = move || {
+        let header: SignatureHeader = black_box(delivery.signature()).parse().unwrap();
+        verifier.verify(&header, delivery.body()).unwrap()
+    };
+    assert_eq!(verify().secret_index(), 0);
+    Row::new("verify", "tower-workos: verify only", verify)
+}
+
+/// The whole layer, over a service that asserts that the event is there and does nothing.
+pub(super) fn layer(body: &Bytes) -> Row {
+    let (delivery, body) = (workos(body), body.clone());
+    let mut service = DirectorySyncLayer::new(secret()).layer(Inspect(|event: &DirectoryEvent| {
+        assert!(matches!(event.data(), EventData::UserUpdated(_)));
+    }));
+    let mut run = move || call(&mut service, request(delivery.signature(), &body));
+    assert_eq!(run(), StatusCode::OK);
+    Row::new("layer", "tower-workos: the layer (verify + typed parse + inject)", run).less("request")
+}
+
+/// The layer, and a service that wants every attribute, as those peers read them that keep a map of values.
+pub(super) fn equal_work(body: &Bytes) -> [Row; 1] {
+    let (delivery, body) = (workos(body), body.clone());
+    let mut service = DirectorySyncLayer::new(secret()).layer(Inspect(|event: &DirectoryEvent| {
+        black_box(attributes(event));
+    }));
+    let mut run = move || call(&mut service, request(delivery.signature(), &body));
+    assert_eq!(run(), StatusCode::OK);
+    [Row::new("layer_values", "tower-workos: the layer + all attributes as Value", run).less("request")]
+}
+
+pub(super) fn parsing(data_first: &Bytes, event_first: &Bytes) -> [Row; 3] {
+    let parse = |body: &Bytes| {
+        let body = body.clone();
+        move || DirectoryEvent::parse(body.clone()).unwrap()
+    };
+    let values = parse(data_first);
+    let values = move || {
+        let event = values();
+        (attributes(&event), event)
+    };
+    let ([custom, previous], _) = values();
+    assert_eq!(custom["badge_level"], 4);
+    assert_eq!(previous["role"]["slug"], "member");
+    [
+        Row::new("parse", "tower-workos: typed parse, `data` first", parse(data_first)),
+        Row::new("parse_event_first", "tower-workos: typed parse, `event` first", parse(event_first)),
+        Row::new("parse_values", "tower-workos: typed parse + all attributes as Value", values),
+    ]
+}
+
+/// Everything that the layer leaves as text until it is asked for.
+fn attributes(event: &DirectoryEvent) -> [Map<String, Value>; 2] {
+    let change = user_updated(event);
+    [change.user.custom_attributes.raw(), change.previous_attributes.raw()]
+        .map(|raw| serde_json::from_str(raw).unwrap())
+}
+
+fn user_updated(event: &DirectoryEvent) -> &UserUpdated {
+    match event.data() {
+        EventData::UserUpdated(change) => change,
+        _ => panic!("another event"),
+    }
+}
+
+/// Requests that are turned away.
+pub(super) fn rejecting(body: &Bytes) -> [Row; 4] {
+    let service = DirectorySyncLayer::new(secret()).layer(Nothing);
+    let stale = Signer::new(secret()).at(UNIX_EPOCH).sign(body.clone());
+    let genuine = workos(body);
+    let forged = {
+        let signature = genuine.signature();
+        let (start, digit) = signature.split_at(signature.len() - 1);
+        format!("{start}{}", if digit == "0" { "1" } else { "0" })
+    };
+    let unread = |signature: &str| {
+        Request::post("/webhooks/workos").header("workos-signature", signature).body(Unreadable).unwrap()
+    };
+    let unsigned =
+        || Request::post("/webhooks/workos").header("x-signature", "none").body(Unreadable).unwrap();
+    let mut rejecting = service.clone();
+    let signature = stale.signature().to_owned();
+    let mut stale = move || call(&mut rejecting, unread(&signature));
+    assert_eq!(stale(), StatusCode::UNAUTHORIZED);
+    let mut rejecting = service.clone();
+    let mut missing = move || call(&mut rejecting, unsigned());
+    assert_eq!(missing(), StatusCode::UNAUTHORIZED);
+    let (mut rejecting, body) = (service, body.clone());
+    let mut forged = move || call(&mut rejecting, request(&forged, &body));
+    assert_eq!(forged(), StatusCode::UNAUTHORIZED);
+    let signature = genuine.signature().to_owned();
+    [
+        Row::new("bare_request", "(a request without a body made and dropped: subtracted)", move || {
+            unread(&signature)
+        }),
+        Row::new("stale", "tower-workos: a stale request turned away", stale).less("bare_request"),
+        Row::new("unsigned", "tower-workos: an unsigned request turned away", missing).less("bare_request"),
+        Row::new("forged", "tower-workos: a forged request turned away", forged).less("request"),
+    ]
+}
+
+/// What an event costs after it was parsed.
+pub(super) fn reading(body: &Bytes) -> [Row; 3] {
+    let event = DirectoryEvent::parse(body.clone()).unwrap();
+    assert!(matches!(event.access_change(), Some(AccessChange::Changed(_))));
+    let (changing, telling) = (event.clone(), event.clone());
+    [
+        Row::new("access_change", "tower-workos: access_change()", move || {
+            matches!(black_box(&changing).access_change(), Some(AccessChange::Changed(_)))
+        }),
+        Row::new("data", "tower-workos: data()", move || {
+            matches!(black_box(&telling).data(), EventData::UserUpdated(_))
+        }),
+        Row::new("clone", "tower-workos: an event cloned and dropped", move || black_box(&event).clone()),
+    ]
+}
+
+/// An inner service that looks at the event.
+#[derive(Clone)]
+struct Inspect<F>(F);
+
+impl<F: Fn(&DirectoryEvent)> Service<Request<VerifiedBody>> for Inspect<F> {
+    type Response = Response<Empty<Bytes>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<VerifiedBody>) -> Self::Future {
+        (self.0)(request.extensions().get().expect("the layer puts it there"));
+        black_box(request);
+        ready(Ok(Response::new(Empty::new())))
+    }
+}
+
+/// A body that nobody may ask for anything.
+struct Unreadable;
+
+impl Body for Unreadable {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        panic!("the body was read")
+    }
+}
