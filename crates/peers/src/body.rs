@@ -51,7 +51,9 @@ pub fn user_updated(length: usize, order: Order) -> Bytes {
     let body = Bytes::from(format!("{start}{fill}{end}"));
     assert_eq!(body.len(), length);
     let event = DirectoryEvent::parse(body.clone()).expect("it is an event");
-    assert!(matches!(event.data(), EventData::UserUpdated(change) if change.user.id == "directory_user_01K8Q6W1T5N9C2H4J7M0P3R6VZ"));
+    assert!(
+        matches!(event.data(), EventData::UserUpdated(change) if change.user.id == "directory_user_01K8Q6W1T5N9C2H4J7M0P3R6VZ")
+    );
     body
 }
 
@@ -62,8 +64,12 @@ fn attributes(room: usize) -> String {
     // As long as another one fits, and after it the last.
     while room - text.len() > 200 {
         let attribute = match index % 4 {
-            0 => format!(r#""site_{index:05}":{{"code":"BRS-{index}","desk":{index},"remote":false}},"#),
-            1 => format!(r#""certificate_{index:05}":"Dangerous goods by road, class {index}, renewed","#),
+            0 => format!(
+                r#""site_{index:05}":{{"code":"BRS-{index}","desk":{index},"remote":false}},"#
+            ),
+            1 => format!(
+                r#""certificate_{index:05}":"Dangerous goods by road, class {index}, renewed","#
+            ),
             2 => format!(r#""shift_{index:05}":["early","late",{index},null],"#),
             _ => format!(r#""note_{index:05}":"Said \"call first\" on route {index}","#),
         };
@@ -71,5 +77,8 @@ fn attributes(room: usize) -> String {
         index += 1;
     }
     let last = room.checked_sub(text.len() + r#""bio":"""#.len()).expect("room was left for it");
-    format!(r#"{text}"bio":"{}""#, "Plans by rail where she can. ".chars().cycle().take(last).collect::<String>())
+    format!(
+        r#"{text}"bio":"{}""#,
+        "Plans by rail where she can. ".chars().cycle().take(last).collect::<String>()
+    )
 }

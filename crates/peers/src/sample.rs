@@ -124,9 +124,7 @@ fn calibrate(row: &mut Row, batch: Duration) -> u32 {
 pub fn quantile(mut samples: Vec<f64>, share: f64) -> f64 {
     samples.sort_by(f64::total_cmp);
     let mut place = 0;
-    while place + 1 < samples.len()
-        && ratio(place + 1, samples.len() - 1) <= share
-    {
+    while place + 1 < samples.len() && ratio(place + 1, samples.len() - 1) <= share {
         place += 1;
     }
     samples[place]

@@ -30,6 +30,12 @@ pub(crate) fn workos(body: &Bytes) -> Delivery {
     Signer::new(secret()).sign(body.clone())
 }
 
+/// The same header with another last digit.
+pub(crate) fn forged(signature: &str) -> String {
+    let (start, digit) = signature.split_at(signature.len() - 1);
+    format!("{start}{}", if digit == "0" { "1" } else { "0" })
+}
+
 /// As Stripe does: the value of `stripe-signature`.
 pub(crate) fn stripe(body: &str) -> String {
     let time = now_in_seconds().to_string();

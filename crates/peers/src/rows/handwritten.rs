@@ -42,8 +42,10 @@ pub(super) fn all(body: &Bytes) -> [Row; 3] {
 
     [
         Row::new("axum_request", "(an axum request made and dropped: subtracted)", make),
-        Row::new("axum_layer", "tower-workos: the layer over an axum handler", ours).less("axum_request"),
-        Row::new("handwritten", "hand-written axum handler + Value", handwritten).less("axum_request"),
+        Row::new("axum_layer", "tower-workos: the layer over an axum handler", ours)
+            .less("axum_request"),
+        Row::new("handwritten", "hand-written axum handler + Value", handwritten)
+            .less("axum_request"),
     ]
 }
 

@@ -7,7 +7,9 @@ use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::Full;
 use serde_json::Value;
-use slack_morphism::{prelude::SlackSigningSecret, signature_verifier::SlackEventSignatureVerifier};
+use slack_morphism::{
+    prelude::SlackSigningSecret, signature_verifier::SlackEventSignatureVerifier,
+};
 use tower::Layer;
 use webhook_verify::{Provider, Secret, VerifyOptions, tower::VerifyLayer};
 
@@ -40,12 +42,14 @@ fn webhook_verify(body: &Bytes) -> [Row; 3] {
         }
     };
 
-    let mut service = VerifyLayer::<Bytes>::new(Provider::Stripe, Secret::new(SECRET)).layer(Nothing);
+    let mut service =
+        VerifyLayer::<Bytes>::new(Provider::Stripe, Secret::new(SECRET)).layer(Nothing);
     let request = make.clone();
     let mut layer = move || call(&mut service, request());
     assert_eq!(layer(), StatusCode::OK);
 
-    let (secret, headers, body) = (Secret::new(SECRET), make().into_parts().0.headers, body.clone());
+    let (secret, headers, body) =
+        (Secret::new(SECRET), make().into_parts().0.headers, body.clone());
     let verify = move || {
         let options = VerifyOptions::default();
         webhook_verify::verify(Provider::Stripe, black_box(&headers), &body, &secret, options)
@@ -124,5 +128,9 @@ fn async_stripe(length: usize) -> Row {
         stripe_webhook::Webhook::construct_event(&body, black_box(&signature), SECRET).unwrap()
     };
     assert_eq!(construct().id.as_str(), "evt_1S8kQ2");
-    Row::new("async_stripe", "async-stripe-webhook 1.0.0-rc.10: construct_event (its own event)", construct)
+    Row::new(
+        "async_stripe",
+        "async-stripe-webhook 1.0.0-rc.10: construct_event (its own event)",
+        construct,
+    )
 }

@@ -17,45 +17,67 @@ use serde_json::{Map, Value};
 use tower::{Layer, Service};
 use tower_workos::{
     AccessChange, DirectoryEvent, DirectorySyncLayer, EventData, SignatureHeader, UserUpdated,
-    Verifier, layer::VerifiedBody, testing::Signer,
+    Verified, Verifier, layer::VerifiedBody, testing::Signer,
 };
 
 use crate::{
     Row,
-    rows::{Nothing, call, request},
-    sign::{secret, workos},
+    rows::{Nothing, call, request, verifier},
+    sign::{forged, secret, workos},
 };
 
 pub(super) fn verify(body: &Bytes) -> Row {
-    let (delivery, verifier) = (workos(body), Verifier::new(secret()));
+    Row::new("verify", "tower-workos: verify only", verifying(verifier(), body))
+}
+
+/// The whole layer, over a service that does nothing.
+pub(super) fn layer(body: &Bytes) -> Row {
+    let run = layered(verifier(), body);
+    Row::new("layer", "tower-workos: the layer (verify + typed parse + inject)", run)
+        .less("request")
+}
+
+/// The same by the clock that all the peers go by.
+pub(super) fn with_the_machines_clock(body: &Bytes) -> [Row; 2] {
+    let verify = verifying(secret().into(), body);
+    let layer = layered(secret().into(), body);
+    [
+        Row::new("verify_clock", "tower-workos: verify only, by the machine's clock", verify),
+        Row::new("layer_clock", "tower-workos: the layer, by the machine's clock", layer)
+            .less("request"),
+    ]
+}
+
+fn verifying(verifier: Verifier, body: &Bytes) -> impl FnMut() -> Verified + use<> {
+    let delivery = workos(body);
     let verify = move || {
         let header: SignatureHeader = black_box(delivery.signature()).parse().unwrap();
         verifier.verify(&header, delivery.body()).unwrap()
     };
     assert_eq!(verify().secret_index(), 0);
-    Row::new("verify", "tower-workos: verify only", verify)
+    verify
 }
 
-/// The whole layer, over a service that asserts that the event is there and does nothing.
-pub(super) fn layer(body: &Bytes) -> Row {
+fn layered(verifier: Verifier, body: &Bytes) -> impl FnMut() -> StatusCode + use<> {
     let (delivery, body) = (workos(body), body.clone());
-    let mut service = DirectorySyncLayer::new(secret()).layer(Inspect(|event: &DirectoryEvent| {
+    let mut service = DirectorySyncLayer::new(verifier).layer(Inspect(|event: &DirectoryEvent| {
         assert!(matches!(event.data(), EventData::UserUpdated(_)));
     }));
     let mut run = move || call(&mut service, request(delivery.signature(), &body));
     assert_eq!(run(), StatusCode::OK);
-    Row::new("layer", "tower-workos: the layer (verify + typed parse + inject)", run).less("request")
+    run
 }
 
 /// The layer, and a service that wants every attribute, as those peers read them that keep a map of values.
-pub(super) fn equal_work(body: &Bytes) -> [Row; 1] {
+pub(super) fn equal_work(body: &Bytes) -> Row {
     let (delivery, body) = (workos(body), body.clone());
     let mut service = DirectorySyncLayer::new(secret()).layer(Inspect(|event: &DirectoryEvent| {
         black_box(attributes(event));
     }));
     let mut run = move || call(&mut service, request(delivery.signature(), &body));
     assert_eq!(run(), StatusCode::OK);
-    [Row::new("layer_values", "tower-workos: the layer + all attributes as Value", run).less("request")]
+    Row::new("layer_values", "tower-workos: the layer + all attributes as Value", run)
+        .less("request")
 }
 
 pub(super) fn parsing(data_first: &Bytes, event_first: &Bytes) -> [Row; 3] {
@@ -73,7 +95,11 @@ pub(super) fn parsing(data_first: &Bytes, event_first: &Bytes) -> [Row; 3] {
     assert_eq!(previous["role"]["slug"], "member");
     [
         Row::new("parse", "tower-workos: typed parse, `data` first", parse(data_first)),
-        Row::new("parse_event_first", "tower-workos: typed parse, `event` first", parse(event_first)),
+        Row::new(
+            "parse_event_first",
+            "tower-workos: typed parse, `event` first",
+            parse(event_first),
+        ),
         Row::new("parse_values", "tower-workos: typed parse + all attributes as Value", values),
     ]
 }
@@ -94,19 +120,19 @@ fn user_updated(event: &DirectoryEvent) -> &UserUpdated {
 
 /// Requests that are turned away.
 pub(super) fn rejecting(body: &Bytes) -> [Row; 4] {
-    let service = DirectorySyncLayer::new(secret()).layer(Nothing);
+    let service = DirectorySyncLayer::new(verifier()).layer(Nothing);
     let stale = Signer::new(secret()).at(UNIX_EPOCH).sign(body.clone());
     let genuine = workos(body);
-    let forged = {
-        let signature = genuine.signature();
-        let (start, digit) = signature.split_at(signature.len() - 1);
-        format!("{start}{}", if digit == "0" { "1" } else { "0" })
-    };
+    let forged = forged(genuine.signature());
     let unread = |signature: &str| {
-        Request::post("/webhooks/workos").header("workos-signature", signature).body(Unreadable).unwrap()
+        Request::post("/webhooks/workos")
+            .header("workos-signature", signature)
+            .body(Unreadable)
+            .unwrap()
     };
-    let unsigned =
-        || Request::post("/webhooks/workos").header("x-signature", "none").body(Unreadable).unwrap();
+    let unsigned = || {
+        Request::post("/webhooks/workos").header("x-signature", "none").body(Unreadable).unwrap()
+    };
     let mut rejecting = service.clone();
     let signature = stale.signature().to_owned();
     let mut stale = move || call(&mut rejecting, unread(&signature));
@@ -119,11 +145,14 @@ pub(super) fn rejecting(body: &Bytes) -> [Row; 4] {
     assert_eq!(forged(), StatusCode::UNAUTHORIZED);
     let signature = genuine.signature().to_owned();
     [
-        Row::new("bare_request", "(a request without a body made and dropped: subtracted)", move || {
-            unread(&signature)
-        }),
+        Row::new(
+            "bare_request",
+            "(a request without a body made and dropped: subtracted)",
+            move || unread(&signature),
+        ),
         Row::new("stale", "tower-workos: a stale request turned away", stale).less("bare_request"),
-        Row::new("unsigned", "tower-workos: an unsigned request turned away", missing).less("bare_request"),
+        Row::new("unsigned", "tower-workos: an unsigned request turned away", missing)
+            .less("bare_request"),
         Row::new("forged", "tower-workos: a forged request turned away", forged).less("request"),
     ]
 }
@@ -140,7 +169,9 @@ pub(super) fn reading(body: &Bytes) -> [Row; 3] {
         Row::new("data", "tower-workos: data()", move || {
             matches!(black_box(&telling).data(), EventData::UserUpdated(_))
         }),
-        Row::new("clone", "tower-workos: an event cloned and dropped", move || black_box(&event).clone()),
+        Row::new("clone", "tower-workos: an event cloned and dropped", move || {
+            black_box(&event).clone()
+        }),
     ]
 }
 

@@ -4,16 +4,20 @@ use std::hint::black_box;
 
 use bytes::Bytes;
 use serde_json::Value;
-use workos::{WebhookVerifier, models::{DsyncUserUpdated, DsyncUserUpdatedData}};
+use workos::{
+    WebhookVerifier,
+    models::{DsyncUserUpdated, DsyncUserUpdatedData},
+};
 
-use crate::{Row, sign::{SECRET, workos as sign}};
+use crate::{
+    Row,
+    sign::{SECRET, workos as sign},
+};
 
 pub(super) fn all(body: &Bytes) -> [Row; 4] {
     let delivery = sign(body);
     let text = String::from_utf8(body.to_vec()).unwrap();
-    let parts = || {
-        (WebhookVerifier::new(SECRET), delivery.signature().to_owned(), text.clone())
-    };
+    let parts = || (WebhookVerifier::new(SECRET), delivery.signature().to_owned(), text.clone());
 
     let (verifier, signature, body) = parts();
     let verify = move || verifier.verify_payload(black_box(&signature), &body).unwrap();
@@ -42,6 +46,10 @@ pub(super) fn all(body: &Bytes) -> [Row; 4] {
         Row::new("workos_verify", "workos 3.5.0: verify_payload", verify),
         Row::new("workos_typed", "workos 3.5.0: verify_payload + typed parse", typed),
         Row::new("workos_construct", "workos 3.5.0: construct_event (a map of Value)", construct),
-        Row::new("workos_construct_typed", "workos 3.5.0: construct_event + from_value to its type", construct_typed),
+        Row::new(
+            "workos_construct_typed",
+            "workos 3.5.0: construct_event + from_value to its type",
+            construct_typed,
+        ),
     ]
 }
