@@ -82,3 +82,27 @@ fn attributes(room: usize) -> String {
         "Plans by rail where she can. ".chars().cycle().take(last).collect::<String>()
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn both_orders_say_the_same_in_the_same_length() {
+        for (_, length) in SIZES {
+            let [data_first, event_first] = [Order::DataFirst, Order::EventFirst].map(|order| {
+                let body = user_updated(length, order);
+                assert_eq!(body.len(), length);
+                let text = String::from_utf8(body.to_vec()).unwrap();
+                assert_eq!(
+                    text.find("\"data\":").unwrap() < text.find("\"event\":").unwrap(),
+                    order == Order::DataFirst
+                );
+                serde_json::from_str::<Value>(&text).unwrap()
+            });
+            assert_eq!(data_first, event_first);
+        }
+    }
+}

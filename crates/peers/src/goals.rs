@@ -161,3 +161,18 @@ fn allocations(counted: &Counts) -> [(&'static str, &'static str, f64, f64); 5] 
         ("clone, allocations", "an event cloned: allocations", count("clone"), 0.0),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_goal_is_met_on_its_bound_and_on_its_good_side() {
+        let met =
+            |value, bound| Goal { key: String::new(), text: String::new(), value, bound }.is_met();
+        assert_eq!([1.0, 1.1, 1.2].map(|value| met(value, Bound::Most(1.1))), [true, true, false]);
+        assert_eq!([1.0, 1.1, 1.2].map(|value| met(value, Bound::Least(1.1))), [false, true, true]);
+        // What could not be measured is not met.
+        assert!(!met(f64::NAN, Bound::Most(1.1)));
+    }
+}

@@ -93,8 +93,8 @@ fn effort(options: &Options, length: usize) -> Effort {
     let batch = Duration::from_micros(if options.quick { 20 } else { 150 });
     let rounds = match length {
         _ if options.quick => 10,
-        ..10_000 => 3000,
-        ..100_000 => 1000,
+        0..10_000 => 3000,
+        10_000..100_000 => 1000,
         _ => 400,
     };
     Effort { rounds, batch }

@@ -59,6 +59,7 @@ impl Run {
         for (size, samples) in &self.sizes {
             self.print_table(out, size, samples)?;
         }
+        self.print_equal_work(out)?;
         self.print_goals(out)?;
         writeln!(out, "{}", self.json())
     }
@@ -97,6 +98,30 @@ impl Run {
             }
         }
         writeln!(out)
+    }
+
+    /// What part of a lead comes from doing less.
+    fn print_equal_work(&self, out: &mut impl Write) -> io::Result<()> {
+        writeln!(
+            out,
+            "The layer keeps custom_attributes and previous_attributes as text until they are asked for; these peers \
+             read them\nat once. Times as long as the layer, and as the layer with every attribute read as well:"
+        )?;
+        for (key, on_demand, equal) in self.equal_work() {
+            let label = self.samples(TYPICAL).row(key).label;
+            writeln!(out, "{label:<76} {on_demand:>9.2} {equal:>17.2}")?;
+        }
+        writeln!(out)
+    }
+
+    fn equal_work(&self) -> impl Iterator<Item = (&'static str, f64, f64)> {
+        const PEERS: [&str; 4] =
+            ["workos_typed", "workos_construct", "standardwebhooks_value", "svix_value"];
+        PEERS.into_iter().map(|key| {
+            let [on_demand, equal] =
+                ["layer_clock", "layer_values"].map(|layer| self.ratio(TYPICAL, key, layer));
+            (key, on_demand, equal)
+        })
     }
 
     fn print_goals(&self, out: &mut impl Write) -> io::Result<()> {
@@ -159,7 +184,15 @@ impl Run {
                 (sdk.key.to_owned(), value)
             })
             .collect();
-        json!({ "goals": goals, "rows": sizes, "sdks": sdks })
+        let equal_work: Map<_, _> = self
+            .equal_work()
+            .map(|(key, on_demand, equal)| {
+                let value =
+                    json!({ "to_layer": rounded(on_demand), "to_layer_values": rounded(equal) });
+                (key.to_owned(), value)
+            })
+            .collect();
+        json!({ "equal_work": equal_work, "goals": goals, "rows": sizes, "sdks": sdks })
     }
 
     fn row_json(&self, size: &str, row: &Sampled, samples: &Samples) -> Value {

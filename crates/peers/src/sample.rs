@@ -134,3 +134,46 @@ fn ratio(part: usize, whole: usize) -> f64 {
     let (part, whole) = (u32::try_from(part), u32::try_from(whole));
     f64::from(part.unwrap_or(u32::MAX)) / f64::from(whole.unwrap_or(u32::MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A row that takes these times, one a batch of one.
+    fn row(key: &'static str, micros: &'static [u64]) -> Row {
+        let mut micros = micros.iter().cycle();
+        Row::timed(key, key, move || Duration::from_micros(*micros.next().unwrap()))
+    }
+
+    fn once(rounds: usize) -> Effort {
+        Effort { rounds, batch: Duration::from_micros(1) }
+    }
+
+    #[test]
+    fn quantiles_are_samples() {
+        let samples = vec![5.0, 1.0, 4.0, 2.0, 3.0];
+        let all = [0.0, 0.1, 0.5, 0.9, 1.0].map(|share| quantile(samples.clone(), share));
+        assert_eq!(all, [1.0, 1.0, 3.0, 4.0, 5.0]);
+        assert_eq!(quantile(vec![7.0], 0.5), 7.0);
+    }
+
+    #[test]
+    fn what_a_row_subtracts_is_subtracted_round_by_round() {
+        // Calibration takes the first of each.
+        let mut rows = [row("make", &[9, 1, 2, 3]), row("call", &[9, 11, 22, 33]).less("make")];
+        let samples = Samples::take(&mut rows, once(3));
+        let call = samples.row("call");
+        assert_eq!(
+            [0.0, 0.5, 1.0].map(|share| call.quantile(share).round()),
+            [10_000.0, 20_000.0, 30_000.0]
+        );
+    }
+
+    #[test]
+    fn ratios_are_taken_within_rounds() {
+        // 4, 2 and 1 times as long; the ratio of the medians would be 4 to 3.
+        let mut rows = [row("one", &[9, 4, 20, 3]), row("other", &[9, 1, 10, 3])];
+        let samples = Samples::take(&mut rows, once(3));
+        assert_eq!((samples.ratio("one", "other") * 1000.0).round(), 2000.0);
+    }
+}
