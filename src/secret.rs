@@ -139,6 +139,12 @@ pub(crate) struct SecretSet {
     pub(crate) rest: Vec<WebhookSecret>,
 }
 
+impl SecretSet {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &WebhookSecret> {
+        std::iter::once(&self.first).chain(&self.rest)
+    }
+}
+
 fn collect(
     secrets: impl IntoIterator<Item = WebhookSecret>,
 ) -> Result<Arc<SecretSet>, ConfigError> {

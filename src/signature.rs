@@ -41,9 +41,11 @@ pub struct SignatureHeader {
 /// The `t` element.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Time {
-    digits: [u8; MAX_DIGITS],
+    /// The digits, and the full stop that stands between them and the body where they are signed.
+    text: [u8; MAX_DIGITS + 1],
     digit_count: usize,
-    issued_at: Timestamp,
+    /// Since the Unix epoch.
+    millis: i64,
 }
 
 impl SignatureHeader {
@@ -53,6 +55,23 @@ impl SignatureHeader {
     ///
     /// [`RejectionKind::MalformedSignature`], with the reason in its text.
     pub fn parse(value: &[u8]) -> Result<Self, Rejection> {
+        match Self::parse_usual(value) {
+            Some(header) => Ok(header),
+            None => Self::parse_any(value),
+        }
+    }
+
+    /// One time, one signature and nothing else, in the order in which WorkOS writes them; or `None`.
+    fn parse_usual(value: &[u8]) -> Option<Self> {
+        let value = value.strip_prefix(b"t=")?;
+        let digit_count = value.iter().take(MAX_DIGITS + 1).position(|&byte| byte == b',')?;
+        let (digits, value) = value.split_at_checked(digit_count)?;
+        let value = value.strip_prefix(b", v1=").or_else(|| value.strip_prefix(b",v1="))?;
+        let hex = value.try_into().ok()?;
+        Some(Self { time: Time::parse(digits)?, first: decode_hex(hex)?, rest: Vec::new() })
+    }
+
+    fn parse_any(value: &[u8]) -> Result<Self, Rejection> {
         if value.len() > MAX_LENGTH {
             return Err(Rejection::malformed("longer than 1024 bytes"));
         }
@@ -120,12 +139,22 @@ impl SignatureHeader {
     /// When the signature was made.
     #[must_use]
     pub fn issued_at(&self) -> Timestamp {
-        self.time.issued_at
+        Timestamp::from_unix_millis_saturating(self.time.millis)
     }
 
-    /// The timestamp's digits as received: these are signed.
-    pub(crate) fn digits(&self) -> &[u8] {
-        self.time.digits.get(..self.time.digit_count).unwrap_or_default()
+    /// The same in milliseconds since the Unix epoch, without a limit.
+    pub(crate) fn issued_at_millis(&self) -> i64 {
+        self.time.millis
+    }
+
+    /// The timestamp's digits as received.
+    fn digits(&self) -> &[u8] {
+        self.time.text.get(..self.time.digit_count).unwrap_or_default()
+    }
+
+    /// What is signed before the body: the digits and a full stop.
+    pub(crate) fn signed_prefix(&self) -> &[u8] {
+        self.time.text.get(..=self.time.digit_count).unwrap_or_default()
     }
 
     pub(crate) fn signatures(&self) -> impl Iterator<Item = &[u8; 32]> {
@@ -138,21 +167,27 @@ impl Time {
         if text.is_empty() {
             return None;
         }
-        let mut digits = [0; MAX_DIGITS];
-        digits.get_mut(..text.len())?.copy_from_slice(text);
+        if text.len() > MAX_DIGITS {
+            return None;
+        }
         let mut number: u64 = 0;
         for byte in text {
             let digit = byte.wrapping_sub(b'0');
             if digit > 9 {
                 return None;
             }
-            number = number.saturating_mul(10).saturating_add(u64::from(digit));
+            // Sixteen digits are below 2^54.
+            number = number * 10 + u64::from(digit);
         }
-        let milliseconds =
-            if number < SECONDS_BELOW { number.saturating_mul(1000) } else { number };
-        let milliseconds = i64::try_from(milliseconds).unwrap_or(i64::MAX);
-        let issued_at = Timestamp::from_unix_millis_saturating(milliseconds);
-        Some(Self { digits, digit_count: text.len(), issued_at })
+        let millis = if number < SECONDS_BELOW { number * 1000 } else { number };
+        let mut signed = [0; MAX_DIGITS + 1];
+        signed.get_mut(..text.len())?.copy_from_slice(text);
+        *signed.get_mut(text.len())? = b'.';
+        Some(Self {
+            text: signed,
+            digit_count: text.len(),
+            millis: i64::try_from(millis).unwrap_or(i64::MAX),
+        })
     }
 }
 

@@ -76,7 +76,11 @@ impl Verifier {
     ///
     /// [`RejectionKind::TimestampOutsideTolerance`].
     pub fn begin(&self, header: &SignatureHeader) -> Result<Verification, Rejection> {
-        self.check_age(header.issued_at())?;
+        self.begin_owned(header.clone())
+    }
+
+    pub(crate) fn begin_owned(&self, header: SignatureHeader) -> Result<Verification, Rejection> {
+        self.check_age(&header)?;
         Ok(self.secrets.with(|secrets| Verification::new(secrets, header)))
     }
 
@@ -86,9 +90,16 @@ impl Verifier {
     ///
     /// [`RejectionKind::TimestampOutsideTolerance`] or [`RejectionKind::SignatureMismatch`].
     pub fn verify(&self, header: &SignatureHeader, body: &[u8]) -> Result<Verified, Rejection> {
-        let mut verification = self.begin(header)?;
-        verification.update(body);
-        verification.finish()
+        self.check_age(header)?;
+        self.secrets.with(|secrets| {
+            let mut comparison = Comparison::new(header);
+            for secret in secrets.iter() {
+                let mut mac = begin(secret, header);
+                mac.update(body);
+                comparison.add(mac);
+            }
+            comparison.finish()
+        })
     }
 
     /// Verifies a whole body and reads the event in it.
@@ -105,19 +116,18 @@ impl Verifier {
         verified.read_event(body)
     }
 
-    fn check_age(&self, issued_at: Timestamp) -> Result<(), Rejection> {
-        let now = match self.clock.now().duration_since(UNIX_EPOCH) {
-            Ok(since) => i128::try_from(since.as_nanos()).unwrap_or(i128::MAX),
-            Err(before) => {
-                i128::try_from(before.duration().as_nanos()).map_or(i128::MIN, i128::wrapping_neg)
-            }
+    fn check_age(&self, header: &SignatureHeader) -> Result<(), Rejection> {
+        // Never before the epoch: there is no sign among the digits.
+        let issued_at = Duration::from_millis(header.issued_at_millis().unsigned_abs());
+        let (age, direction) = match self.clock.now().duration_since(UNIX_EPOCH) {
+            Ok(now) if now < issued_at => (issued_at - now, Direction::Future),
+            Ok(now) => (now - issued_at, Direction::Past),
+            Err(before) => (issued_at.saturating_add(before.duration()), Direction::Future),
         };
-        let age = now.saturating_sub(issued_at.as_nanos());
-        if age.unsigned_abs() <= self.tolerance.as_nanos() {
+        if age <= self.tolerance {
             return Ok(());
         }
-        let direction = if age < 0 { Direction::Future } else { Direction::Past };
-        Err(Rejection::age(duration_from_nanos(age.unsigned_abs()), direction, self.tolerance))
+        Err(Rejection::age(age, direction, self.tolerance))
     }
 }
 
@@ -145,17 +155,11 @@ pub struct Verification {
 }
 
 impl Verification {
-    fn new(secrets: &SecretSet, header: &SignatureHeader) -> Self {
-        let begin = |secret: &WebhookSecret| {
-            let mut mac = secret.mac();
-            mac.update(header.digits());
-            mac.update(b".");
-            mac
-        };
+    fn new(secrets: &SecretSet, header: SignatureHeader) -> Self {
         Self {
-            first: begin(&secrets.first),
-            rest: secrets.rest.iter().map(begin).collect(),
-            header: header.clone(),
+            first: begin(&secrets.first, &header),
+            rest: secrets.rest.iter().map(|secret| begin(secret, &header)).collect(),
+            header,
         }
     }
 
@@ -175,22 +179,48 @@ impl Verification {
     /// [`RejectionKind::SignatureMismatch`].
     pub fn finish(self) -> Result<Verified, Rejection> {
         let Self { first, rest, header } = self;
-        let mut matched = Choice::from(0);
-        let mut secret_index: u32 = 0;
-        let mut index: u32 = 0;
-        let mut compare = |mac: MacState| {
-            let expected: [u8; 32] = mac.finalize().into_bytes().into();
-            let mut equal = Choice::from(0);
-            for signature in header.signatures() {
-                equal |= constant_time_eq(&expected, signature);
-            }
-            secret_index.conditional_assign(&index, equal & !matched);
-            matched |= equal;
-            index = index.saturating_add(1);
-        };
-        compare(first);
-        rest.into_iter().for_each(compare);
-        if bool::from(matched) {
+        let mut comparison = Comparison::new(&header);
+        comparison.add(first);
+        rest.into_iter().for_each(|mac| comparison.add(mac));
+        comparison.finish()
+    }
+}
+
+/// A MAC that has seen what is signed before the body.
+fn begin(secret: &WebhookSecret, header: &SignatureHeader) -> MacState {
+    let mut mac = secret.mac();
+    mac.update(header.signed_prefix());
+    mac
+}
+
+/// Every signature of a header against the MAC of every secret, without an early exit.
+struct Comparison<'h> {
+    header: &'h SignatureHeader,
+    matched: Choice,
+    secret_index: u32,
+    index: u32,
+}
+
+impl<'h> Comparison<'h> {
+    fn new(header: &'h SignatureHeader) -> Self {
+        Self { header, matched: Choice::from(0), secret_index: 0, index: 0 }
+    }
+
+    /// Compares with the MAC of the next secret.
+    fn add(&mut self, mac: MacState) {
+        let expected: [u8; 32] = mac.finalize().into_bytes().into();
+        let mut equal = Choice::from(0);
+        for signature in self.header.signatures() {
+            equal |= constant_time_eq(&expected, signature);
+        }
+        self.secret_index.conditional_assign(&self.index, equal & !self.matched);
+        self.matched |= equal;
+        self.index = self.index.saturating_add(1);
+    }
+
+    fn finish(self) -> Result<Verified, Rejection> {
+        if bool::from(self.matched) {
+            let Self { header, secret_index, .. } = self;
             Ok(Verified { issued_at: header.issued_at(), secret_index })
         } else {
             Err(Rejection::new(RejectionKind::SignatureMismatch))
@@ -251,12 +281,6 @@ fn constant_time_eq(left: &[u8; 32], right: &[u8; 32]) -> Choice {
         equal &= u64::from_ne_bytes(*left).ct_eq(&u64::from_ne_bytes(*right));
     }
     equal
-}
-
-fn duration_from_nanos(nanos: u128) -> Duration {
-    const NANOS: u128 = 1_000_000_000;
-    let seconds = u64::try_from(nanos / NANOS).unwrap_or(u64::MAX);
-    Duration::new(seconds, u32::try_from(nanos % NANOS).unwrap_or(0))
 }
 
 #[cfg(test)]

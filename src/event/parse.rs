@@ -256,9 +256,12 @@ fn guess(text: &str) -> Option<Kind> {
     while !text.is_char_boundary(start) {
         start += 1;
     }
-    let (_, value) = text.get(start..)?.rsplit_once("\"event\"")?;
-    let value = value.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
-    Kind::from_name(value.split_once('"')?.0)
+    let window = text.get(start..)?;
+    // As a value it stands in `"object":"event"`, with which full envelopes end.
+    window.rmatch_indices("\"event\"").find_map(|(at, key)| {
+        let value = window.get(at + key.len()..)?.trim_start().strip_prefix(':')?;
+        Kind::from_name(value.trim_start().strip_prefix('"')?.split_once('"')?.0)
+    })
 }
 
 /// The fields of an envelope as text, each as it last stands.

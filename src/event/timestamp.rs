@@ -34,10 +34,6 @@ impl Timestamp {
     pub fn as_unix_millis(self) -> i64 {
         self.0.as_millisecond()
     }
-
-    pub(crate) fn as_nanos(self) -> i128 {
-        self.0.as_nanosecond()
-    }
 }
 
 impl FromStr for Timestamp {

@@ -83,7 +83,7 @@ fn admit<B: Body>(config: &Config, request: &Request<B>) -> Result<Verification,
         return Err(Rejection::new(RejectionKind::MethodNotAllowed));
     }
     let header = SignatureHeader::from_headers(request.headers())?;
-    let verification = config.verifier.begin(&header)?;
+    let verification = config.verifier.begin_owned(header)?;
     let least = declared_length(request.headers()).max(request.body().size_hint().lower());
     if usize::try_from(least).map_or(true, |least| least > config.body_limit) {
         return Err(Rejection::body_too_large(config.body_limit));
