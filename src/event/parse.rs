@@ -411,6 +411,9 @@ mod tests {
             for text in [
                 format!(r#"{{"id":"{id}","event":"dsync.user.created","data":{data}}}"#),
                 format!(r#"{{"id":"{id}","data":{data},"event" : "dsync.user.created"}}"#),
+                format!(
+                    r#"{{"id":"{id}","data":{data},"event":"dsync.user.created","object":"event"}}"#
+                ),
                 format!(r#"{{"data":{data},"event":"dsync.user.created","id":"{id}"}}"#),
                 format!(r#"{{"id":"{id}","event":"x.y","data":{data}}}"#),
             ] {
