@@ -12,6 +12,7 @@
 )]
 
 pub mod body;
+pub mod end_to_end;
 pub mod goals;
 pub mod plot;
 pub mod report;

@@ -56,7 +56,11 @@ async fn on_event(event: DirectoryEvent) -> StatusCode {
     }
 }
 
-async fn by_hand(State(secret): State<Arc<str>>, headers: HeaderMap, body: Bytes) -> StatusCode {
+pub(crate) async fn by_hand(
+    State(secret): State<Arc<str>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> StatusCode {
     let Some(header) = headers.get("workos-signature").and_then(|value| value.to_str().ok()) else {
         return StatusCode::UNAUTHORIZED;
     };

@@ -28,6 +28,8 @@ mod others;
 mod ours;
 mod workos;
 
+pub(crate) use self::handwritten::by_hand;
+
 /// The rows for a body of this size. They hold for three minutes: that is the least tolerance among the peers.
 #[must_use]
 pub fn all(size: &str, length: usize) -> Vec<Row> {
