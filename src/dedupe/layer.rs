@@ -103,6 +103,11 @@ mod tests {
             format!("{layer:?}"),
             format!("DedupeLayer {{ config: Config {{ lease: 60s, retention: 604800s, {rest}")
         );
+        let service = format!("{:?}", layer.layer(()));
+        assert!(
+            service.starts_with("Dedupe { inner: (), config: Config { lease: 60s"),
+            "{service}"
+        );
         let layer = layer
             .lease(Duration::from_secs(1))
             .retention(Duration::from_secs(2))

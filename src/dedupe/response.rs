@@ -95,3 +95,78 @@ pub(super) fn log_unreleased(error: &StoreError) {
     #[cfg(not(feature = "tracing"))]
     let _ = error;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn own(cause: Cause) -> Response<ResponseBody<Bytes>> {
+        super::own(cause)
+    }
+
+    #[test]
+    fn retry_after_is_in_whole_seconds_rounded_up() {
+        for (millis, seconds) in [(0, "1"), (1, "1"), (1000, "1"), (1001, "2"), (2000, "2")] {
+            let response = own(Cause::InFlight(Duration::from_millis(millis)));
+            assert_eq!(response.headers()[RETRY_AFTER], seconds, "{millis} ms");
+        }
+        assert!(!own(Cause::Stale).headers().contains_key(RETRY_AFTER));
+    }
+
+    #[test]
+    fn only_problems_have_a_content_type() {
+        assert!(own(Cause::Done).headers().is_empty());
+        for cause in [Cause::Misplaced, Cause::Stale, Cause::Store(StoreError::full())] {
+            assert_eq!(own(cause).headers()[CONTENT_TYPE], "application/problem+json");
+        }
+    }
+
+    #[cfg(feature = "tracing")]
+    #[test]
+    fn what_is_not_the_handlers_answer_is_logged() {
+        use std::{
+            io,
+            sync::{Arc, Mutex},
+        };
+
+        #[derive(Clone, Default)]
+        struct Lines(Arc<Mutex<Vec<u8>>>);
+
+        impl io::Write for Lines {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.lock().unwrap().extend_from_slice(bytes);
+                Ok(bytes.len())
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::DEBUG)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, || {
+            for cause in [
+                Cause::Done,
+                Cause::InFlight(Duration::from_secs(1)),
+                Cause::Misplaced,
+                Cause::Stale,
+                Cause::Store(StoreError::full()),
+            ] {
+                own(cause);
+            }
+            log_passed(&StoreError::full());
+            log_unreleased(&StoreError::full());
+        });
+        let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let levels: Vec<&str> =
+            log.lines().map(|line| line.split_whitespace().nth(1).unwrap()).collect();
+        assert_eq!(levels, ["DEBUG", "DEBUG", "ERROR", "WARN", "ERROR", "ERROR", "WARN"], "{log}");
+        assert!(log.lines().all(|line| line.contains("tower_workos::dedupe:")), "{log}");
+    }
+}

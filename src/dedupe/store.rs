@@ -188,3 +188,27 @@ impl Error for StoreError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_tell_which_they_are_and_hide_the_driver() {
+        let full = StoreError::full();
+        assert!(full.is_full() && full.source().is_none());
+        let unavailable = StoreError::unavailable("of the driver");
+        assert!(!unavailable.is_full());
+        assert!(!unavailable.to_string().contains("of the driver"));
+        assert_eq!(unavailable.source().unwrap().to_string(), "of the driver");
+    }
+
+    #[test]
+    fn keys_are_their_namespace_and_id() {
+        let key = |namespace: &str| DedupeKey::new(namespace, EventId::from("event_1"));
+        assert_eq!(key("").namespace(), "");
+        assert_eq!(key("a").namespace(), "a");
+        assert_ne!(key(""), key("a"));
+        assert_eq!(format!("{:?}", key("a")), r#""a"/"event_1""#);
+    }
+}

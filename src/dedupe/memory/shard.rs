@@ -324,6 +324,15 @@ mod tests {
     }
 
     #[test]
+    fn no_more_is_reserved_than_there_may_be() {
+        let mut shard = Shard::new(100);
+        for index in 0..100 {
+            acquire(&mut shard, index, 0);
+            assert!(shard.entries.capacity() <= (2 * shard.entries.len()).clamp(4, 100));
+        }
+    }
+
+    #[test]
     fn crashed_holders_are_forgotten_without_being_asked_for() {
         let mut shard = Shard::new(1_000_000);
         for index in 0..10_000 {
