@@ -64,26 +64,30 @@ pub(super) fn actions(payload: &Bytes, steps: &[Step], ending: &Ending) -> Vec<A
     let mut left = payload.clone();
     let mut actions = Vec::new();
     for step in steps {
+        let half = left.len() / 2;
         let mut take = |length: usize| left.split_to(length.min(left.len()));
+        let whole = |bytes: Bytes| Action::Data(bytes.chain(Bytes::new()));
         actions.push(match step {
             Step::Data { length, split } => {
                 let mut first = take(usize::from(*length));
                 let second = first.split_off(usize::from(*split).min(first.len()));
                 Action::Data(first.chain(second))
             }
+            Step::Few(length) => whole(take(usize::from(length % 8 + 1))),
+            Step::Half => whole(take(half)),
             Step::Changed { length, bit } => {
                 let mut bytes = take(usize::from(*length)).to_vec();
                 if let Some(byte) = bytes.first_mut() {
                     *byte ^= 1 << (bit % 8);
                 }
-                Action::Data(Bytes::from(bytes).chain(Bytes::new()))
+                whole(Bytes::from(bytes))
             }
             Step::Skip(length) => {
                 take(usize::from(*length));
                 continue;
             }
             Step::Extra(bytes) => Action::Data(Bytes::new().chain(Bytes::copy_from_slice(bytes))),
-            Step::Empty => Action::Data(Bytes::new().chain(Bytes::new())),
+            Step::Empty => whole(Bytes::new()),
             Step::Empties(count) => Action::Empties(*count),
             Step::Trailers => Action::Trailers,
             Step::Yield => Action::Yield,

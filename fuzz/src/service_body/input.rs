@@ -187,9 +187,13 @@ pub(super) enum Hint {
 pub(super) enum Step {
     /// The payload's next bytes, in a buffer of one or two pieces.
     Data {
-        length: u16,
+        length: u8,
         split: u8,
     },
+    /// The payload's next one to eight bytes.
+    Few(u8),
+    /// Half of what is left of the payload.
+    Half,
     /// The same, but a bit of the first byte is another.
     Changed {
         length: u8,
