@@ -123,19 +123,17 @@ pub fn check(input: &Input) {
     }
 
     let issued_at = header.issued_at();
+    let number = input.time % 10_000_000_000_000_000;
+    let millis = if number < 100_000_000_000 { number * 1000 } else { number };
+    // Of the time that the digits say, even where no `Timestamp` can hold it.
     let age = Duration::from_nanos(input.age.unsigned_abs());
-    let now = if input.age < 0 {
-        SystemTime::from(issued_at).checked_sub(age)
-    } else {
-        SystemTime::from(issued_at).checked_add(age)
-    };
+    let signed_at: SystemTime = UNIX_EPOCH + Duration::from_millis(millis);
+    let now = if input.age < 0 { signed_at.checked_sub(age) } else { signed_at.checked_add(age) };
     let tolerance = Duration::from_nanos(input.tolerance);
     let verifier = Verifier::new(secrets)
         .tolerance(tolerance)
         .clock(ManualClock::new(now.unwrap_or(UNIX_EPOCH)));
 
-    let number = input.time % 10_000_000_000_000_000;
-    let millis = if number < 100_000_000_000 { number * 1000 } else { number };
     assert_eq!(
         issued_at,
         Timestamp::from_unix_millis_saturating(i64::try_from(millis).unwrap_or(i64::MAX))
