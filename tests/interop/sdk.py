@@ -1,34 +1,50 @@
-"""The official Python SDK, a line of JSON in for a line of JSON out."""
+"""The Python SDK: `sdk.py sign` or `sdk.py verify` answers every JSON line on stdin with one on stdout."""
 
 import json
 import sys
 
+from workos import WorkOSClient
 from workos.actions import _compute_signature
-from workos.webhooks._verification import verify_event, verify_header
+
+webhooks = WorkOSClient(api_key="sk_test_interop", client_id="client_interop").webhooks
 
 
-def sign(secret, time, body):
-    # The SDK has no public function that signs webhooks; this is what its own verification of actions signs with.
-    return {"header": f"t={time}, v1={_compute_signature(f'{time}.{body}', secret)}", "body": body}
+def sign(query):
+    # The SDK has no public function that signs a webhook. This one signs the answers to Actions, in the same way:
+    # HMAC-SHA256 over the time, a full stop and the text.
+    t = str(query["t"])
+    signature = _compute_signature(f"{t}.{query['body']}", query["secret"])
+    return {"header": f"t={t}, v1={signature}", "body": query["body"]}
 
 
-def verify(secret, header, body):
-    verify_header(event_body=body.encode(), event_signature=header, secret=secret)
+def verify(query):
+    arguments = {
+        "event_body": query["body"].encode(),
+        "event_signature": query["header"],
+        "secret": query["secret"],
+    }
+    return {"signature": attempt(signature, arguments), "event": attempt(construct, arguments)}
+
+
+def signature(arguments):
+    webhooks.verify_header(**arguments)
     return {}
 
 
-def construct(secret, header, body):
-    event = verify_event(event_body=body.encode(), event_signature=header, secret=secret)
-    return {"id": event.id}
+def construct(arguments):
+    event = webhooks.verify_event(**arguments).to_dict()
+    return {"name": event["event"], "id": event["id"]}
 
 
-ACTIONS = {"sign": sign, "verify": verify, "construct": construct}
-
-for line in sys.stdin:
-    request = json.loads(line)
-    action = ACTIONS[request.pop("action")]
+def attempt(check, arguments):
+    # Whatever it raises is a refusal; the text is compared with the table of known ones.
     try:
-        answer = {"ok": True, **action(**request)}
-    except Exception as error:  # Whatever it is, it is a refusal.
-        answer = {"ok": False, "error": f"{type(error).__name__}: {error}"}
-    print(json.dumps(answer), flush=True)
+        return {"ok": True, **check(arguments)}
+    except Exception as error:
+        return {"refused": f"{type(error).__name__}: {error}"}
+
+
+if __name__ == "__main__":
+    answer = {"sign": sign, "verify": verify}[sys.argv[1]]
+    for line in sys.stdin:
+        print(json.dumps(answer(json.loads(line))))

@@ -1,0 +1,108 @@
+"""The bodies that are signed, and the line that the server example must print for each."""
+
+import json
+from dataclasses import dataclass
+
+# What the README says of each event; users who are not active are below.
+ACCESS = {
+    "dsync.user.created": "access granted",
+    "dsync.user.updated": "access changed",
+    "dsync.group.user_added": "access changed",
+    "dsync.group.user_removed": "access changed",
+    "dsync.group.updated": "group's access changed",
+    "dsync.group.deleted": "group's access ENDED",
+    "dsync.deleted": "everybody's access ENDED",
+}
+CREATED_AT = "2026-06-30T23:59:59.000Z"
+USER_EVENTS = ("dsync.user.", "dsync.group.user_")
+
+NAMES = {
+    "first_name": "Zoë",
+    "last_name": "Nguyễn-Łukasiewicz",
+    # A letter and its accent apart, Arabic, Han, an emoji of several code points, U+2028, a NUL by escape.
+    "name": "Zoe\u0308 زوي 阮佐伊 👩🏽\u200d🚀 \u2028 \u0000",
+}
+
+
+@dataclass(frozen=True)
+class Body:
+    group: str
+    text: str
+    # What of it some SDK is known to trip over.
+    tags: frozenset = frozenset()
+
+    @property
+    def name(self):
+        return json.loads(self.text)["event"]
+
+    @property
+    def id(self):
+        return json.loads(self.text)["id"]
+
+
+def bodies(samples):
+    """All bodies, made of the samples."""
+    envelopes = [json.loads(sample["body"]) for sample in samples]
+    user = next(one for one in envelopes if one["event"] == "dsync.user.updated")
+    foreign = {**user, "data": {**user["data"], **NAMES}}
+    numbers = '{"height":1.80,"badge":12345678901234567890,"ratio":1e2,"path":"a\\/b","x":"\\u0041"}'
+    plain = compact({**user, "data": {**user["data"], "custom_attributes": "HERE"}})
+    unknown = {"id": "event_leap", "event": "clock.leap_second", "data": {"id": "clock_1"}, "created_at": CREATED_AT}
+
+    def tags(envelope, *more):
+        found = set(more)
+        if "object" not in envelope:
+            found.add("no object")
+        if "created_at" not in envelope:
+            found.add("no created_at")
+        if envelope["event"].startswith("dsync.token."):
+            found.add("token event")
+        return frozenset(found)
+
+    made = [Body("sample", sample["body"], tags(json.loads(sample["body"]))) for sample in samples]
+    for envelope in envelopes:
+        whole = {"object": "event", **envelope}
+        made.append(Body("with `object`", compact(whole), tags(whole)))
+    bare = {"object": "event", **{key: user[key] for key in ("id", "event", "data")}}
+    made.append(Body("with `object`, no `created_at`", compact(bare), tags(bare)))
+    for envelope in envelopes:
+        # Tokens had no events then.
+        if not envelope["event"].startswith("dsync.token."):
+            old = {"id": envelope["id"].replace("event_", "wh_")}
+            old |= {"data": envelope["data"], "event": envelope["event"]}
+            made.append(Body("before 2023", compact(old), tags(old)))
+    return made + [
+        Body("not ASCII, as it is", compact(foreign), tags(user)),
+        Body("not ASCII, escaped", json.dumps(foreign, separators=(",", ":")), tags(user, "rendering")),
+        Body("numbers and escapes", plain.replace('"HERE"', numbers), tags(user, "rendering")),
+        Body("indented", json.dumps(foreign, ensure_ascii=False, indent=2), tags(user, "rendering")),
+        Body("odd space and order", odd(foreign), tags(user, "rendering")),
+        Body("a last line end", compact(user) + "\n", tags(user, "rendering")),
+        Body("unknown event", compact(unknown), tags(unknown, "unknown event")),
+    ]
+
+
+def compact(value):
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def odd(value):
+    """The keys in reverse, tabs and CRLF, space before colons."""
+    backwards = dict(reversed(value.items()))
+    return json.dumps(backwards, ensure_ascii=False, indent="\t", separators=(" ,", " :  ")).replace("\n", "\r\n")
+
+
+def line(text, event_id=None):
+    """What the server example prints for a body."""
+    event = json.loads(text)
+    name, data = event["event"], event["data"]
+    if not name.startswith("dsync."):
+        thing = "not a Directory Sync event of this version"
+    elif "group" in data:
+        thing = f"{data['user']['id']} in {data['group']['id']}"
+    else:
+        thing = data["id"]
+    access = ACCESS.get(name, "no access changed")
+    if name.startswith(USER_EVENTS) and data.get("user", data)["state"] != "active":
+        access = "access ENDED"
+    return f"{name:<24} {access:<24} {thing} ({event_id or event['id']})"
