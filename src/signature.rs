@@ -335,6 +335,20 @@ mod tests {
         assert_eq!(header.digits(), b"1722443701");
     }
 
+    /// Else it would be right, but not fast.
+    #[test]
+    fn the_straight_way_is_taken_for_what_is_usual() {
+        for digits in 1..=MAX_DIGITS {
+            for separator in [", ", ","] {
+                let value = format!("t={}{separator}v1={HEX}", "7".repeat(digits));
+                let header = SignatureHeader::parse_usual(value.as_bytes()).unwrap();
+                assert_eq!(header.digits().len(), digits);
+            }
+        }
+        let long = format!("t={},v1={HEX}", "7".repeat(MAX_DIGITS + 1));
+        assert!(SignatureHeader::parse_usual(long.as_bytes()).is_none());
+    }
+
     #[test]
     fn the_unit_changes_at_100_billion() {
         for (digits, millis) in [
