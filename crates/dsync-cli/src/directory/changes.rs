@@ -6,8 +6,11 @@ use super::{
     world::{Directory, Group, User, other_place},
 };
 
+/// Makes a change in the directory at this place; `None` where there is nothing to change.
+type Change = fn(&mut Life, usize) -> Option<Event>;
+
 /// A change and how often it is tried for, of [`TRIES`].
-const CHANGES: [(fn(&mut Life, usize) -> Option<Event>, u64); 10] = [
+const CHANGES: [(Change, u64); 10] = [
     (Life::move_user, 24),
     (Life::promote, 12),
     (Life::hire_or_leave, 26),
