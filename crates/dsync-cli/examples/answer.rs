@@ -46,7 +46,8 @@ fn request_length(bytes: &[u8]) -> Option<usize> {
     let text = std::str::from_utf8(bytes.get(..head)?).ok()?;
     let lengths = text.lines().filter_map(|line| line.split_once(':'));
     let mut length = lengths.filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
-    let length: usize = length.next_back().map_or(Some(0), |(_, value)| value.trim().parse().ok())?;
+    let length: usize =
+        length.next_back().map_or(Some(0), |(_, value)| value.trim().parse().ok())?;
     let whole = head + HEAD_END.len() + length;
     (bytes.len() >= whole).then_some(whole)
 }

@@ -4,12 +4,14 @@ mod args;
 mod client;
 mod endpoint;
 mod failure;
+mod ids;
 mod json;
 mod net;
 mod output;
 mod secret;
 mod sign;
 mod simulate;
+mod tamper;
 mod trigger;
 mod verify;
 
@@ -49,6 +51,7 @@ Examples:
 enum Command {
     Trigger(Box<trigger::Trigger>),
     Simulate(Box<simulate::Simulate>),
+    Tamper(tamper::Tamper),
     Sign(sign::Sign),
     Verify(verify::Verify),
 }
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         match cli.command {
             Command::Trigger(command) => command.run().await,
             Command::Simulate(command) => command.run().await,
+            Command::Tamper(command) => command.run().await,
             Command::Sign(command) => command.run(),
             Command::Verify(command) => command.run(),
         }

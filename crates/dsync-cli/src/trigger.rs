@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    hash::BuildHasher as _,
     path::PathBuf,
     process::ExitCode,
     time::{Duration, SystemTime},
@@ -10,7 +9,6 @@ use std::{
 
 use bytes::Bytes;
 use clap::Args;
-use dsync_cli::directory::Ulid;
 use serde_json::value::RawValue;
 use tower_workos::{
     Timestamp,
@@ -25,6 +23,7 @@ use crate::{
     client::{Answer, Client},
     endpoint::Endpoint,
     failure::{Failure, NO},
+    ids::fresh_id,
     json,
     net::Network,
     output::{complain, harmless, say, stdin},
@@ -114,9 +113,9 @@ impl Trigger {
         let bodies = self.bodies()?;
         let signer = self.signer()?;
         if self.dry_run {
-            for number in 0..self.count {
+            for _ in 0..self.count {
                 for body in &bodies {
-                    self.show(&signer.sign(body.of(number, self.at)?));
+                    self.show(&signer.sign(body.of(self.at)?));
                 }
             }
             return Ok(ExitCode::SUCCESS);
@@ -124,9 +123,9 @@ impl Trigger {
         let network = Network::new(self.to.clone()).map_err(Failure::no)?;
         let mut client = Client::new(network, self.timeout).keep_text();
         let mut code = ExitCode::SUCCESS;
-        for number in 0..self.count {
+        for _ in 0..self.count {
             for body in &bodies {
-                let delivery = signer.sign(body.of(number, self.at)?);
+                let delivery = signer.sign(body.of(self.at)?);
                 match client.deliver(&delivery).await {
                     Ok(answer) => {
                         tell(delivery.body(), &answer);
@@ -220,7 +219,7 @@ struct Renew {
 }
 
 impl Template {
-    fn of(&self, number: u32, at: Option<Timestamp>) -> Result<Bytes, Failure> {
+    fn of(&self, at: Option<Timestamp>) -> Result<Bytes, Failure> {
         let Renew { id, created_at, updated_at } = self.renew;
         if !(id || created_at || updated_at) {
             return Ok(self.body.clone());
@@ -233,7 +232,7 @@ impl Template {
             }
             Ok(())
         };
-        renew(id, "id", format!("event_{}", fresh_id(now, number)))?;
+        renew(id, "id", format!("event_{}", fresh_id(now.as_unix_millis())))?;
         renew(created_at, "created_at", json::time(now))?;
         renew(updated_at, "data.updated_at", json::time(now))?;
         Ok(body.into())
@@ -260,13 +259,6 @@ fn tell(body: &Bytes, answer: &Answer) {
 /// A text as a shell takes it.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-fn fresh_id(now: Timestamp, number: u32) -> Ulid {
-    // The keys of std's hash maps are the operating system's random numbers.
-    let random = |salt: u32| std::hash::RandomState::new().hash_one((number, salt));
-    let chance = u128::from(random(0)) << 64 | u128::from(random(1));
-    Ulid::from_parts(u64::try_from(now.as_unix_millis()).unwrap_or(0), chance)
 }
 
 fn event(name: &str) -> Result<Sample, String> {

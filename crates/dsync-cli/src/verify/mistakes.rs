@@ -15,31 +15,36 @@ use crate::json::{Style, restyle};
 pub(super) fn find(secret: &str, header: &LooseHeader, body: &[u8]) -> Option<Vec<&'static str>> {
     let keys = keys(secret);
     let bodies = bodies(body);
-    for mistakes in 0..=2_usize {
-        for (key_name, key) in &keys {
-            for (body_name, body) in &bodies {
-                for (form_name, form) in FORMS {
-                    for (hash_name, hash) in HASHES {
-                        let names = [*key_name, *body_name, form_name, hash_name];
-                        let named = names.into_iter().filter(|name| !name.is_empty());
-                        // The encoding is a mistake of its own, which only the comparison shows.
-                        let count = named.clone().count();
-                        if count > mistakes {
-                            continue;
-                        }
-                        let Some(message) = form(header.time.as_deref(), body) else { continue };
-                        let digest = hash(key, &message);
-                        let Some(encoding) = compare(header, &digest) else { continue };
-                        if count + usize::from(!encoding.is_empty()) == mistakes {
-                            let encoding = Some(encoding).filter(|name| !name.is_empty());
-                            return Some(named.chain(encoding).collect());
-                        }
-                    }
-                }
-            }
+    (0..=2).find_map(|mistakes| {
+        let mut pairs = keys.iter().flat_map(|key| bodies.iter().map(move |body| (key, body)));
+        pairs.find_map(|((key_name, key), (body_names, body))| {
+            let names: Vec<_> = body_names.iter().chain([key_name]).copied().collect();
+            find_way(header, key, body, &names, mistakes)
+        })
+    })
+}
+
+/// The way in which key and body were signed, such that there are so many mistakes in all.
+fn find_way(
+    header: &LooseHeader,
+    key: &[u8],
+    body: &[u8],
+    names: &[&'static str],
+    mistakes: usize,
+) -> Option<Vec<&'static str>> {
+    let mut ways = FORMS.iter().flat_map(|form| HASHES.iter().map(move |hash| (form, hash)));
+    ways.find_map(|((form_name, form), (hash_name, hash))| {
+        let mut all: Vec<_> = names.iter().chain([form_name, hash_name]).copied().collect();
+        all.retain(|name| !name.is_empty());
+        if all.len() > mistakes {
+            return None;
         }
-    }
-    None
+        let message = form(header.time.as_deref(), body)?;
+        // The encoding is a mistake of its own, which only the comparison shows.
+        let encoding = compare(header, &hash(key, &message))?;
+        all.extend(Some(encoding).filter(|name| !name.is_empty()));
+        (all.len() == mistakes).then_some(all)
+    })
 }
 
 fn compare(header: &LooseHeader, digest: &[u8]) -> Option<&'static str> {
@@ -61,6 +66,8 @@ fn compare(header: &LooseHeader, digest: &[u8]) -> Option<&'static str> {
     })
 }
 
+/// Something other than what was given, and the mistakes that would explain it.
+type Body<'a> = (Vec<&'static str>, Cow<'a, [u8]>);
 type Key = (&'static str, Zeroizing<Vec<u8>>);
 
 fn keys(secret: &str) -> Vec<Key> {
@@ -128,11 +135,14 @@ fn decode(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     decoded.or_else(|_| general_purpose::URL_SAFE_NO_PAD.decode(text)).ok().map(Zeroizing::new)
 }
 
-fn bodies(body: &[u8]) -> Vec<(&'static str, Cow<'_, [u8]>)> {
-    let mut bodies: Vec<(&'static str, Cow<'_, [u8]>)> = vec![("", Cow::Borrowed(body))];
+fn bodies(body: &[u8]) -> Vec<Body<'_>> {
+    const LOST_LINE_BREAK: &str = "the body has lost the line break at its end (curl's -d takes them away: use --data-binary)";
+    let mut bodies: Vec<Body<'_>> = vec![(Vec::new(), Cow::Borrowed(body))];
     let mut add = |name, other: Vec<u8>| {
         if other != body {
-            bodies.push((name, Cow::Owned(other)));
+            let with_line_break = [&other, &b"\n"[..]].concat();
+            bodies.push((vec![name], Cow::Owned(other)));
+            bodies.push((vec![name, LOST_LINE_BREAK], Cow::Owned(with_line_break)));
         }
     };
     let trimmed = body.strip_suffix(b"\n").unwrap_or(body);
@@ -140,10 +150,7 @@ fn bodies(body: &[u8]) -> Vec<(&'static str, Cow<'_, [u8]>)> {
         "the body has gained a line break at its end (an editor, or `echo`)",
         trimmed.strip_suffix(b"\r").unwrap_or(trimmed).to_vec(),
     );
-    add(
-        "the body has lost the line break at its end (curl's -d takes them away: use --data-binary)",
-        [body, b"\n"].concat(),
-    );
+    add(LOST_LINE_BREAK, [body, b"\n"].concat());
     let Ok(text) = std::str::from_utf8(body) else { return bodies };
     add("the body has lost white space at its ends", text.trim().as_bytes().to_vec());
     add("the body's line breaks became CRLF", text.replace("\r\n", "\n").into_bytes());
