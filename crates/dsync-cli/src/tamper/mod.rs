@@ -41,7 +41,7 @@ pub(crate) struct Tamper {
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = args::duration)]
     timeout: Duration,
 
-    /// Sends no genuine deliveries, nor anything that is signed with the secret
+    /// Sends the forged ones only: nothing that a right endpoint would hand to the application
     #[arg(long)]
     forged_only: bool,
 
