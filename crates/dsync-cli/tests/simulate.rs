@@ -1,4 +1,5 @@
 //! `dsync simulate` against real servers: right ones, wrong ones, and those that have a bad day.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! `dsync tamper` against an endpoint that is right, and against some that are not.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod support;
 

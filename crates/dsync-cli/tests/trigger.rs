@@ -1,4 +1,5 @@
 //! `dsync trigger` against real servers, and what all commands have in common.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! `dsync sign` and `dsync verify`: every mistake by its name.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod support;
 
