@@ -13,25 +13,24 @@
 #[path = "../tests/services/mod.rs"]
 mod services;
 
+mod support;
+
 use std::{
-    convert::Infallible,
     env,
-    future::{Future, Ready, ready},
+    future::{Ready, ready},
     hint::black_box,
-    pin::pin,
-    task::{Context, Poll, Waker},
     thread,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::{Empty, Full};
+use http::Request;
+use http_body_util::Full;
+use support::{Nothing, now};
 use tower::{Layer, Service, ServiceBuilder};
 use tower_workos::{
     DedupeLayer, DedupeStore, DirectorySyncLayer, MemoryStore, WebhookSecret,
     dedupe::{Claim, Completion, DedupeKey, StoreError},
-    layer::VerifiedBody,
     testing::{Signer, sample},
 };
 
@@ -53,13 +52,6 @@ fn main() {
 /// Thirty bytes, as WorkOS's ids have about.
 fn key(index: usize) -> DedupeKey {
     DedupeKey::new("", format!("event_{index:024}").into())
-}
-
-fn now<F: Future>(future: F) -> F::Output {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(output) => output,
-        Poll::Pending => panic!("a memory store does not wait"),
-    }
 }
 
 /// A claim and its completion.
@@ -165,25 +157,6 @@ impl DedupeStore for Forgetful {
     }
 
     fn abandon(&self, _: &DedupeKey, (): &()) {}
-}
-
-/// An inner service that costs nothing.
-#[derive(Clone)]
-struct Nothing;
-
-impl Service<Request<VerifiedBody>> for Nothing {
-    type Response = Response<Empty<Bytes>>;
-    type Error = Infallible;
-    type Future = Ready<Result<Self::Response, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<VerifiedBody>) -> Self::Future {
-        drop(black_box(request));
-        ready(Ok(Response::new(Empty::new())))
-    }
 }
 
 fn layer(requests: usize) {

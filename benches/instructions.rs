@@ -8,25 +8,19 @@
 //! As a test (`cargo test --benches`), each part runs twice.
 #![allow(clippy::unwrap_used, reason = "a bench may panic")]
 
-use std::{
-    convert::Infallible,
-    env,
-    future::{Future, Ready, ready},
-    hint::black_box,
-    pin::pin,
-    task::{Context, Poll, Waker},
-    time::Duration,
-};
+mod support;
+
+use std::{convert::Infallible, env, hint::black_box, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::{Empty, Full};
+use http_body_util::Full;
+use support::Nothing;
 use tower::{Layer, Service};
 use tower_workos::{
     DedupeStore, DirectoryEvent, DirectorySyncLayer, MemoryStore, SignatureHeader, Timestamp,
     Verifier, WebhookSecret,
     dedupe::{Claim, DedupeKey},
-    layer::VerifiedBody,
     testing::{ManualClock, Signer, sample},
 };
 
@@ -66,9 +60,9 @@ fn run(part: &str, times: u32) {
             "stale" => assert_eq!(answer(&mut service, stale.clone()), 401),
             _ => {
                 let key = DedupeKey::new("", format!("event_{index:024}").into());
-                let claim = now_ready(store.claim(&key, Duration::from_secs(60))).unwrap();
+                let claim = support::now(store.claim(&key, Duration::from_secs(60))).unwrap();
                 let Claim::Acquired(token) = claim else { panic!("{claim:?}") };
-                let done = now_ready(store.complete(&key, &token, Duration::from_secs(60)));
+                let done = support::now(store.complete(&key, &token, Duration::from_secs(60)));
                 let _ = black_box(done).unwrap();
             }
         }
@@ -85,31 +79,5 @@ fn answer(
     delivery: tower_workos::testing::Delivery,
 ) -> u16 {
     let request = delivery.into_request("/").unwrap();
-    now_ready(service.call(request)).unwrap().status().as_u16()
-}
-
-fn now_ready<F: Future>(future: F) -> F::Output {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(output) => output,
-        Poll::Pending => panic!("nothing here waits"),
-    }
-}
-
-/// An inner service that costs nothing.
-#[derive(Clone)]
-struct Nothing;
-
-impl Service<Request<VerifiedBody>> for Nothing {
-    type Response = Response<Empty<Bytes>>;
-    type Error = Infallible;
-    type Future = Ready<Result<Self::Response, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<VerifiedBody>) -> Self::Future {
-        drop(black_box(request));
-        ready(Ok(Response::new(Empty::new())))
-    }
+    support::now(service.call(request)).unwrap().status().as_u16()
 }

@@ -11,9 +11,10 @@
     reason = "a bench may panic; criterion's macros have no docs"
 )]
 
+mod support;
+
 use std::{
     convert::Infallible,
-    future::{Ready, ready},
     hint::black_box,
     io,
     pin::pin,
@@ -27,13 +28,13 @@ use futures_util::stream;
 use hmac::{Hmac, KeyInit, Mac};
 use http::{Method, Request, Response};
 use http_body::{Body, Frame};
-use http_body_util::{Either, Empty, Full, StreamBody};
+use http_body_util::{Either, Full, StreamBody};
 use sha2::Sha256;
+use support::Nothing;
 use tower::{Layer, Service};
 use tower_workos::{
     DirectoryEvent, DirectorySyncLayer, RejectionKind, SIGNATURE_HEADER, SignatureHeader,
     Timestamp, Verifier, WebhookSecret,
-    layer::VerifiedBody,
     testing::{Delivery, ManualClock, Signer},
 };
 
@@ -75,26 +76,6 @@ fn body(length: usize) -> Bytes {
     assert_eq!(body.len(), length);
     assert_eq!(DirectoryEvent::parse(body.clone()).unwrap().name(), "dsync.user.updated");
     body
-}
-
-/// An inner service that costs nothing.
-#[derive(Clone)]
-struct Nothing;
-
-impl Service<Request<VerifiedBody>> for Nothing {
-    type Response = Response<Empty<Bytes>>;
-    type Error = Infallible;
-    type Future = Ready<Result<Self::Response, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<VerifiedBody>) -> Self::Future {
-        assert!(request.extensions().get::<DirectoryEvent>().is_some());
-        black_box(request);
-        ready(Ok(Response::new(Empty::new())))
-    }
 }
 
 type Frames = StreamBody<stream::Iter<std::vec::IntoIter<io::Result<Frame<Bytes>>>>>;

@@ -2,9 +2,11 @@
 #![cfg(feature = "testing")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "../benches/support/mod.rs"]
+mod support;
+
 use std::{
     convert::Infallible,
-    future::{Ready, ready},
     pin::pin,
     task::{Context, Poll, Waker},
 };
@@ -13,35 +15,16 @@ use allocation_counter::measure;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::{Empty, Full};
+use http_body_util::Full;
+use support::Nothing;
 use tower::{Layer, Service};
 use tower_workos::{
     DirectoryEvent, DirectorySyncLayer, SignatureHeader, Verifier, WebhookSecret,
-    layer::VerifiedBody,
     testing::{Signer, sample},
 };
 
 fn secret() -> WebhookSecret {
     WebhookSecret::new("whsec_test").unwrap()
-}
-
-/// An inner service that allocates nothing.
-#[derive(Clone)]
-struct Nothing;
-
-impl Service<Request<VerifiedBody>> for Nothing {
-    type Response = Response<Empty<Bytes>>;
-    type Error = Infallible;
-    type Future = Ready<Result<Self::Response, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<VerifiedBody>) -> Self::Future {
-        assert!(request.extensions().get::<DirectoryEvent>().is_some());
-        ready(Ok(Response::new(Empty::new())))
-    }
 }
 
 fn call<B>(
