@@ -12,7 +12,7 @@ fn the_axum_example_answers_everything_as_the_readme_says() {
     let run = run(&["tamper", "--exact", "--to", &example.url]);
     assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{run:?}");
     let last = run.stdout.lines().last().unwrap();
-    assert_eq!(last, "114 requests: 114 as they should be, 0 warnings, 0 forgeries accepted");
+    assert_eq!(last, "115 requests: 115 as they should be, 0 warnings, 0 forgeries accepted");
     for (case, status) in [
         ("a delivery", "200"),
         ("a byte of the body changed", "401"),

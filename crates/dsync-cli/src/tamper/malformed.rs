@@ -62,6 +62,7 @@ fn header_cases(forge: &Forge<'_>, add: Add<'_>) {
         ("signed over a time with a plus", format!("+{}", forge.time())),
         ("signed over a time with a fraction", format!("{}.5", forge.seconds())),
         ("signed over a time beyond 64 bits", "99999999999999999999".to_owned()),
+        ("signed over the least 64-bit number", i64::MIN.to_string()),
         ("signed over a date", "2026-01-05T09:00:00Z".to_owned()),
     ] {
         add(name, 400, with(&forge.header_at(&time, &body)));
