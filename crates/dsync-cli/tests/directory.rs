@@ -24,7 +24,7 @@ fn state<'a>(events: impl IntoIterator<Item = &'a DirectoryEvent>) -> Snapshot {
 }
 
 fn assert_same(held: &Snapshot, announced: &Snapshot) {
-    let comparison = announced.compare(&serde_json::to_value(held).unwrap()).unwrap();
+    let comparison = announced.compare(&serde_json::to_vec(held).unwrap()).unwrap();
     let lines: Vec<_> = comparison.differences.iter().map(ToString::to_string).collect();
     assert_eq!(lines, [""; 0]);
     assert!(held == announced);

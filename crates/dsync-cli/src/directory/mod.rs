@@ -39,6 +39,7 @@
 
 mod body;
 mod changes;
+mod difference;
 mod life;
 mod names;
 mod order;
@@ -50,11 +51,12 @@ mod state;
 mod world;
 
 pub use self::{
+    difference::{Comparison, ComparisonError, Difference},
     life::{Event, Life},
     order::{Deliveries, Delivery, Order},
     plan::Plan,
     random::{Random, Share, ShareError, Ulid},
     record::{DirectoryRecord, GroupRecord, MembershipRecord, UserRecord},
-    snapshot::{Comparison, ComparisonError, Difference, Section, Snapshot},
+    snapshot::{Section, Snapshot},
     state::State,
 };

@@ -1,12 +1,15 @@
 //! What there is at a moment, as JSON, and how another's idea of it differs.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::HashMap, fmt};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, value::RawValue};
 use tower_workos::Timestamp;
 
-use super::record::{DirectoryRecord, GroupRecord, MembershipRecord, UserRecord};
+use super::{
+    difference::{Comparison, ComparisonError, Difference},
+    record::{DirectoryRecord, GroupRecord, MembershipRecord, UserRecord},
+};
 
 /// What there is, each list in the order of its ids: the same state is the same JSON.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,32 +35,73 @@ pub struct Snapshot {
 impl Snapshot {
     /// Compares with the state that an application says it holds.
     ///
-    /// `held` is an object with lists named as this type's fields. Only what it names is judged: a list that is not
+    /// `held` is JSON: an object with lists named as this type's fields. Only what it names is judged: a list that is not
     /// there is left out, and of an object only the fields that are there, besides its id. `access` may be a list of
     /// ids or of objects with an `id`. Times are compared as times; `null` is as good as absent.
     ///
     /// # Errors
     ///
     /// [`ComparisonError`] where `held` has another shape, or names none of the lists.
-    pub fn compare(&self, held: &Value) -> Result<Comparison, ComparisonError> {
-        let held = held.as_object().ok_or(ComparisonError::NotAnObject)?;
-        // A struct of strings, times and lists is always JSON.
-        let expected = serde_json::to_value(self).unwrap_or_default();
+    pub fn compare(&self, held: &[u8]) -> Result<Comparison, ComparisonError> {
+        // serde would read a list as a struct, too.
+        let is_object = held.trim_ascii_start().starts_with(b"{");
+        let held: Held<'_> = serde_json::from_slice(held)
+            .ok()
+            .filter(|_| is_object)
+            .ok_or(ComparisonError::NotAnObject)?;
         let mut comparison = Comparison::default();
         for section in Section::ALL {
-            let Some(held) = held.get(section.name()).filter(|held| !held.is_null()) else {
+            let Some(held) = held.section(section) else {
                 comparison.left_out.push(section);
                 continue;
             };
             let held = section.by_key(held).ok_or(ComparisonError::Shape(section))?;
-            let expected = expected.get(section.name()).and_then(|list| section.by_key(list));
-            compare_section(section, expected.unwrap_or_default(), held, &mut comparison);
+            self.compare_section(section, held, &mut comparison.differences);
             comparison.compared.push(section);
         }
         if comparison.compared.is_empty() {
             return Err(ComparisonError::NothingToCompare);
         }
         Ok(comparison)
+    }
+
+    fn compare_section(
+        &self,
+        section: Section,
+        mut held: HeldRecords<'_>,
+        differences: &mut Vec<Difference>,
+    ) {
+        let mut one = |key: String, record: Option<Map<String, Value>>| {
+            let Some(held) = held.remove(&key) else {
+                differences.push(Difference::Missing { section, key });
+                return;
+            };
+            // What has an id is an object.
+            let held: Map<String, Value> = serde_json::from_str(held.get()).unwrap_or_default();
+            for (field, expected) in record.unwrap_or_default() {
+                let Some(held) = held.get(&field) else { continue };
+                if !same(&expected, held) {
+                    let (key, held) = (key.clone(), held.clone());
+                    differences.push(Difference::Field { section, key, field, expected, held });
+                }
+            }
+        };
+        match section {
+            Section::Access => self.access.iter().for_each(|id| one(id.clone(), None)),
+            Section::Directories => {
+                self.directories.iter().for_each(|it| one(it.id.clone(), fields(it)));
+            }
+            Section::Users => self.users.iter().for_each(|it| one(it.id.clone(), fields(it))),
+            Section::Groups => self.groups.iter().for_each(|it| one(it.id.clone(), fields(it))),
+            Section::Memberships => {
+                let key = |it: &MembershipRecord| membership(&it.user_id, &it.group_id);
+                self.memberships.iter().for_each(|it| one(key(it), None));
+            }
+        }
+        let mut unexpected: Vec<_> = held.into_keys().collect();
+        unexpected.sort_unstable();
+        let unexpected = unexpected.into_iter();
+        differences.extend(unexpected.map(|key| Difference::Unexpected { section, key }));
     }
 
     pub(super) fn finish(mut self) -> Self {
@@ -119,22 +163,24 @@ impl Section {
         }
     }
 
-    fn by_key(self, list: &Value) -> Option<BTreeMap<String, Map<String, Value>>> {
-        list.as_array()?.iter().map(|entry| self.keyed(entry)).collect()
+    fn by_key(self, list: &RawValue) -> Option<HeldRecords<'_>> {
+        let list: Vec<&RawValue> = serde_json::from_str(list.get()).ok()?;
+        list.into_iter().map(|record| Some((self.key(record)?, record))).collect()
     }
 
-    fn keyed(self, entry: &Value) -> Option<(String, Map<String, Value>)> {
-        let text = |key| entry.get(key).and_then(Value::as_str);
-        let key = match self {
-            Self::Access => entry.as_str().or_else(|| text("id"))?.to_owned(),
-            Self::Memberships => format!("{} in {}", text("user_id")?, text("group_id")?),
-            Self::Directories | Self::Groups | Self::Users => text("id")?.to_owned(),
-        };
-        let fields = match self {
-            Self::Access => Map::new(),
-            _ => entry.as_object().cloned().unwrap_or_default(),
-        };
-        Some((key, fields))
+    fn key(self, record: &RawValue) -> Option<String> {
+        let text = record.get();
+        if !text.starts_with('{') {
+            return if self == Self::Access { serde_json::from_str(text).ok() } else { None };
+        }
+        let id = || serde_json::from_str(text).ok().map(|ById { id }| id);
+        match self {
+            Self::Memberships => {
+                let MembershipRecord { user_id, group_id } = serde_json::from_str(text).ok()?;
+                Some(membership(&user_id, &group_id))
+            }
+            Self::Access | Self::Directories | Self::Groups | Self::Users => id(),
+        }
     }
 }
 
@@ -144,146 +190,51 @@ impl fmt::Display for Section {
     }
 }
 
-/// How a held state differs from what it should be; from [`Snapshot::compare`].
-#[derive(Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct Comparison {
-    /// The lists that were compared.
-    pub compared: Vec<Section>,
-    /// The lists that the held state does not have.
-    pub left_out: Vec<Section>,
-    /// What differs.
-    pub differences: Vec<Difference>,
+/// A held state, its lists left as text: there may be many records, and they are read one at a time.
+#[derive(Deserialize)]
+struct Held<'a> {
+    #[serde(borrow, default)]
+    access: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    directories: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    groups: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    memberships: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    users: Option<&'a RawValue>,
 }
 
-/// One thing that is not as it should be. `Display` is a line about it, with the values.
-#[derive(Clone, PartialEq)]
-#[non_exhaustive]
-pub enum Difference {
-    /// A field has another value.
-    Field {
-        /// The list.
-        section: Section,
-        /// The object's id.
-        key: String,
-        /// The field.
-        field: String,
-        /// What it should be.
-        expected: Value,
-        /// What it is.
-        held: Value,
-    },
-    /// It should be there.
-    Missing {
-        /// The list.
-        section: Section,
-        /// The object's id.
-        key: String,
-    },
-    /// It should not be there.
-    Unexpected {
-        /// The list.
-        section: Section,
-        /// The object's id.
-        key: String,
-    },
+/// The records of a list by what identifies them.
+type HeldRecords<'a> = HashMap<String, &'a RawValue>;
+
+#[derive(Deserialize)]
+struct ById {
+    id: String,
 }
 
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Field { section, key, field, expected, held } => {
-                write!(f, "{section}: {key}: `{field}` is {held}, and should be {expected}")
-            }
-            Self::Missing { section: Section::Access, key } => {
-                write!(f, "access: {key} is shut out, and should have access")
-            }
-            Self::Missing { section, key } => write!(f, "{section}: {key} is missing"),
-            Self::Unexpected { section: Section::Access, key } => {
-                write!(f, "access: {key} has access, and should NOT")
-            }
-            Self::Unexpected { section, key } => {
-                write!(f, "{section}: {key} is there, and should not be")
-            }
+impl<'a> Held<'a> {
+    fn section(&self, section: Section) -> Option<&'a RawValue> {
+        match section {
+            Section::Access => self.access,
+            Section::Directories => self.directories,
+            Section::Groups => self.groups,
+            Section::Memberships => self.memberships,
+            Section::Users => self.users,
         }
     }
 }
 
-/// Without the values.
-impl fmt::Debug for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (kind, section, key, field) = match self {
-            Self::Field { section, key, field, .. } => ("Field", section, key, Some(field)),
-            Self::Missing { section, key } => ("Missing", section, key, None),
-            Self::Unexpected { section, key } => ("Unexpected", section, key, None),
-        };
-        let mut debug = f.debug_struct(kind);
-        debug.field("section", section).field("key", key);
-        if let Some(field) = field {
-            debug.field("field", field);
-        }
-        debug.finish_non_exhaustive()
-    }
+fn membership(user: &str, group: &str) -> String {
+    format!("{user} in {group}")
 }
 
-/// A held state that can't be compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ComparisonError {
-    /// It is no JSON object.
-    NotAnObject,
-    /// It has none of the lists.
-    NothingToCompare,
-    /// A list is none, or something in it has no id.
-    Shape(Section),
-}
-
-impl fmt::Display for ComparisonError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotAnObject => f.write_str("the application's state is not a JSON object"),
-            Self::NothingToCompare => f.write_str(
-                "the application's state has none of `access`, `directories`, `users`, `groups`, `memberships`",
-            ),
-            Self::Shape(Section::Access) => {
-                f.write_str("`access` is not a list of ids, or of objects with an `id`")
-            }
-            Self::Shape(Section::Memberships) => f.write_str(
-                "`memberships` is not a list of objects with a `user_id` and a `group_id`",
-            ),
-            Self::Shape(section) => write!(f, "`{section}` is not a list of objects with an `id`"),
-        }
+fn fields(record: &impl Serialize) -> Option<Map<String, Value>> {
+    // A record of strings and times is always a JSON object.
+    match serde_json::to_value(record) {
+        Ok(Value::Object(fields)) => Some(fields),
+        _ => None,
     }
-}
-
-impl std::error::Error for ComparisonError {}
-
-fn compare_section(
-    section: Section,
-    expected: BTreeMap<String, Map<String, Value>>,
-    mut held: BTreeMap<String, Map<String, Value>>,
-    comparison: &mut Comparison,
-) {
-    for (key, expected) in expected {
-        let Some(held) = held.remove(&key) else {
-            comparison.differences.push(Difference::Missing { section, key });
-            continue;
-        };
-        for (field, expected) in expected {
-            let Some(held) = held.get(&field) else { continue };
-            if !same(&expected, held) {
-                comparison.differences.push(Difference::Field {
-                    section,
-                    key: key.clone(),
-                    field,
-                    expected,
-                    held: held.clone(),
-                });
-            }
-        }
-    }
-    let unexpected = held.into_keys().map(|key| Difference::Unexpected { section, key });
-    comparison.differences.extend(unexpected);
 }
 
 fn same(expected: &Value, held: &Value) -> bool {
@@ -314,14 +265,14 @@ mod tests {
     }
 
     fn differences(held: Value) -> Vec<String> {
-        let comparison = snapshot().compare(&held).unwrap();
+        let comparison = snapshot().compare(held.to_string().as_bytes()).unwrap();
         comparison.differences.iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn its_own_json_has_no_difference() {
         let held = serde_json::to_value(snapshot()).unwrap();
-        let comparison = snapshot().compare(&held).unwrap();
+        let comparison = snapshot().compare(held.to_string().as_bytes()).unwrap();
         assert_eq!(comparison.differences, []);
         assert_eq!(comparison.compared, Section::ALL);
         let again: Snapshot = serde_json::from_value(held).unwrap();
@@ -330,7 +281,7 @@ mod tests {
 
     #[test]
     fn only_what_is_held_is_judged() {
-        let comparison = snapshot().compare(&json!({"access": ["u2"], "groups": null})).unwrap();
+        let comparison = snapshot().compare(br#"{"access": ["u2"], "groups": null}"#).unwrap();
         assert_eq!(comparison.differences, []);
         assert_eq!(comparison.compared, [Section::Access]);
         assert_eq!(comparison.left_out.len(), 4);
@@ -363,10 +314,11 @@ mod tests {
 
     #[test]
     fn other_shapes_are_errors() {
-        let compare = |held: Value| snapshot().compare(&held).unwrap_err();
+        let compare = |held: Value| snapshot().compare(held.to_string().as_bytes()).unwrap_err();
         assert_eq!(compare(json!([])), ComparisonError::NotAnObject);
         assert_eq!(compare(json!({"user": []})), ComparisonError::NothingToCompare);
         assert_eq!(compare(json!({"users": {}})), ComparisonError::Shape(Section::Users));
+        assert_eq!(compare(json!({"users": [["u"]]})), ComparisonError::Shape(Section::Users));
         assert_eq!(compare(json!({"users": [{}]})), ComparisonError::Shape(Section::Users));
         assert_eq!(compare(json!({"access": [7]})), ComparisonError::Shape(Section::Access));
         assert_eq!(

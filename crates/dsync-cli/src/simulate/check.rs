@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use dsync_cli::directory::{Comparison, Section, Snapshot};
-use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -48,9 +47,7 @@ async fn compare(
     if !answer.status.is_success() {
         return Err(failure(format!("it was answered {}", answer.status)));
     }
-    let held: Value = serde_json::from_slice(&answer.text)
-        .map_err(|error| failure(format!("the answer is not JSON ({error})")))?;
-    snapshot.compare(&held).map_err(|error| failure(error.to_string()))
+    snapshot.compare(&answer.text).map_err(|error| failure(error.to_string()))
 }
 
 fn report(comparison: &Comparison, snapshot: &Snapshot) {

@@ -159,7 +159,7 @@ lists:
 is fine. The application must have been empty at the beginning.
 
 Memory does not grow with the number of events. With --state or --check it does: every object there is and every id \
-that was deleted are remembered (about 0.7 KB and 0.15 KB each). At most 10 000 deliveries wait for a retry; while they \
+that was deleted are remembered (500 MB for 200 000 users with --state, 700 MB with --check). At most 10 000 deliveries wait for a retry; while they \
 do, no new ones are sent.
 
 Exit codes:
@@ -217,9 +217,11 @@ impl Simulate {
         if let Some(state) = &outcome.state {
             let snapshot = state.snapshot();
             if let (Some(mut file), Some(path)) = (file, &self.end.state) {
-                let written = serde_json::to_string_pretty(&snapshot)
+                let mut out = std::io::BufWriter::new(&mut file);
+                let written = serde_json::to_writer_pretty(&mut out, &snapshot)
                     .map_err(std::io::Error::from)
-                    .and_then(|json| writeln!(file, "{json}"));
+                    .and_then(|()| out.write_all(b"\n"))
+                    .and_then(|()| out.flush());
                 written.map_err(|error| {
                     Failure::usage(format!("can't write {}: {error}", path.display()))
                 })?;
