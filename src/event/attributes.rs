@@ -76,6 +76,13 @@ impl LazyObject {
     }
 }
 
+impl From<&RawValue> for LazyObject {
+    fn from(raw: &RawValue) -> Self {
+        // Nothing and an empty object have the same text.
+        Self((raw.get() != "{}").then(|| raw.to_owned()))
+    }
+}
+
 impl<'de> Deserialize<'de> for LazyObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Box::deserialize(deserializer).map(|raw| Self(Some(raw)))
@@ -285,6 +292,12 @@ lazy_object! {
     EventContext
 }
 present_values!(EventContext);
+
+impl From<&RawValue> for EventContext {
+    fn from(raw: &RawValue) -> Self {
+        Self(raw.into())
+    }
+}
 
 /// The getters of the predefined attributes, for values of now and of before.
 macro_rules! predefined_attributes {

@@ -48,6 +48,7 @@ pub struct GroupUpdated {
 }
 
 impl<'de> Deserialize<'de> for GroupUpdated {
+    #[inline]
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         WithPrevious::<DirectoryGroup>::deserialize(deserializer).map(
             |WithPrevious { object: group, previous }| Self {

@@ -55,6 +55,7 @@ macro_rules! object {
         }
 
         impl<'de> serde::Deserialize<'de> for $crate::event::macros::WithPrevious<$name> {
+            #[inline]
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
                 use $crate::event::macros::WithPrevious;
@@ -92,40 +93,50 @@ macro_rules! object {
                     }
                 }
 
-                struct ObjectVisitor;
+                #[derive(Default)]
+                struct Fields {
+                    $($required: Option<$required_type>,)*
+                    $($optional: Option<$optional_type>,)*
+                    previous_attributes: Option<$crate::event::attributes::PreviousAttributes>,
+                }
 
-                impl<'de> Visitor<'de> for ObjectVisitor {
-                    type Value = WithPrevious<$name>;
+                struct FieldsVisitor<'f>(&'f mut Fields);
+
+                impl<'de> Visitor<'de> for FieldsVisitor<'_> {
+                    // An object returned from here would be copied by every function on its way out.
+                    type Value = ();
 
                     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                         f.write_str(concat!("a ", stringify!($name), " object"))
                     }
 
-                    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                        $(let mut $required: Option<$required_type> = None;)*
-                        $(let mut $optional: Option<$optional_type> = None;)*
-                        let mut previous = None;
+                    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+                        let Self(fields) = self;
                         while let Some(key) = map.next_key()? {
                             match key {
-                                $(Key::$required => $required = map.next_value()?,)*
-                                $(Key::$optional => $optional = map.next_value()?,)*
-                                Key::previous_attributes => previous = map.next_value()?,
+                                $(Key::$required => fields.$required = map.next_value()?,)*
+                                $(Key::$optional => fields.$optional = map.next_value()?,)*
+                                Key::previous_attributes => fields.previous_attributes = map.next_value()?,
                                 Key::unknown => {
                                     map.next_value::<IgnoredAny>()?;
                                 }
                             }
                         }
-                        let object = $name {
-                            $($required: $required
-                                .filter($crate::event::macros::Required::is_present)
-                                .ok_or_else(|| A::Error::missing_field(stringify!($required)))?,)*
-                            $($optional: $optional.unwrap_or_default(),)*
-                        };
-                        Ok(WithPrevious { object, previous: previous.unwrap_or_default() })
+                        Ok(())
                     }
                 }
 
-                deserializer.deserialize_map(ObjectVisitor)
+                let mut fields = Fields::default();
+                deserializer.deserialize_map(FieldsVisitor(&mut fields))?;
+                Ok(WithPrevious {
+                    object: $name {
+                        $($required: fields.$required
+                            .filter($crate::event::macros::Required::is_present)
+                            .ok_or_else(|| D::Error::missing_field(stringify!($required)))?,)*
+                        $($optional: fields.$optional.unwrap_or_default(),)*
+                    },
+                    previous: fields.previous_attributes.unwrap_or_default(),
+                })
             }
         }
     };

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::value::RawValue;
 
+use self::{macros::Required, parse::Envelope};
 use crate::{Rejection, error::PayloadFault};
 
 mod access;
@@ -69,17 +70,12 @@ pub use self::{
 pub struct DirectoryEvent(Arc<Inner>);
 
 struct Inner {
-    envelope: Envelope,
-    raw: Bytes,
-    signed_by: Option<(Timestamp, u32)>,
-}
-
-/// What a body's JSON says.
-struct Envelope {
     id: EventId,
     created_at: Option<Timestamp>,
     data: EventData,
     context: EventContext,
+    raw: Bytes,
+    signed_by: Option<(Timestamp, u32)>,
 }
 
 impl DirectoryEvent {
@@ -104,14 +100,23 @@ impl DirectoryEvent {
         let text = std::str::from_utf8(&raw).map_err(|error| {
             Rejection::payload(PayloadFault::NotUtf8 { at: error.valid_up_to() })
         })?;
-        let envelope = parse::envelope(text).map_err(Rejection::payload)?;
-        Ok(Self(Arc::new(Inner { envelope, raw, signed_by })))
+        let missing = |field| Rejection::payload(PayloadFault::Missing(field));
+        let mut envelope = Envelope::default();
+        envelope.read(text).map_err(Rejection::payload)?;
+        Ok(Self(Arc::new(Inner {
+            id: envelope.id.filter(Required::is_present).ok_or_else(|| missing("id"))?,
+            created_at: envelope.created_at,
+            data: envelope.data.ok_or_else(|| missing("data"))?,
+            context: envelope.context.unwrap_or_default(),
+            raw,
+            signed_by,
+        })))
     }
 
     /// The event's id: the same in every delivery of it and in the Events API.
     #[must_use]
     pub fn id(&self) -> &EventId {
-        &self.0.envelope.id
+        &self.0.id
     }
 
     /// The event's name, as `dsync.user.created`.
@@ -124,7 +129,7 @@ impl DirectoryEvent {
     /// signed. `None` only where neither is known.
     #[must_use]
     pub fn created_at(&self) -> Option<Timestamp> {
-        self.0.envelope.created_at.or_else(|| self.issued_at())
+        self.0.created_at.or_else(|| self.issued_at())
     }
 
     /// When this delivery was signed. `None` for an event that came without a signature.
@@ -136,13 +141,13 @@ impl DirectoryEvent {
     /// What happened, and to whom or what.
     #[must_use]
     pub fn data(&self) -> &EventData {
-        &self.0.envelope.data
+        &self.0.data
     }
 
     /// What WorkOS tells beside the data; empty where it tells nothing.
     #[must_use]
     pub fn context(&self) -> &EventContext {
-        &self.0.envelope.context
+        &self.0.context
     }
 
     /// The organization concerned, where the data names one.

@@ -1,4 +1,4 @@
-//! From a body's text to an [`Envelope`].
+//! From a body's text to what its [`Envelope`] says.
 //!
 //! The type of `data` hangs on `event`, and WorkOS mostly writes `data` first. The fast way guesses the type
 //! from the last `"event"` in the text, reads `data` as that in the same pass, and checks the guess when it
@@ -15,14 +15,28 @@ use serde_json::value::RawValue;
 
 use crate::{
     error::PayloadFault,
-    event::{Envelope, EventContext, EventData, EventId, Timestamp, UnknownEvent},
+    event::{EventContext, EventData, EventId, Timestamp, UnknownEvent},
 };
 
 /// How far from the end `"event"` is looked for. WorkOS writes it, `created_at` and `context` last.
 const GUESS_WINDOW: usize = 512;
 
-pub(super) fn envelope(text: &str) -> Result<Envelope, PayloadFault> {
-    fast(text).map_or_else(|| plain(text), Ok)
+/// What of an envelope has been read. Functions fill it in rather than return it: an event is half a kilobyte, and serde
+/// hands what it returns through many functions, each of which would copy it.
+#[cfg_attr(test, derive(Debug, PartialEq))]
+#[derive(Default)]
+pub(super) struct Envelope {
+    pub(super) id: Option<EventId>,
+    pub(super) created_at: Option<Timestamp>,
+    pub(super) data: Option<EventData>,
+    pub(super) context: Option<EventContext>,
+}
+
+impl Envelope {
+    /// Reads a body's text, whatever was here before.
+    pub(super) fn read(&mut self, text: &str) -> Result<(), PayloadFault> {
+        fast(text, self).map_or_else(|| plain(text, self), Ok)
+    }
 }
 
 /// The event types that have a type here.
@@ -43,20 +57,20 @@ enum Kind {
 }
 
 impl Kind {
-    fn from_name(name: &str) -> Option<Self> {
+    fn from_name(name: &[u8]) -> Option<Self> {
         Some(match name {
-            "dsync.activated" => Self::Activated,
-            "dsync.deleted" => Self::Deleted,
-            "dsync.group.created" => Self::GroupCreated,
-            "dsync.group.deleted" => Self::GroupDeleted,
-            "dsync.group.updated" => Self::GroupUpdated,
-            "dsync.group.user_added" => Self::GroupUserAdded,
-            "dsync.group.user_removed" => Self::GroupUserRemoved,
-            "dsync.token.created" => Self::TokenCreated,
-            "dsync.token.revoked" => Self::TokenRevoked,
-            "dsync.user.created" => Self::UserCreated,
-            "dsync.user.deleted" => Self::UserDeleted,
-            "dsync.user.updated" => Self::UserUpdated,
+            b"dsync.activated" => Self::Activated,
+            b"dsync.deleted" => Self::Deleted,
+            b"dsync.group.created" => Self::GroupCreated,
+            b"dsync.group.deleted" => Self::GroupDeleted,
+            b"dsync.group.updated" => Self::GroupUpdated,
+            b"dsync.group.user_added" => Self::GroupUserAdded,
+            b"dsync.group.user_removed" => Self::GroupUserRemoved,
+            b"dsync.token.created" => Self::TokenCreated,
+            b"dsync.token.revoked" => Self::TokenRevoked,
+            b"dsync.user.created" => Self::UserCreated,
+            b"dsync.user.deleted" => Self::UserDeleted,
+            b"dsync.user.updated" => Self::UserUpdated,
             _ => return None,
         })
     }
@@ -80,42 +94,37 @@ impl Kind {
 }
 
 /// Reads `data` as what its event says it is.
-impl<'de> DeserializeSeed<'de> for Kind {
-    type Value = EventData;
+struct ReadData<'d> {
+    kind: Kind,
+    into: &'d mut Option<EventData>,
+}
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<EventData, D::Error> {
-        match self {
-            Self::Activated => {
-                Deserialize::deserialize(deserializer).map(EventData::DirectoryActivated)
-            }
-            Self::Deleted => {
-                Deserialize::deserialize(deserializer).map(EventData::DirectoryDeleted)
-            }
-            Self::GroupCreated => {
-                Deserialize::deserialize(deserializer).map(EventData::GroupCreated)
-            }
-            Self::GroupDeleted => {
-                Deserialize::deserialize(deserializer).map(EventData::GroupDeleted)
-            }
-            Self::GroupUpdated => {
-                Deserialize::deserialize(deserializer).map(EventData::GroupUpdated)
-            }
-            Self::GroupUserAdded => {
-                Deserialize::deserialize(deserializer).map(EventData::GroupUserAdded)
-            }
-            Self::GroupUserRemoved => {
-                Deserialize::deserialize(deserializer).map(EventData::GroupUserRemoved)
-            }
-            Self::TokenCreated => {
-                Deserialize::deserialize(deserializer).map(EventData::TokenCreated)
-            }
-            Self::TokenRevoked => {
-                Deserialize::deserialize(deserializer).map(EventData::TokenRevoked)
-            }
-            Self::UserCreated => Deserialize::deserialize(deserializer).map(EventData::UserCreated),
-            Self::UserDeleted => Deserialize::deserialize(deserializer).map(EventData::UserDeleted),
-            Self::UserUpdated => Deserialize::deserialize(deserializer).map(EventData::UserUpdated),
+impl<'de> DeserializeSeed<'de> for ReadData<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        fn read<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+            deserializer: D,
+            data: impl FnOnce(T) -> EventData,
+        ) -> Result<EventData, D::Error> {
+            T::deserialize(deserializer).map(data)
         }
+
+        *self.into = Some(match self.kind {
+            Kind::Activated => read(deserializer, EventData::DirectoryActivated),
+            Kind::Deleted => read(deserializer, EventData::DirectoryDeleted),
+            Kind::GroupCreated => read(deserializer, EventData::GroupCreated),
+            Kind::GroupDeleted => read(deserializer, EventData::GroupDeleted),
+            Kind::GroupUpdated => read(deserializer, EventData::GroupUpdated),
+            Kind::GroupUserAdded => read(deserializer, EventData::GroupUserAdded),
+            Kind::GroupUserRemoved => read(deserializer, EventData::GroupUserRemoved),
+            Kind::TokenCreated => read(deserializer, EventData::TokenCreated),
+            Kind::TokenRevoked => read(deserializer, EventData::TokenRevoked),
+            Kind::UserCreated => read(deserializer, EventData::UserCreated),
+            Kind::UserDeleted => read(deserializer, EventData::UserDeleted),
+            Kind::UserUpdated => read(deserializer, EventData::UserUpdated),
+        }?);
+        Ok(())
     }
 }
 
@@ -138,7 +147,8 @@ impl<'de> Deserialize<'de> for Name {
             }
 
             fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Name, E> {
-                Ok(Kind::from_name(name).map_or_else(|| Name::Unknown(name.into()), Name::Known))
+                Ok(Kind::from_name(name.as_bytes())
+                    .map_or_else(|| Name::Unknown(name.into()), Name::Known))
             }
         }
 
@@ -184,84 +194,103 @@ impl<'de> Deserialize<'de> for Key {
 }
 
 /// The whole envelope in one pass, or `None` where something is not as usual.
-fn fast(text: &str) -> Option<Envelope> {
+fn fast(text: &str, envelope: &mut Envelope) -> Option<()> {
+    let mut name = None;
+    let mut guessed = None;
+    let mut untyped = None;
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let envelope = deserializer.deserialize_map(Fast { text }).ok()?;
+    let fast =
+        Fast { text, envelope, name: &mut name, guessed: &mut guessed, untyped: &mut untyped };
+    deserializer.deserialize_map(fast).ok()?;
     deserializer.end().ok()?;
-    Some(envelope)
+    match name? {
+        Name::Known(kind) => (guessed == Some(kind)).then_some(()),
+        Name::Unknown(_) if guessed.is_some() => None,
+        Name::Unknown(name) => {
+            envelope.data = Some(EventData::Unknown(UnknownEvent { name, data: untyped? }));
+            Some(())
+        }
+    }
 }
 
-struct Fast<'t> {
+struct Fast<'t, 'r> {
     text: &'t str,
+    envelope: &'r mut Envelope,
+    name: &'r mut Option<Name>,
+    /// What `data` was read as.
+    guessed: &'r mut Option<Kind>,
+    untyped: &'r mut Option<Box<RawValue>>,
 }
 
-impl<'de> Visitor<'de> for Fast<'_> {
-    type Value = Envelope;
+impl<'de> Visitor<'de> for Fast<'_, '_> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an event")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Envelope, A::Error> {
-        let mut id: Option<EventId> = None;
-        let mut created_at: Option<Timestamp> = None;
-        let mut context: Option<EventContext> = None;
-        let mut name: Option<Name> = None;
-        let mut data: Option<(Kind, EventData)> = None;
-        let mut untyped: Option<Box<RawValue>> = None;
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Self { text, envelope, name, guessed, untyped } = self;
         while let Some(key) = map.next_key()? {
             match key {
-                Key::Context => context = map.next_value()?,
-                Key::CreatedAt => created_at = map.next_value()?,
-                Key::Data if data.is_some() || untyped.is_some() => {
+                Key::Context => {
+                    let raw: Option<&RawValue> = map.next_value()?;
+                    envelope.context = raw.map(EventContext::from);
+                }
+                Key::CreatedAt => envelope.created_at = map.next_value()?,
+                Key::Data if envelope.data.is_some() || untyped.is_some() => {
                     return Err(A::Error::custom("not as usual"));
                 }
                 Key::Data => {
-                    let kind = match &name {
+                    *guessed = match &name {
                         Some(Name::Known(kind)) => Some(*kind),
                         Some(Name::Unknown(_)) => None,
-                        None => guess(self.text),
+                        None => guess(text),
                     };
-                    match kind {
-                        Some(kind) => data = Some((kind, map.next_value_seed(kind)?)),
-                        None => untyped = map.next_value()?,
+                    match *guessed {
+                        Some(kind) => {
+                            map.next_value_seed(ReadData { kind, into: &mut envelope.data })?;
+                        }
+                        None => *untyped = map.next_value()?,
                     }
                 }
-                Key::Event => name = map.next_value()?,
-                Key::Id => id = map.next_value()?,
+                Key::Event => *name = map.next_value()?,
+                Key::Id => envelope.id = map.next_value()?,
                 Key::Unknown => {
                     map.next_value::<IgnoredAny>()?;
                 }
             }
         }
-        let data = match (name, data, untyped) {
-            (Some(Name::Known(kind)), Some((guessed, data)), None) if guessed == kind => data,
-            (Some(Name::Unknown(name)), None, Some(data)) => {
-                EventData::Unknown(UnknownEvent { name, data })
-            }
-            _ => return Err(A::Error::custom("not as usual")),
-        };
-        match id {
-            Some(id) if !id.as_str().is_empty() => {
-                Ok(Envelope { id, created_at, data, context: context.unwrap_or_default() })
-            }
-            _ => Err(A::Error::custom("not as usual")),
-        }
+        Ok(())
     }
 }
 
 /// The event type that the text's end speaks of. Only a guess: the same characters may stand in `data`.
 fn guess(text: &str) -> Option<Kind> {
-    let mut start = text.len().saturating_sub(GUESS_WINDOW);
-    while !text.is_char_boundary(start) {
-        start += 1;
+    let text = text.as_bytes();
+    let window = text.get(text.len().saturating_sub(GUESS_WINDOW)..)?;
+    let mut at = window.len().checked_sub(br#""event""#.len())?;
+    // Boyer-Moore-Horspool, from the end: a byte that is not the key's first tells how far off the key is at the least.
+    loop {
+        let tail = window.get(at..)?;
+        if let Some(name) = event_name(tail) {
+            return Kind::from_name(name);
+        }
+        at = at.checked_sub(match tail.first()? {
+            b'e' => 1,
+            b'v' => 2,
+            b'n' => 4,
+            b't' => 5,
+            b'"' => 6,
+            _ => 7,
+        })?;
     }
-    let window = text.get(start..)?;
-    // As a value it stands in `"object":"event"`, with which full envelopes end.
-    window.rmatch_indices("\"event\"").find_map(|(at, key)| {
-        let value = window.get(at + key.len()..)?.trim_start().strip_prefix(':')?;
-        Kind::from_name(value.trim_start().strip_prefix('"')?.split_once('"')?.0)
-    })
+}
+
+/// What `"event":` is followed by. As a value it stands in `"object":"event"`, with which full envelopes end.
+fn event_name(text: &[u8]) -> Option<&[u8]> {
+    let value = text.strip_prefix(b"\"event\"")?.trim_ascii_start().strip_prefix(b":")?;
+    value.trim_ascii_start().strip_prefix(b"\"")?.split(|&byte| byte == b'"').next()
 }
 
 /// The fields of an envelope as text, each as it last stands.
@@ -308,33 +337,27 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
 }
 
 /// Field by field.
-fn plain(text: &str) -> Result<Envelope, PayloadFault> {
+fn plain(text: &str, envelope: &mut Envelope) -> Result<(), PayloadFault> {
     let fields: Fields<'_> = serde_json::from_str(text)
         .map_err(|error| PayloadFault::Envelope { at: offset(text, &error) })?;
-    let id: Option<EventId> = field(text, fields.id)?;
-    let id = id.filter(|id| !id.as_str().is_empty()).ok_or(PayloadFault::Missing("id"))?;
-    let name = field(text, fields.event)?.ok_or(PayloadFault::Missing("event"))?;
-    let data = match name {
-        Name::Known(kind) => {
-            let raw = fields.data.ok_or(PayloadFault::Missing("data"))?;
-            kind.deserialize(&mut serde_json::Deserializer::from_str(raw.get())).map_err(
-                |error| PayloadFault::Data {
-                    event: kind.name(),
-                    at: start(text, raw) + offset(raw.get(), &error),
-                },
-            )?
+    envelope.id = field(text, fields.id)?;
+    envelope.created_at = field(text, fields.created_at)?;
+    envelope.context = field(text, fields.context)?;
+    envelope.data = None;
+    match (field(text, fields.event)?.ok_or(PayloadFault::Missing("event"))?, fields.data) {
+        (Name::Known(kind), Some(raw)) => ReadData { kind, into: &mut envelope.data }
+            .deserialize(&mut serde_json::Deserializer::from_str(raw.get()))
+            .map_err(|error| PayloadFault::Data {
+                event: kind.name(),
+                at: start(text, raw) + offset(raw.get(), &error),
+            }),
+        (Name::Known(_), None) => Ok(()),
+        (Name::Unknown(name), raw) => {
+            let data = raw.unwrap_or(RawValue::NULL).to_owned();
+            envelope.data = Some(EventData::Unknown(UnknownEvent { name, data }));
+            Ok(())
         }
-        Name::Unknown(name) => EventData::Unknown(UnknownEvent {
-            name,
-            data: fields.data.map_or_else(|| RawValue::NULL.to_owned(), ToOwned::to_owned),
-        }),
-    };
-    Ok(Envelope {
-        id,
-        created_at: field(text, fields.created_at)?,
-        data,
-        context: field(text, fields.context)?.unwrap_or_default(),
-    })
+    }
 }
 
 fn field<'a, T: Deserialize<'a>>(
@@ -417,7 +440,9 @@ mod tests {
                 format!(r#"{{"data":{data},"event":"dsync.user.created","id":"{id}"}}"#),
                 format!(r#"{{"id":"{id}","event":"x.y","data":{data}}}"#),
             ] {
-                assert_eq!(fast(&text).unwrap().id.as_str(), id, "{text}");
+                let mut envelope = Envelope::default();
+                assert!(fast(&text, &mut envelope).is_some(), "{text}");
+                assert_eq!(envelope.id.unwrap(), id);
             }
         }
     }
@@ -433,14 +458,24 @@ mod tests {
         #[test]
         fn the_fast_way_says_what_the_plain_way_says(fields in prop::collection::vec(field(), 0..8)) {
             let text = format!("{{{}}}", fields.join(","));
-            if let Some(fast) = fast(&text) {
-                let plain = plain(&text);
-                prop_assert!(plain.is_ok(), "{text}: {:?}", plain.err());
-                let plain = plain.unwrap();
-                prop_assert_eq!(fast.id, plain.id, "{}", text);
-                prop_assert_eq!(fast.data, plain.data, "{}", text);
-                prop_assert_eq!(fast.created_at, plain.created_at, "{}", text);
-                prop_assert_eq!(fast.context.raw(), plain.context.raw(), "{}", text);
+            let (mut quickly, mut plainly) = (Envelope::default(), Envelope::default());
+            if fast(&text, &mut quickly).is_some() {
+                let read = plain(&text, &mut plainly);
+                prop_assert!(read.is_ok(), "{text}: {:?}", read.err());
+                prop_assert_eq!(quickly, plainly, "{}", text);
+            }
+        }
+
+        /// Of what is no usual envelope nothing may be left when it is read field by field.
+        #[test]
+        fn the_plain_way_keeps_nothing_of_the_fast_one(fields in prop::collection::vec(field(), 0..8)) {
+            let text = format!("{{{}}}", fields.join(","));
+            let (mut anew, mut again) = (Envelope::default(), Envelope::default());
+            let _ = fast(&text, &mut again);
+            let (anew_says, again_says) = (plain(&text, &mut anew), plain(&text, &mut again));
+            prop_assert_eq!(anew_says, again_says, "{}", text);
+            if anew_says.is_ok() {
+                prop_assert_eq!(anew, again, "{}", text);
             }
         }
     }

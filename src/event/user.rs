@@ -107,6 +107,7 @@ impl UserUpdated {
 }
 
 impl<'de> Deserialize<'de> for UserUpdated {
+    #[inline]
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let WithPrevious { object: user, previous } =
             WithPrevious::<DirectoryUser>::deserialize(deserializer)?;
