@@ -62,6 +62,7 @@ impl WebhookSecret {
     }
 
     /// A MAC that has seen the key and nothing else.
+    #[inline]
     pub(crate) fn mac(&self) -> MacState {
         MacState::clone(&self.keyed)
     }

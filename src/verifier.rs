@@ -76,12 +76,14 @@ impl Verifier {
     ///
     /// [`RejectionKind::TimestampOutsideTolerance`].
     pub fn begin(&self, header: &SignatureHeader) -> Result<Verification, Rejection> {
-        self.begin_owned(header.clone())
+        self.check_age(header)?;
+        Ok(self.start(header.clone()))
     }
 
-    pub(crate) fn begin_owned(&self, header: SignatureHeader) -> Result<Verification, Rejection> {
-        self.check_age(&header)?;
-        Ok(self.secrets.with(|secrets| Verification::new(secrets, header)))
+    /// Begins to verify, where the signature's age has been checked.
+    #[inline]
+    pub(crate) fn start(&self, header: SignatureHeader) -> Verification {
+        self.secrets.with(|secrets| Verification::new(secrets, header))
     }
 
     /// Verifies a whole body.
@@ -116,7 +118,8 @@ impl Verifier {
         verified.read_event(body)
     }
 
-    fn check_age(&self, header: &SignatureHeader) -> Result<(), Rejection> {
+    #[inline]
+    pub(crate) fn check_age(&self, header: &SignatureHeader) -> Result<(), Rejection> {
         // Never before the epoch: there is no sign among the digits.
         let issued_at = Duration::from_millis(header.issued_at_millis().unsigned_abs());
         let (age, direction) = match self.clock.now().duration_since(UNIX_EPOCH) {
@@ -155,6 +158,7 @@ pub struct Verification {
 }
 
 impl Verification {
+    #[inline]
     fn new(secrets: &SecretSet, header: SignatureHeader) -> Self {
         Self {
             first: begin(&secrets.first, &header),
@@ -177,6 +181,7 @@ impl Verification {
     /// # Errors
     ///
     /// [`RejectionKind::SignatureMismatch`].
+    #[inline]
     pub fn finish(self) -> Result<Verified, Rejection> {
         let Self { first, rest, header } = self;
         let mut comparison = Comparison::new(&header);
@@ -187,6 +192,7 @@ impl Verification {
 }
 
 /// A MAC that has seen what is signed before the body.
+#[inline]
 fn begin(secret: &WebhookSecret, header: &SignatureHeader) -> MacState {
     let mut mac = secret.mac();
     mac.update(header.signed_prefix());
@@ -207,6 +213,7 @@ impl<'h> Comparison<'h> {
     }
 
     /// Compares with the MAC of the next secret.
+    #[inline]
     fn add(&mut self, mac: MacState) {
         let expected: [u8; 32] = mac.finalize().into_bytes().into();
         let mut equal = Choice::from(0);

@@ -2,12 +2,13 @@ use std::{
     error::Error,
     fmt,
     future::Future,
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
 };
 
-use bytes::Buf;
+use bytes::{Buf, Bytes};
 use http::{Request, Response, request::Parts};
 use http_body::Body;
 use http_body_util::LengthLimitError;
@@ -16,7 +17,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use tower_service::Service;
 
 use crate::{
-    Rejection, RejectionKind, Verification,
+    DirectoryEvent, Rejection, RejectionKind, SignatureHeader, Verification,
     layer::{BoxError, ResponseBody, VerifiedBody, body::Received, layer::Config},
 };
 
@@ -52,7 +53,23 @@ where
         Self { state: State::Rejected { rejection: Some((rejection, config)) } }
     }
 
-    pub(super) fn reading(reading: Reading<S, B>) -> Self {
+    pub(super) fn reading(
+        service: S,
+        request: Request<B>,
+        header: SignatureHeader,
+        config: Arc<Config>,
+    ) -> Self
+    where
+        B: Body,
+    {
+        let (parts, body) = request.into_parts();
+        // Below the limit, or the request would have been rejected.
+        let expected = usize::try_from(body.size_hint().lower()).unwrap_or(0);
+        let verification = Some(config.verifier.start(header));
+        let pending = Some((service, parts));
+        let received = Received::Nothing;
+        let reading =
+            Reading { body, deadline: None, received, expected, verification, pending, config };
         Self { state: State::Reading { reading } }
     }
 }
@@ -71,20 +88,33 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
         loop {
-            let next = match state.as_mut().project() {
+            match state.as_mut().project() {
                 StateProj::Rejected { rejection } => {
                     let (rejection, config) = rejection.take().expect("polled after it was ready");
                     return Poll::Ready(Ok(config.reject(rejection)));
                 }
-                StateProj::Reading { reading } => match ready!(reading.poll(cx)) {
-                    Ok((mut service, request)) => State::Calling { future: service.call(request) },
-                    Err(rejected) => State::Rejected { rejection: Some(rejected) },
-                },
+                StateProj::Reading { mut reading } => {
+                    let outcome = ready!(reading.as_mut().poll_body(cx));
+                    let reading = reading.project();
+                    match outcome.and_then(|()| judge(reading.verification, reading.received)) {
+                        Ok((event, bytes)) => {
+                            let (mut service, parts) =
+                                reading.pending.take().expect("polled after it was ready");
+                            let mut request = Request::from_parts(parts, VerifiedBody::new(bytes));
+                            request.extensions_mut().insert(event);
+                            let future = service.call(request);
+                            state.set(State::Calling { future });
+                        }
+                        Err(rejection) => {
+                            let rejection = Some((rejection, Arc::clone(reading.config)));
+                            state.set(State::Rejected { rejection });
+                        }
+                    }
+                }
                 StateProj::Calling { future } => {
                     return future.poll(cx).map_ok(|response| response.map(ResponseBody::passed));
                 }
-            };
-            state.set(next);
+            }
         }
     }
 }
@@ -105,7 +135,7 @@ where
 
 pin_project! {
     /// A body on its way, and what happens to the request when it is there.
-    pub(super) struct Reading<S, B> {
+    struct Reading<S, B> {
         #[pin]
         body: B,
         // Set when the body first keeps us waiting: a body that is there at once needs no timer.
@@ -113,37 +143,21 @@ pin_project! {
         deadline: Option<Sleep>,
         received: Received,
         expected: usize,
-        // Taken when the body is complete.
-        pending: Option<Pending<S>>,
+        // Both are taken when the body is complete.
+        verification: Option<Verification>,
+        pending: Option<(S, Parts)>,
         config: Arc<Config>,
     }
 }
 
-struct Pending<S> {
-    service: S,
-    parts: Parts,
-    verification: Verification,
-}
-
-impl<S, B: Body> Reading<S, B> {
-    pub(super) fn new(
-        service: S,
-        request: Request<B>,
-        verification: Verification,
-        config: Arc<Config>,
-    ) -> Self {
-        let (parts, body) = request.into_parts();
-        // Below the limit, or the request would have been rejected.
-        let expected = usize::try_from(body.size_hint().lower()).unwrap_or(0);
-        Self {
-            body,
-            deadline: None,
-            received: Received::Nothing,
-            expected,
-            pending: Some(Pending { service, parts, verification }),
-            config,
-        }
-    }
+/// The event in a complete body, if it is genuine, and the body.
+fn judge(
+    verification: &mut Option<Verification>,
+    received: &mut Received,
+) -> Result<(DirectoryEvent, Bytes), Rejection> {
+    let verified = verification.take().expect("polled after it was ready").finish()?;
+    let bytes = mem::replace(received, Received::Nothing).into_bytes();
+    Ok((verified.read_event(bytes.clone())?, bytes))
 }
 
 impl<S, B> Reading<S, B>
@@ -151,35 +165,10 @@ where
     B: Body,
     B::Error: Into<BoxError>,
 {
-    /// The ready service and the verified request, or why there is none.
-    #[expect(clippy::type_complexity, reason = "used once, at the one place that takes it apart")]
-    fn poll(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(S, Request<VerifiedBody>), (Rejection, Arc<Config>)>> {
-        let outcome = ready!(self.as_mut().poll_body(cx));
-        let this = self.project();
-        let Pending { service, parts, verification } =
-            this.pending.take().expect("polled after it was ready");
-        let received = std::mem::replace(this.received, Received::Nothing);
-        let verified = outcome.and_then(|()| verification.finish()).and_then(|verified| {
-            let bytes = received.into_bytes();
-            Ok((verified.read_event(bytes.clone())?, bytes))
-        });
-        Poll::Ready(match verified {
-            Ok((event, bytes)) => {
-                let mut request = Request::from_parts(parts, VerifiedBody::new(bytes));
-                request.extensions_mut().insert(event);
-                Ok((service, request))
-            }
-            Err(rejection) => Err((rejection, Arc::clone(this.config))),
-        })
-    }
-
     /// Reads the body to its end.
     fn poll_body(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Rejection>> {
         let mut this = self.project();
-        let Some(pending) = this.pending else {
+        let Some(verification) = this.verification else {
             return Poll::Ready(Ok(()));
         };
         let timeout = this.config.body_timeout;
@@ -205,7 +194,7 @@ where
             if length > 0 {
                 // For `Bytes`, the data of every usual body, this copies nothing.
                 let data = data.copy_to_bytes(length);
-                pending.verification.update(&data);
+                verification.update(&data);
                 this.received.push(data, *this.expected);
             }
         }

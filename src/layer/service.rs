@@ -10,8 +10,8 @@ use http_body::Body;
 use tower_service::Service;
 
 use crate::{
-    DirectorySyncLayer, Rejection, RejectionKind, SignatureHeader, Verification,
-    layer::{BoxError, ResponseBody, ResponseFuture, VerifiedBody, future::Reading, layer::Config},
+    DirectorySyncLayer, Rejection, RejectionKind, SignatureHeader,
+    layer::{BoxError, ResponseBody, ResponseFuture, VerifiedBody, layer::Config},
 };
 
 /// Passes on requests that are genuine Directory Sync deliveries, and answers all others itself.
@@ -66,29 +66,24 @@ where
         let clone = self.inner.clone();
         let inner = mem::replace(&mut self.inner, clone);
         match admit(&self.config, &request) {
-            Ok(verification) => ResponseFuture::reading(Reading::new(
-                inner,
-                request,
-                verification,
-                Arc::clone(&self.config),
-            )),
+            Ok(header) => ResponseFuture::reading(inner, request, header, Arc::clone(&self.config)),
             Err(rejection) => ResponseFuture::rejected(rejection, Arc::clone(&self.config)),
         }
     }
 }
 
 /// All that can be said before the body is read.
-fn admit<B: Body>(config: &Config, request: &Request<B>) -> Result<Verification, Rejection> {
+fn admit<B: Body>(config: &Config, request: &Request<B>) -> Result<SignatureHeader, Rejection> {
     if request.method() != Method::POST {
         return Err(Rejection::new(RejectionKind::MethodNotAllowed));
     }
     let header = SignatureHeader::from_headers(request.headers())?;
-    let verification = config.verifier.begin_owned(header)?;
+    config.verifier.check_age(&header)?;
     let least = declared_length(request.headers()).max(request.body().size_hint().lower());
     if usize::try_from(least).map_or(true, |least| least > config.body_limit) {
         return Err(Rejection::body_too_large(config.body_limit));
     }
-    Ok(verification)
+    Ok(header)
 }
 
 /// What `Content-Length` says; 0 where it says nothing that can be read.
