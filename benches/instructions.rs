@@ -36,13 +36,14 @@ fn main() {
 
 fn run(part: &str, times: u32) {
     let now = Timestamp::from_unix_millis_saturating(1_770_000_000_000);
+    let an_hour_ago = Timestamp::from_unix_millis_saturating(1_770_000_000_000 - 60 * 60 * 1000);
     let secret = WebhookSecret::new("whsec_of_the_benches").unwrap();
     let signer = Signer::new(secret.clone()).at(now);
     let verifier = Verifier::new(secret).clock(ManualClock::new(now));
     let delivery = signer.sign(sample::USER_UPDATED);
     let header: SignatureHeader = delivery.signature().parse().unwrap();
     let mut service = DirectorySyncLayer::new(verifier.clone()).layer(Nothing);
-    let stale = signer.at(Timestamp::UNIX_EPOCH).sign(sample::USER_UPDATED);
+    let stale = signer.at(an_hour_ago).sign(sample::USER_UPDATED);
     let store = MemoryStore::new(1024);
     for index in 0..times {
         match part {

@@ -9,10 +9,15 @@ use crate::{Rejection, RejectionKind, Timestamp};
 /// The header that carries the signature, in lower case as HTTP/2 and `http` want it.
 pub const SIGNATURE_HEADER: HeaderName = HeaderName::from_static("workos-signature");
 
+/// The same in one place: a constant is made anew, and dropped, wherever it is used.
+static NAME: HeaderName = SIGNATURE_HEADER;
+
 /// Longest header value that is looked at, in bytes.
 const MAX_LENGTH: usize = 1024;
 /// Most `v1` elements that are looked at.
 const MAX_SIGNATURES: usize = 8;
+/// Digits of a timestamp in milliseconds from 2001 to 2286.
+const USUAL_DIGITS: usize = 13;
 /// Most digits of a timestamp.
 const MAX_DIGITS: usize = 16;
 /// A timestamp below this is in seconds: as milliseconds it would be in 1973, as seconds it is in 5138.
@@ -41,8 +46,9 @@ pub struct SignatureHeader {
 /// The `t` element.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Time {
-    /// The digits, and the full stop that stands between them and the body where they are signed.
-    text: [u8; MAX_DIGITS + 1],
+    /// The digits, and the full stop that stands between them and the body where they are signed. With room for one
+    /// more than the most there can be, in whole words: those are moved faster than bytes.
+    text: [u8; 24],
     digit_count: usize,
     /// Since the Unix epoch.
     millis: i64,
@@ -61,11 +67,9 @@ impl SignatureHeader {
         }
     }
 
-    /// One time, one signature and nothing else, in the order in which WorkOS writes them; or `None`.
+    /// Milliseconds of this age, one signature and nothing else, in the order in which WorkOS writes them; or `None`.
     fn parse_usual(value: &[u8]) -> Option<Self> {
-        let value = value.strip_prefix(b"t=")?;
-        let digit_count = value.iter().take(MAX_DIGITS + 1).position(|&byte| byte == b',')?;
-        let (digits, value) = value.split_at_checked(digit_count)?;
+        let (digits, value) = value.strip_prefix(b"t=")?.split_first_chunk::<USUAL_DIGITS>()?;
         let value = value.strip_prefix(b", v1=").or_else(|| value.strip_prefix(b",v1="))?;
         let hex = value.try_into().ok()?;
         Some(Self { time: Time::parse(digits)?, first: decode_hex(hex)?, rest: Vec::new() })
@@ -126,7 +130,7 @@ impl SignatureHeader {
     /// [`RejectionKind::MissingSignature`] where there is none, [`RejectionKind::MalformedSignature`] where it
     /// stands twice or does not parse.
     pub fn from_headers(headers: &HeaderMap) -> Result<Self, Rejection> {
-        let mut values = headers.get_all(SIGNATURE_HEADER).into_iter();
+        let mut values = headers.get_all(&NAME).into_iter();
         let Some(value) = values.next() else {
             return Err(Rejection::new(RejectionKind::MissingSignature));
         };
@@ -163,6 +167,7 @@ impl SignatureHeader {
 }
 
 impl Time {
+    #[inline]
     fn parse(text: &[u8]) -> Option<Self> {
         if text.is_empty() {
             return None;
@@ -180,7 +185,7 @@ impl Time {
             number = number * 10 + u64::from(digit);
         }
         let millis = if number < SECONDS_BELOW { number * 1000 } else { number };
-        let mut signed = [0; MAX_DIGITS + 1];
+        let mut signed = [0; 24];
         signed.get_mut(..text.len())?.copy_from_slice(text);
         *signed.get_mut(text.len())? = b'.';
         Some(Self {
@@ -271,33 +276,22 @@ fn trim_end(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// Decodes 64 hex digits of either case, eight at a time.
+/// Decodes 64 hex digits of either case. Without a branch in its loops, which makes vector instructions of them.
 fn decode_hex(hex: &[u8; 64]) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    let mut valid = each(0x80);
-    let (octets, _) = hex.as_chunks::<8>();
-    let (quads, _) = bytes.as_chunks_mut::<4>();
-    for (quad, octet) in quads.iter_mut().zip(octets) {
-        let text = u64::from_le_bytes(*octet);
-        // Seven bits a byte, so that no sum below carries into the next byte. The top bit of
-        // `x + (0x80 - low)` is set where x >= low, that of `x + (0x7f - high)` where x > high.
-        let exact = text & each(0x7f);
-        let lower = exact | each(0x20);
-        let digit = (exact + each(0x80 - b'0')) & !(exact + each(0x7f - b'9'));
-        let letter = (lower + each(0x80 - b'a')) & !(lower + each(0x7f - b'f'));
-        valid &= (digit | letter) & !text;
-        // A letter of either case has bit 6, and in its low nibble its value less nine.
-        let nibbles = (text & each(0x0f)) + ((text >> 6) & each(1)) * 9;
-        let pairs = ((nibbles << 4) | (nibbles >> 8)) & 0x00ff_00ff_00ff_00ff;
-        let [first, second, _, _, third, fourth, _, _] = (pairs | (pairs >> 8)).to_le_bytes();
-        *quad = [first, second, third, fourth];
+    let mut nibbles = [0; 64];
+    let mut valid = true;
+    for (nibble, byte) in nibbles.iter_mut().zip(hex) {
+        let digit = byte.wrapping_sub(b'0');
+        let letter = (byte | 0x20).wrapping_sub(b'a');
+        valid &= (digit < 10) | (letter < 6);
+        *nibble = if digit < 10 { digit } else { letter.wrapping_add(10) };
     }
-    (valid & each(0x80) == each(0x80)).then_some(bytes)
-}
-
-/// This byte in each of a word's eight.
-const fn each(byte: u8) -> u64 {
-    u64::from_ne_bytes([byte; 8])
+    let mut bytes = [0; 32];
+    let (pairs, _) = nibbles.as_chunks();
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = (high << 4) | (low & 0xf);
+    }
+    valid.then_some(bytes)
 }
 
 #[cfg(test)]
@@ -338,15 +332,19 @@ mod tests {
     /// Else it would be right, but not fast.
     #[test]
     fn the_straight_way_is_taken_for_what_is_usual() {
-        for digits in 1..=MAX_DIGITS {
-            for separator in [", ", ","] {
-                let value = format!("t={}{separator}v1={HEX}", "7".repeat(digits));
-                let header = SignatureHeader::parse_usual(value.as_bytes()).unwrap();
-                assert_eq!(header.digits().len(), digits);
-            }
+        for separator in [", ", ","] {
+            let value = format!("t=1722443701539{separator}v1={HEX}");
+            assert!(SignatureHeader::parse_usual(value.as_bytes()).is_some(), "{value}");
         }
-        let long = format!("t={},v1={HEX}", "7".repeat(MAX_DIGITS + 1));
-        assert!(SignatureHeader::parse_usual(long.as_bytes()).is_none());
+    }
+
+    #[test]
+    fn any_number_of_digits_up_to_the_limit() {
+        for count in 1..=MAX_DIGITS {
+            let header = parse(format!("t={},v1={HEX}", "7".repeat(count))).unwrap();
+            assert_eq!(header.digits().len(), count);
+        }
+        assert!(parse(format!("t={},v1={HEX}", "7".repeat(MAX_DIGITS + 1))).is_err());
     }
 
     #[test]

@@ -160,11 +160,12 @@ pub struct Verification {
 impl Verification {
     #[inline]
     fn new(secrets: &SecretSet, header: SignatureHeader) -> Self {
-        Self {
-            first: begin(&secrets.first, &header),
-            rest: secrets.rest.iter().map(|secret| begin(secret, &header)).collect(),
-            header,
+        let mut rest = Vec::new();
+        // One secret is usual, and collecting none is not free.
+        if !secrets.rest.is_empty() {
+            rest.extend(secrets.rest.iter().map(|secret| begin(secret, &header)));
         }
+        Self { first: begin(&secrets.first, &header), rest, header }
     }
 
     /// The next piece of the body, exactly as received.

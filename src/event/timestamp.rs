@@ -72,27 +72,19 @@ impl Timestamp {
         else {
             return None;
         };
-        let date = civil::Date::new(
-            number(&[y1, y2, y3, y4])?,
-            number(&[o1, o2])?.try_into().ok()?,
-            number(&[d1, d2])?.try_into().ok()?,
-        );
-        let time = civil::Time::new(
-            number(&[h1, h2])?.try_into().ok()?,
-            number(&[m1, m2])?.try_into().ok()?,
-            number(&[s1, s2])?.try_into().ok()?,
-            i32::from(number(&[f1, f2, f3])?) * 1_000_000,
-        );
-        Offset::UTC.to_timestamp(date.ok()?.to_datetime(time.ok()?)).ok().map(Self)
+        let digits = [y1, y2, y3, y4, o1, o2, d1, d2, h1, h2, m1, m2, s1, s2, f1, f2, f3]
+            .map(|byte| byte.wrapping_sub(b'0'));
+        if digits.iter().fold(false, |odd, &digit| odd | (digit > 9)) {
+            return None;
+        }
+        let [y1, y2, y3, y4, o1, o2, d1, d2, h1, h2, m1, m2, s1, s2, f1, f2, f3] = digits;
+        let two = |tens: u8, ones: u8| i8::try_from(tens * 10 + ones).ok();
+        let year = i16::from(y1) * 1000 + i16::from(y2) * 100 + i16::from(y3) * 10 + i16::from(y4);
+        let millis = i32::from(f1) * 100 + i32::from(f2) * 10 + i32::from(f3);
+        let date = civil::Date::new(year, two(o1, o2)?, two(d1, d2)?).ok()?;
+        let time = civil::Time::new(two(h1, h2)?, two(m1, m2)?, two(s1, s2)?, millis * 1_000_000);
+        Offset::UTC.to_timestamp(date.to_datetime(time.ok()?)).ok().map(Self)
     }
-}
-
-/// Up to four decimal digits.
-fn number(digits: &[u8]) -> Option<i16> {
-    digits.iter().try_fold(0, |number, byte| {
-        let digit = byte.wrapping_sub(b'0');
-        (digit <= 9).then(|| number * 10 + i16::from(digit))
-    })
 }
 
 impl FromStr for Timestamp {

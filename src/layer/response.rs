@@ -1,8 +1,10 @@
 //! The one place that maps a rejection to HTTP.
 
+use std::{iter, sync::LazyLock};
+
 use bytes::Bytes;
 use http::{
-    HeaderValue, Response, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
     header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE},
 };
 
@@ -11,6 +13,18 @@ use crate::{
     layer::{ResponseBody, layer::Config},
 };
 
+/// Headers ready to be cloned, which takes half as long as to insert them.
+static METHOD_NOT_ALLOWED: LazyLock<HeaderMap> = LazyLock::new(|| headers([(ALLOW, "POST")]));
+static UNAUTHORIZED: LazyLock<HeaderMap> =
+    LazyLock::new(|| headers([(WWW_AUTHENTICATE, "WorkOS-Signature")]));
+static OTHER: LazyLock<HeaderMap> = LazyLock::new(|| headers([]));
+
+fn headers<const N: usize>(more: [(HeaderName, &'static str); N]) -> HeaderMap {
+    let problem = (CONTENT_TYPE, "application/problem+json");
+    let all = iter::once(problem).chain(more);
+    all.map(|(name, value)| (name, HeaderValue::from_static(value))).collect()
+}
+
 impl Rejection {
     /// The response that answers a rejected request: RFC 9457 `application/problem+json` with a text fixed
     /// for each kind, and `Allow` or `WWW-Authenticate` where RFC 9110 asks for them.
@@ -18,17 +32,11 @@ impl Rejection {
     pub fn to_response(&self) -> Response<Bytes> {
         let mut response = Response::new(Bytes::from_static(problem(self.kind()).as_bytes()));
         *response.status_mut() = self.status();
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        match self.status() {
-            StatusCode::METHOD_NOT_ALLOWED => {
-                headers.insert(ALLOW, HeaderValue::from_static("POST"));
-            }
-            StatusCode::UNAUTHORIZED => {
-                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("WorkOS-Signature"));
-            }
-            _ => {}
-        }
+        *response.headers_mut() = match self.status() {
+            StatusCode::METHOD_NOT_ALLOWED => METHOD_NOT_ALLOWED.clone(),
+            StatusCode::UNAUTHORIZED => UNAUTHORIZED.clone(),
+            _ => OTHER.clone(),
+        };
         response
     }
 }

@@ -14,18 +14,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{Router, extract::State, routing::post};
+use axum::{Router, body::Body, extract::State, routing::post};
 use bytes::Bytes;
+use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use sha2::Sha256;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
     sync::Barrier,
     task::JoinSet,
 };
-use tower::ServiceBuilder;
+use tower::{ServiceBuilder, util::MapRequestLayer};
 use tower_workos::{
     DedupeLayer, DirectoryEvent, DirectorySyncLayer, MemoryStore, SignatureHeader, Verifier,
     WebhookSecret, WebhookSecrets, testing::Signer,
@@ -38,8 +40,16 @@ use crate::{
 };
 
 /// What a server does with a delivery.
-pub const KINDS: [&str; 6] =
-    ["unverified", "verify only", "layer", "layer, 4 secrets", "layer + dedupe", "hand-written"];
+pub const KINDS: [&str; 8] = [
+    "unverified",
+    "unverified, a layer",
+    "floor in handler",
+    "verify only",
+    "layer",
+    "layer, 4 secrets",
+    "layer + dedupe",
+    "hand-written",
+];
 
 /// Distinct deliveries, sent in turn; the dedupe server forgets each before it comes again.
 const POOL: usize = 20_000;
@@ -61,6 +71,15 @@ pub async fn serve(kind: &str) {
     let layer = DirectorySyncLayer::new(verifier.clone());
     let app = match kind {
         "unverified" => Router::new().route("/", post(async |_: Bytes| StatusCode::OK)),
+        // What it costs in axum to have a layer that changes the request's body, whatever it does.
+        "unverified, a layer" => {
+            Router::new().route("/", post(async |_: Bytes| StatusCode::OK)).route_layer(
+                MapRequestLayer::new(|request: Request<Body>| request.map(BodyExt::boxed_unsync)),
+            )
+        }
+        "floor in handler" => Router::new()
+            .route("/", post(floor))
+            .with_state(Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap()),
         "verify only" => Router::new().route("/", post(verify_only)).with_state(verifier),
         "layer + dedupe" => {
             let dedupe = DedupeLayer::new(MemoryStore::new(1000));
@@ -79,6 +98,20 @@ pub async fn serve(kind: &str) {
 async fn on_event(event: DirectoryEvent) -> StatusCode {
     std::hint::black_box(event.access_change());
     StatusCode::OK
+}
+
+/// One HMAC and the typed parse, and nothing of what makes them safe.
+async fn floor(State(mut mac): State<Hmac<Sha256>>, body: Bytes) -> StatusCode {
+    mac.update(b"1770000000000.");
+    mac.update(&body);
+    std::hint::black_box(mac.finalize().into_bytes());
+    match DirectoryEvent::parse(body) {
+        Ok(event) => {
+            std::hint::black_box(event.access_change());
+            StatusCode::OK
+        }
+        Err(rejection) => rejection.status(),
+    }
 }
 
 async fn verify_only(

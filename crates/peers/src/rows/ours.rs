@@ -6,7 +6,7 @@ use std::{
     hint::black_box,
     pin::Pin,
     task::{Context, Poll},
-    time::UNIX_EPOCH,
+    time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
@@ -121,7 +121,8 @@ fn user_updated(event: &DirectoryEvent) -> &UserUpdated {
 /// Requests that are turned away.
 pub(super) fn rejecting(body: &Bytes) -> [Row; 4] {
     let service = DirectorySyncLayer::new(verifier()).layer(Nothing);
-    let stale = Signer::new(secret()).at(UNIX_EPOCH).sign(body.clone());
+    let an_hour_ago = SystemTime::now() - Duration::from_secs(60 * 60);
+    let stale = Signer::new(secret()).at(an_hour_ago).sign(body.clone());
     let genuine = workos(body);
     let forged = forged(genuine.signature());
     let unread = |signature: &str| {
@@ -130,8 +131,13 @@ pub(super) fn rejecting(body: &Bytes) -> [Row; 4] {
             .body(Unreadable)
             .unwrap()
     };
-    let unsigned = || {
-        Request::post("/webhooks/workos").header("x-signature", "none").body(Unreadable).unwrap()
+    // As long as the one that is subtracted.
+    let other = genuine.signature().to_owned();
+    let unsigned = move || {
+        Request::post("/webhooks/workos")
+            .header("x-other-signature", &other)
+            .body(Unreadable)
+            .unwrap()
     };
     let mut rejecting = service.clone();
     let signature = stale.signature().to_owned();
