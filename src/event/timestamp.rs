@@ -72,9 +72,13 @@ impl Timestamp {
         else {
             return None;
         };
-        let digits = [y1, y2, y3, y4, o1, o2, d1, d2, h1, h2, m1, m2, s1, s2, f1, f2, f3]
-            .map(|byte| byte.wrapping_sub(b'0'));
-        if digits.iter().fold(false, |odd, &digit| odd | (digit > 9)) {
+        let mut digits = [y1, y2, y3, y4, o1, o2, d1, d2, h1, h2, m1, m2, s1, s2, f1, f2, f3];
+        let mut odd = false;
+        for digit in &mut digits {
+            *digit = digit.wrapping_sub(b'0');
+            odd |= *digit > 9;
+        }
+        if odd {
             return None;
         }
         let [y1, y2, y3, y4, o1, o2, d1, d2, h1, h2, m1, m2, s1, s2, f1, f2, f3] = digits;
