@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
+use bytes::Bytes;
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor},
@@ -9,7 +10,7 @@ use serde::{
 use serde_json::value::RawValue;
 
 use crate::event::{
-    macros::object,
+    macros::{Lazy, object},
     user::{DirectoryUserState, Role},
 };
 
@@ -61,11 +62,42 @@ impl std::error::Error for AttributeError {}
 
 /// The text of a JSON object, or nothing.
 #[derive(Clone, Default)]
-struct LazyObject(Option<Box<RawValue>>);
+enum LazyObject {
+    #[default]
+    Nothing,
+    Own(Box<RawValue>),
+    /// Of an event's body, which is UTF-8.
+    Shared(Bytes),
+}
+
+/// Texts from this length on are shared with the body: a copy would double an event's memory, and costs more than the
+/// reference count. Of shorter ones it is the other way round, and a copy doesn't keep the whole body.
+const SHARED_FROM: usize = 256;
 
 impl LazyObject {
+    /// What stands in a body's text.
+    fn of(raw: &RawValue, body: &Bytes) -> Self {
+        let text = raw.get();
+        // Nothing and an empty object have the same text.
+        if text == "{}" {
+            return Self::Nothing;
+        }
+        let start = text.as_ptr().addr().checked_sub(body.as_ptr().addr());
+        let place = start.and_then(|start| Some(start..start.checked_add(text.len())?));
+        match place {
+            Some(place) if text.len() >= SHARED_FROM && place.end <= body.len() => {
+                Self::Shared(body.slice(place))
+            }
+            _ => Self::Own(raw.to_owned()),
+        }
+    }
+
     fn text(&self) -> &str {
-        self.0.as_deref().map_or("{}", RawValue::get)
+        match self {
+            Self::Nothing => "{}",
+            Self::Own(raw) => raw.get(),
+            Self::Shared(bytes) => str::from_utf8(bytes).unwrap_or("{}"),
+        }
     }
 
     /// The value of a key, as the key last stands; `null` is returned as such.
@@ -76,16 +108,9 @@ impl LazyObject {
     }
 }
 
-impl From<&RawValue> for LazyObject {
-    fn from(raw: &RawValue) -> Self {
-        // Nothing and an empty object have the same text.
-        Self((raw.get() != "{}").then(|| raw.to_owned()))
-    }
-}
-
 impl<'de> Deserialize<'de> for LazyObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Box::deserialize(deserializer).map(|raw| Self(Some(raw)))
+        Box::deserialize(deserializer).map(Self::Own)
     }
 }
 
@@ -178,6 +203,12 @@ macro_rules! lazy_object {
             }
         }
 
+        impl Lazy for $name {
+            fn of(raw: &RawValue, body: &Bytes) -> Self {
+                Self(LazyObject::of(raw, body))
+            }
+        }
+
         impl PartialEq for $name {
             fn eq(&self, other: &Self) -> bool {
                 self.raw() == other.raw()
@@ -267,6 +298,8 @@ present_values!(Attributes);
 lazy_object! {
     /// A user's custom attributes: those that WorkOS predefines by name and type, any other as JSON.
     ///
+    /// Long ones share the bytes of the event that they came in: a clone is cheap, and keeps those bytes.
+    ///
     /// Nothing is read before it is asked for, so an odd value harms only the one who asks for it.
     ///
     /// Source: the WorkOS guide on Directory Sync attributes.
@@ -292,12 +325,6 @@ lazy_object! {
     EventContext
 }
 present_values!(EventContext);
-
-impl From<&RawValue> for EventContext {
-    fn from(raw: &RawValue) -> Self {
-        Self(raw.into())
-    }
-}
 
 /// The getters of the predefined attributes, for values of now and of before.
 macro_rules! predefined_attributes {
@@ -629,6 +656,30 @@ mod tests {
             ("[\"state\"]", false),
         ] {
             assert_eq!(previous(json).was_not_active(), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn long_texts_are_shared_with_the_body_and_short_ones_are_not() {
+        let long = format!(r#"{{"job_title":"{}"}}"#, "é".repeat(SHARED_FROM));
+        for (object, shared) in
+            [("{}", false), (r#"{"job_title":"Lead"}"#, false), (long.as_str(), true)]
+        {
+            let body = Bytes::from(format!(r#"[{object},1]"#));
+            let text = str::from_utf8(&body).unwrap();
+            let [raw, _]: [&RawValue; 2] = serde_json::from_str(text).unwrap();
+            let attributes = CustomAttributes::of(raw, &body);
+            assert_eq!(attributes.raw(), object);
+            assert_eq!(attributes, custom(object));
+            assert_eq!(attributes.job_title(), custom(object).job_title());
+            let within = body.as_ptr_range().contains(&attributes.raw().as_ptr());
+            assert_eq!(within, shared, "{object}");
+            // Of another text, or of more than there is of it, nothing can be shared.
+            for body in [Bytes::new(), Bytes::from(object.to_owned()), body.slice(..object.len())] {
+                let attributes = CustomAttributes::of(raw, &body);
+                assert_eq!(attributes.raw(), object);
+                assert!(!body.as_ptr_range().contains(&attributes.raw().as_ptr()));
+            }
         }
     }
 

@@ -1,11 +1,11 @@
 //! A directory group and its memberships.
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, de::DeserializeSeed};
 
 use crate::event::{
     attributes::{Attributes, PreviousAttributes},
     id::{DirectoryGroupId, DirectoryId, OrganizationId},
-    macros::{WithPrevious, object},
+    macros::{Read, WithPrevious, object},
     timestamp::Timestamp,
     user::DirectoryUser,
 };
@@ -28,12 +28,14 @@ object! {
         idp_id: Option<String>,
         /// The group's name.
         name: Option<String>,
-        /// What the provider sent, read on demand.
-        raw_attributes: Attributes,
         /// When the group was created in WorkOS.
         created_at: Option<Timestamp>,
         /// When the group last changed.
         updated_at: Option<Timestamp>,
+    }
+    lazy {
+        /// What the provider sent, read on demand.
+        raw_attributes: Attributes,
     }
 }
 
@@ -47,15 +49,15 @@ pub struct GroupUpdated {
     pub previous_attributes: PreviousAttributes,
 }
 
+impl From<WithPrevious<DirectoryGroup>> for GroupUpdated {
+    fn from(WithPrevious { object: group, previous }: WithPrevious<DirectoryGroup>) -> Self {
+        Self { group, previous_attributes: previous }
+    }
+}
+
 impl<'de> Deserialize<'de> for GroupUpdated {
-    #[inline]
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        WithPrevious::<DirectoryGroup>::deserialize(deserializer).map(
-            |WithPrevious { object: group, previous }| Self {
-                group,
-                previous_attributes: previous,
-            },
-        )
+        Read::<DirectoryGroup>::of(None).deserialize(deserializer).map(Self::from)
     }
 }
 
@@ -65,7 +67,8 @@ object! {
     /// It has neither an id nor an organization of its own. Order memberships by the event's
     /// [`created_at`](crate::DirectoryEvent::created_at): they do not change the user's `updated_at`.
     GroupMembership, debug(directory_id, user, group);
-    required {
+    required {}
+    parts {
         /// The user.
         user: DirectoryUser,
         /// The group.

@@ -4,12 +4,101 @@
 //! stands (as in JavaScript, where these bodies are made), `null` means the same as absent for every field,
 //! and `previous_attributes` comes along with whichever object it stands in.
 
+use std::{fmt, marker::PhantomData};
+
+use bytes::Bytes;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeSeed, MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
 use crate::event::attributes::PreviousAttributes;
 
 /// An object of a webhook, and the `previous_attributes` that an update has inside it.
 pub(crate) struct WithPrevious<T> {
     pub(crate) object: T,
     pub(crate) previous: PreviousAttributes,
+}
+
+/// Reads a [`WithPrevious<T>`](WithPrevious), out of an event's body or from anywhere.
+pub(crate) struct Read<'b, T> {
+    pub(crate) body: Option<&'b Bytes>,
+    object: PhantomData<T>,
+}
+
+impl<'b, T> Read<'b, T> {
+    pub(crate) fn of(body: Option<&'b Bytes>) -> Self {
+        Self { body, object: PhantomData }
+    }
+}
+
+/// Reads `T` as a part of another object, where `null` is as absent as there.
+struct ReadPart<'b, T>(Read<'b, T>);
+
+impl<'de, T> DeserializeSeed<'de> for ReadPart<'_, T>
+where
+    for<'b> Read<'b, T>: DeserializeSeed<'de, Value = WithPrevious<T>>,
+{
+    type Value = Option<T>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<T>, D::Error> {
+        deserializer.deserialize_option(self)
+    }
+}
+
+impl<'de, T> Visitor<'de> for ReadPart<'_, T>
+where
+    for<'b> Read<'b, T>: DeserializeSeed<'de, Value = WithPrevious<T>>,
+{
+    type Value = Option<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object or null")
+    }
+
+    fn visit_none<E>(self) -> Result<Option<T>, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E>(self) -> Result<Option<T>, E> {
+        Ok(None)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<T>, D::Error> {
+        self.0.deserialize(deserializer).map(|with| Some(with.object))
+    }
+}
+
+/// A free-form object.
+pub(crate) trait Lazy {
+    /// What stands in a body's text.
+    fn of(raw: &RawValue, body: &Bytes) -> Self;
+}
+
+/// The next value as an object of its own.
+pub(crate) fn next_part<'de, A: MapAccess<'de>, T>(
+    map: &mut A,
+    body: Option<&Bytes>,
+) -> Result<Option<T>, A::Error>
+where
+    for<'b> Read<'b, T>: DeserializeSeed<'de, Value = WithPrevious<T>>,
+{
+    map.next_value_seed(ReadPart(Read::of(body)))
+}
+
+/// The next value as a free-form object.
+pub(crate) fn next_lazy<'de, A: MapAccess<'de>, T: Lazy + Deserialize<'de>>(
+    map: &mut A,
+    body: Option<&Bytes>,
+) -> Result<Option<T>, A::Error> {
+    match body {
+        Some(body) => {
+            let raw: Option<&RawValue> = map.next_value()?;
+            Ok(raw.map(|raw| T::of(raw, body)))
+        }
+        None => map.next_value(),
+    }
 }
 
 /// Whether a required value that is there says anything: an empty id names nothing.
@@ -28,14 +117,18 @@ macro_rules! object {
         $(#[$doc:meta])*
         $name:ident, debug($($shown:ident),*);
         required { $($(#[$required_doc:meta])* $required:ident: $required_type:ty,)* }
+        $(parts { $($(#[$part_doc:meta])* $part:ident: $part_type:ty,)* })?
         optional { $($(#[$optional_doc:meta])* $optional:ident $(= $key:literal)?: $optional_type:ty,)* }
+        $(lazy { $($(#[$lazy_doc:meta])* $lazy:ident: $lazy_type:ty,)* })?
     ) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq)]
         #[non_exhaustive]
         pub struct $name {
             $($(#[$required_doc])* pub $required: $required_type,)*
+            $($($(#[$part_doc])* pub $part: $part_type,)*)?
             $($(#[$optional_doc])* pub $optional: $optional_type,)*
+            $($($(#[$lazy_doc])* pub $lazy: $lazy_type,)*)?
         }
 
         impl std::fmt::Debug for $name {
@@ -46,24 +139,28 @@ macro_rules! object {
             }
         }
 
-        impl $crate::event::macros::Required for $name {}
-
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                $crate::event::macros::WithPrevious::deserialize(deserializer).map(|with| with.object)
+                use serde::de::DeserializeSeed;
+
+                $crate::event::macros::Read::<Self>::of(None).deserialize(deserializer).map(|with| with.object)
             }
         }
 
-        impl<'de> serde::Deserialize<'de> for $crate::event::macros::WithPrevious<$name> {
+        impl<'de> serde::de::DeserializeSeed<'de> for $crate::event::macros::Read<'_, $name> {
+            type Value = $crate::event::macros::WithPrevious<$name>;
+
             #[inline]
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
                 use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
-                use $crate::event::macros::WithPrevious;
+                use $crate::event::macros::{self, WithPrevious};
 
                 #[expect(non_camel_case_types, reason = "a variant a field, under the field's name")]
                 enum Key {
                     $($required,)*
+                    $($($part,)*)?
                     $($optional,)*
+                    $($($lazy,)*)?
                     previous_attributes,
                     unknown,
                 }
@@ -82,7 +179,9 @@ macro_rules! object {
                             fn visit_str<E: Error>(self, key: &str) -> Result<Key, E> {
                                 Ok(match key {
                                     $(stringify!($required) => Key::$required,)*
+                                    $($(stringify!($part) => Key::$part,)*)?
                                     $($crate::event::macros::key!($optional $($key)?) => Key::$optional,)*
+                                    $($(stringify!($lazy) => Key::$lazy,)*)?
                                     "previous_attributes" => Key::previous_attributes,
                                     _ => Key::unknown,
                                 })
@@ -96,13 +195,18 @@ macro_rules! object {
                 #[derive(Default)]
                 struct Fields {
                     $($required: Option<$required_type>,)*
+                    $($($part: Option<$part_type>,)*)?
                     $($optional: Option<$optional_type>,)*
+                    $($($lazy: Option<$lazy_type>,)*)?
                     previous_attributes: Option<$crate::event::attributes::PreviousAttributes>,
                 }
 
-                struct FieldsVisitor<'f>(&'f mut Fields);
+                struct FieldsVisitor<'f, 'b> {
+                    fields: &'f mut Fields,
+                    body: Option<&'b bytes::Bytes>,
+                }
 
-                impl<'de> Visitor<'de> for FieldsVisitor<'_> {
+                impl<'de> Visitor<'de> for FieldsVisitor<'_, '_> {
                     // An object returned from here would be copied by every function on its way out.
                     type Value = ();
 
@@ -111,12 +215,16 @@ macro_rules! object {
                     }
 
                     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-                        let Self(fields) = self;
+                        let Self { fields, body } = self;
                         while let Some(key) = map.next_key()? {
                             match key {
                                 $(Key::$required => fields.$required = map.next_value()?,)*
+                                $($(Key::$part => fields.$part = macros::next_part(&mut map, body)?,)*)?
                                 $(Key::$optional => fields.$optional = map.next_value()?,)*
-                                Key::previous_attributes => fields.previous_attributes = map.next_value()?,
+                                $($(Key::$lazy => fields.$lazy = macros::next_lazy(&mut map, body)?,)*)?
+                                Key::previous_attributes => {
+                                    fields.previous_attributes = macros::next_lazy(&mut map, body)?;
+                                }
                                 Key::unknown => {
                                     map.next_value::<IgnoredAny>()?;
                                 }
@@ -127,13 +235,14 @@ macro_rules! object {
                 }
 
                 let mut fields = Fields::default();
-                deserializer.deserialize_map(FieldsVisitor(&mut fields))?;
+                deserializer.deserialize_map(FieldsVisitor { fields: &mut fields, body: self.body })?;
                 Ok(WithPrevious {
                     object: $name {
-                        $($required: fields.$required
-                            .filter($crate::event::macros::Required::is_present)
+                        $($required: fields.$required.filter(macros::Required::is_present)
                             .ok_or_else(|| D::Error::missing_field(stringify!($required)))?,)*
+                        $($($part: fields.$part.ok_or_else(|| D::Error::missing_field(stringify!($part)))?,)*)?
                         $($optional: fields.$optional.unwrap_or_default(),)*
+                        $($($lazy: fields.$lazy.unwrap_or_default(),)*)?
                     },
                     previous: fields.previous_attributes.unwrap_or_default(),
                 })

@@ -102,7 +102,7 @@ impl DirectoryEvent {
         })?;
         let missing = |field| Rejection::payload(PayloadFault::Missing(field));
         let mut envelope = Envelope::default();
-        envelope.read(text).map_err(Rejection::payload)?;
+        envelope.read(&raw, text).map_err(Rejection::payload)?;
         Ok(Self(Arc::new(Inner {
             id: envelope.id.filter(Required::is_present).ok_or_else(|| missing("id"))?,
             created_at: envelope.created_at,

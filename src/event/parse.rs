@@ -7,6 +7,7 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, Visitor},
@@ -15,7 +16,10 @@ use serde_json::value::RawValue;
 
 use crate::{
     error::PayloadFault,
-    event::{EventContext, EventData, EventId, Timestamp, UnknownEvent},
+    event::{
+        EventContext, EventData, EventId, Timestamp, UnknownEvent,
+        macros::{Lazy, Read, WithPrevious},
+    },
 };
 
 /// How far from the end `"event"` is looked for. WorkOS writes it, `created_at` and `context` last.
@@ -33,9 +37,9 @@ pub(super) struct Envelope {
 }
 
 impl Envelope {
-    /// Reads a body's text, whatever was here before.
-    pub(super) fn read(&mut self, text: &str) -> Result<(), PayloadFault> {
-        fast(text, self).map_or_else(|| plain(text, self), Ok)
+    /// Reads a body and its text, whatever was here before.
+    pub(super) fn read(&mut self, body: &Bytes, text: &str) -> Result<(), PayloadFault> {
+        fast(body, text, self).map_or_else(|| plain(body, text, self), Ok)
     }
 }
 
@@ -96,6 +100,7 @@ impl Kind {
 /// Reads `data` as what its event says it is.
 struct ReadData<'d> {
     kind: Kind,
+    body: &'d Bytes,
     into: &'d mut Option<EventData>,
 }
 
@@ -103,26 +108,37 @@ impl<'de> DeserializeSeed<'de> for ReadData<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        fn read<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+        fn read<'de, 'b, D: Deserializer<'de>, T>(
             deserializer: D,
-            data: impl FnOnce(T) -> EventData,
-        ) -> Result<EventData, D::Error> {
-            T::deserialize(deserializer).map(data)
+            body: &'b Bytes,
+            data: impl FnOnce(WithPrevious<T>) -> EventData,
+        ) -> Result<EventData, D::Error>
+        where
+            Read<'b, T>: DeserializeSeed<'de, Value = WithPrevious<T>>,
+        {
+            Read::of(Some(body)).deserialize(deserializer).map(data)
         }
 
-        *self.into = Some(match self.kind {
-            Kind::Activated => read(deserializer, EventData::DirectoryActivated),
-            Kind::Deleted => read(deserializer, EventData::DirectoryDeleted),
-            Kind::GroupCreated => read(deserializer, EventData::GroupCreated),
-            Kind::GroupDeleted => read(deserializer, EventData::GroupDeleted),
-            Kind::GroupUpdated => read(deserializer, EventData::GroupUpdated),
-            Kind::GroupUserAdded => read(deserializer, EventData::GroupUserAdded),
-            Kind::GroupUserRemoved => read(deserializer, EventData::GroupUserRemoved),
-            Kind::TokenCreated => read(deserializer, EventData::TokenCreated),
-            Kind::TokenRevoked => read(deserializer, EventData::TokenRevoked),
-            Kind::UserCreated => read(deserializer, EventData::UserCreated),
-            Kind::UserDeleted => read(deserializer, EventData::UserDeleted),
-            Kind::UserUpdated => read(deserializer, EventData::UserUpdated),
+        let Self { kind, body, into } = self;
+        *into = Some(match kind {
+            Kind::Activated => {
+                read(deserializer, body, |it| EventData::DirectoryActivated(it.object))
+            }
+            Kind::Deleted => read(deserializer, body, |it| EventData::DirectoryDeleted(it.object)),
+            Kind::GroupCreated => read(deserializer, body, |it| EventData::GroupCreated(it.object)),
+            Kind::GroupDeleted => read(deserializer, body, |it| EventData::GroupDeleted(it.object)),
+            Kind::GroupUpdated => read(deserializer, body, |it| EventData::GroupUpdated(it.into())),
+            Kind::GroupUserAdded => {
+                read(deserializer, body, |it| EventData::GroupUserAdded(it.object))
+            }
+            Kind::GroupUserRemoved => {
+                read(deserializer, body, |it| EventData::GroupUserRemoved(it.object))
+            }
+            Kind::TokenCreated => read(deserializer, body, |it| EventData::TokenCreated(it.object)),
+            Kind::TokenRevoked => read(deserializer, body, |it| EventData::TokenRevoked(it.object)),
+            Kind::UserCreated => read(deserializer, body, |it| EventData::UserCreated(it.object)),
+            Kind::UserDeleted => read(deserializer, body, |it| EventData::UserDeleted(it.object)),
+            Kind::UserUpdated => read(deserializer, body, |it| EventData::UserUpdated(it.into())),
         }?);
         Ok(())
     }
@@ -193,13 +209,19 @@ impl<'de> Deserialize<'de> for Key {
 }
 
 /// The whole envelope in one pass, or `None` where something is not as usual.
-fn fast(text: &str, envelope: &mut Envelope) -> Option<()> {
+fn fast(body: &Bytes, text: &str, envelope: &mut Envelope) -> Option<()> {
     let mut name = None;
     let mut guessed = None;
     let mut untyped = None;
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let fast =
-        Fast { text, envelope, name: &mut name, guessed: &mut guessed, untyped: &mut untyped };
+    let fast = Fast {
+        body,
+        text,
+        envelope,
+        name: &mut name,
+        guessed: &mut guessed,
+        untyped: &mut untyped,
+    };
     deserializer.deserialize_map(fast).ok()?;
     deserializer.end().ok()?;
     match name? {
@@ -213,6 +235,7 @@ fn fast(text: &str, envelope: &mut Envelope) -> Option<()> {
 }
 
 struct Fast<'t, 'r> {
+    body: &'t Bytes,
     text: &'t str,
     envelope: &'r mut Envelope,
     name: &'r mut Option<Name>,
@@ -229,12 +252,12 @@ impl<'de> Visitor<'de> for Fast<'_, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Self { text, envelope, name, guessed, untyped } = self;
+        let Self { body, text, envelope, name, guessed, untyped } = self;
         while let Some(key) = map.next_key()? {
             match key {
                 Key::Context => {
                     let raw: Option<&RawValue> = map.next_value()?;
-                    envelope.context = raw.map(EventContext::from);
+                    envelope.context = raw.map(|raw| EventContext::of(raw, body));
                 }
                 Key::CreatedAt => envelope.created_at = map.next_value()?,
                 Key::Data if envelope.data.is_some() || untyped.is_some() => {
@@ -248,7 +271,7 @@ impl<'de> Visitor<'de> for Fast<'_, '_> {
                     };
                     match *guessed {
                         Some(kind) => {
-                            map.next_value_seed(ReadData { kind, into: &mut envelope.data })?;
+                            map.next_value_seed(ReadData { kind, body, into: &mut envelope.data })?;
                         }
                         None => *untyped = map.next_value()?,
                     }
@@ -339,15 +362,15 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
 }
 
 /// Field by field.
-fn plain(text: &str, envelope: &mut Envelope) -> Result<(), PayloadFault> {
+fn plain(body: &Bytes, text: &str, envelope: &mut Envelope) -> Result<(), PayloadFault> {
     let fields: Fields<'_> = serde_json::from_str(text)
         .map_err(|error| PayloadFault::Envelope { at: offset(text, &error) })?;
     envelope.id = field(text, fields.id)?;
     envelope.created_at = field(text, fields.created_at)?;
-    envelope.context = field(text, fields.context)?;
+    envelope.context = fields.context.map(|raw| EventContext::of(raw, body));
     envelope.data = None;
     match (field(text, fields.event)?.ok_or(PayloadFault::Missing("event"))?, fields.data) {
-        (Name::Known(kind), Some(raw)) => ReadData { kind, into: &mut envelope.data }
+        (Name::Known(kind), Some(raw)) => ReadData { kind, body, into: &mut envelope.data }
             .deserialize(&mut serde_json::Deserializer::from_str(raw.get()))
             .map_err(|error| PayloadFault::Data {
                 event: kind.name(),
@@ -443,7 +466,7 @@ mod tests {
                 format!(r#"{{"id":"{id}","event":"x.y","data":{data}}}"#),
             ] {
                 let mut envelope = Envelope::default();
-                assert!(fast(&text, &mut envelope).is_some(), "{text}");
+                assert!(fast(&Bytes::new(), &text, &mut envelope).is_some(), "{text}");
                 assert_eq!(envelope.id.unwrap(), id);
             }
         }
@@ -460,9 +483,10 @@ mod tests {
         #[test]
         fn the_fast_way_says_what_the_plain_way_says(fields in prop::collection::vec(field(), 0..8)) {
             let text = format!("{{{}}}", fields.join(","));
+            let body = Bytes::from(text.clone());
             let (mut quickly, mut plainly) = (Envelope::default(), Envelope::default());
-            if fast(&text, &mut quickly).is_some() {
-                let read = plain(&text, &mut plainly);
+            if fast(&body, &text, &mut quickly).is_some() {
+                let read = plain(&body, &text, &mut plainly);
                 prop_assert!(read.is_ok(), "{text}: {:?}", read.err());
                 prop_assert_eq!(quickly, plainly, "{}", text);
             }
@@ -473,8 +497,10 @@ mod tests {
         fn the_plain_way_keeps_nothing_of_the_fast_one(fields in prop::collection::vec(field(), 0..8)) {
             let text = format!("{{{}}}", fields.join(","));
             let (mut anew, mut again) = (Envelope::default(), Envelope::default());
-            let _ = fast(&text, &mut again);
-            let (anew_says, again_says) = (plain(&text, &mut anew), plain(&text, &mut again));
+            let body = Bytes::from(text.clone());
+            let _ = fast(&body, &text, &mut again);
+            let anew_says = plain(&body, &text, &mut anew);
+            let again_says = plain(&body, &text, &mut again);
             prop_assert_eq!(anew_says, again_says, "{}", text);
             if anew_says.is_ok() {
                 prop_assert_eq!(anew, again, "{}", text);

@@ -1,11 +1,11 @@
 //! A directory user.
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, de::DeserializeSeed};
 
 use crate::event::{
     attributes::{CustomAttributes, PreviousAttributes},
     id::{DirectoryId, DirectoryUserId, OrganizationId},
-    macros::{WithPrevious, object, text_enum},
+    macros::{Read, WithPrevious, object, text_enum},
     timestamp::Timestamp,
 };
 
@@ -40,8 +40,6 @@ object! {
         name: Option<String>,
         /// Whether the person may have access: see [`DirectoryUser::is_active`].
         state: Option<DirectoryUserState>,
-        /// The attributes mapped in the WorkOS dashboard, read on demand.
-        custom_attributes: CustomAttributes,
         /// The role, where roles are assigned from the directory.
         role: Option<Role>,
         /// All roles.
@@ -51,6 +49,10 @@ object! {
         /// When the user last changed. Compare it to tell a late event from a new one; a change of group
         /// membership does not touch it.
         updated_at: Option<Timestamp>,
+    }
+    lazy {
+        /// The attributes mapped in the WorkOS dashboard, read on demand.
+        custom_attributes: CustomAttributes,
     }
 }
 
@@ -106,12 +108,15 @@ impl UserUpdated {
     }
 }
 
-impl<'de> Deserialize<'de> for UserUpdated {
-    #[inline]
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let WithPrevious { object: user, previous } =
-            WithPrevious::<DirectoryUser>::deserialize(deserializer)?;
+impl From<WithPrevious<DirectoryUser>> for UserUpdated {
+    fn from(WithPrevious { object: user, previous }: WithPrevious<DirectoryUser>) -> Self {
         let reactivated = user.is_active() && previous.was_not_active();
-        Ok(Self { user, previous_attributes: previous, reactivated })
+        Self { user, previous_attributes: previous, reactivated }
+    }
+}
+
+impl<'de> Deserialize<'de> for UserUpdated {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Read::<DirectoryUser>::of(None).deserialize(deserializer).map(Self::from)
     }
 }
