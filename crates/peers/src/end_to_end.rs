@@ -24,6 +24,7 @@ use sha2::Sha256;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
+    runtime::Builder,
     sync::Barrier,
     task::JoinSet,
 };
@@ -35,7 +36,7 @@ use tower_workos::{
 
 use crate::{
     body::{Order, user_updated},
-    rows::by_hand,
+    rows::{by_hand, layered},
     sign::{SECRET, secret},
 };
 
@@ -43,7 +44,7 @@ use crate::{
 pub const KINDS: [&str; 8] = [
     "unverified",
     "unverified, a layer",
-    "floor in handler",
+    FLOOR,
     "verify only",
     "layer",
     "layer, 4 secrets",
@@ -51,15 +52,26 @@ pub const KINDS: [&str; 8] = [
     "hand-written",
 ];
 
+/// The server that does one HMAC and the typed parse in its handler, and nothing else: what the layer would cost at its best.
+pub const FLOOR: &str = "floor, in the handler";
+
 /// Distinct deliveries, sent in turn; the dedupe server forgets each before it comes again.
 const POOL: usize = 20_000;
 
-/// Serves until it is killed; its first line says where.
+/// Serves on so many threads until it is killed; its first line says where.
 ///
 /// # Panics
 ///
 /// Where there is no port.
-pub async fn serve(kind: &str) {
+pub fn serve(kind: &str, threads: usize) {
+    let runtime = match threads {
+        1 => Builder::new_current_thread().enable_all().build(),
+        _ => Builder::new_multi_thread().worker_threads(threads).enable_all().build(),
+    };
+    runtime.unwrap().block_on(serve_on_this(kind));
+}
+
+async fn serve_on_this(kind: &str) {
     let others = (1..4).map(|index| WebhookSecret::new(format!("whsec_other_{index}")).unwrap());
     let secrets = match kind {
         // The right one last.
@@ -77,7 +89,7 @@ pub async fn serve(kind: &str) {
                 MapRequestLayer::new(|request: Request<Body>| request.map(BodyExt::boxed_unsync)),
             )
         }
-        "floor in handler" => Router::new()
+        FLOOR => Router::new()
             .route("/", post(floor))
             .with_state(Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap()),
         "verify only" => Router::new().route("/", post(verify_only)).with_state(verifier),
@@ -126,6 +138,35 @@ async fn verify_only(
     }
 }
 
+/// What the layer takes for a delivery in each of so many threads of this process, which share its settings and secrets.
+///
+/// # Panics
+///
+/// Where a delivery is refused.
+#[must_use]
+pub fn in_threads(threads: usize) -> Duration {
+    const TIMES: u32 = 200_000;
+
+    let start = std::sync::Barrier::new(threads);
+    let layer = DirectorySyncLayer::new(secret());
+    let taken = std::thread::scope(|scope| {
+        let running: Vec<_> = (0..threads)
+            .map(|_| {
+                scope.spawn(|| {
+                    // Each its own bytes: what is received by a server is not shared.
+                    let mut call = layered(&layer, &user_updated(2048, Order::DataFirst));
+                    start.wait();
+                    let begin = Instant::now();
+                    (0..TIMES).for_each(|_| assert_eq!(call(), StatusCode::OK));
+                    begin.elapsed() / TIMES
+                })
+            })
+            .collect();
+        running.into_iter().map(|thread| thread.join().unwrap()).sum::<Duration>()
+    });
+    taken / u32::try_from(threads).unwrap()
+}
+
 /// A server's process, which dies with this value.
 #[derive(Debug)]
 pub struct Server {
@@ -134,15 +175,16 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts this very program as a server of that kind, on the first core.
+    /// Starts this very program as a server of that kind, on the first core or the first so many.
     ///
     /// # Panics
     ///
     /// Where it does not start.
-    pub async fn start(kind: &str) -> Self {
+    pub async fn start(kind: &str, cores: usize) -> Self {
         let program = std::env::current_exe().unwrap();
         let mut command = Command::new("taskset");
-        command.args(["-c", "0"]).arg(program).args(["serve", kind]).stdout(Stdio::piped());
+        command.arg("-c").arg(format!("0-{}", cores - 1)).arg(program);
+        command.args(["serve", kind, &cores.to_string()]).stdout(Stdio::piped());
         let mut process = command.spawn().expect("taskset, of util-linux");
         let output = tokio::process::ChildStdout::from_std(process.stdout.take().unwrap()).unwrap();
         let address = BufReader::new(output).lines().next_line().await.unwrap().unwrap();

@@ -4,43 +4,45 @@
 //! cargo run --release -p peers --bin end-to-end
 //! ```
 //!
-//! `-- --seconds 10` loads each server for so long a round (3); `-- --soak 300` then loads one for so long and looks for
+//! `-- --seconds 10` loads each server for so long a round (2); `-- --soak 300` then loads one for so long and looks for
 //! memory that grows.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench may panic")]
 
 use std::{env, time::Duration};
 
 use peers::{
-    end_to_end::{KINDS, Load, Server, serve},
+    end_to_end::{FLOOR, KINDS, Load, Server, in_threads, serve},
     sample::quantile,
 };
 
 /// Taken in turn, so that a slow spell of the machine hits all servers.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 7;
+
+fn main() {
+    let arguments: Vec<String> = env::args().collect();
+    match arguments.as_slice() {
+        [_, command, kind, threads] if command == "serve" => {
+            serve(kind, threads.parse().unwrap());
+        }
+        _ => measure(&arguments),
+    }
+}
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() {
-    let arguments: Vec<String> = env::args().collect();
-    if let [_, command, kind] = arguments.as_slice()
-        && command == "serve"
-    {
-        return serve(kind).await;
-    }
+async fn measure(arguments: &[String]) {
     let option = |name: &str| {
         let at = arguments.iter().position(|argument| argument == name)?;
         Some(Duration::from_secs(arguments.get(at + 1)?.parse().unwrap()))
     };
-    let time = option("--seconds").unwrap_or(Duration::from_secs(3));
+    let time = option("--seconds").unwrap_or(Duration::from_secs(2));
     let load = Load::new();
 
-    println!(
-        "{:<20}{:>22}{:>22}",
-        "µs of a core a request", "HTTP/1, 32 conn.", "HTTP/2, 32 conn."
-    );
     let mut costs = [const { [const { Vec::new() }; 2] }; KINDS.len()];
     for _ in 0..ROUNDS {
+        // Signed anew: the hand-written handler looks at the age.
+        let load = Load::new();
         for (kind, costs) in KINDS.iter().zip(&mut costs) {
-            let server = Server::start(kind).await;
+            let server = Server::start(kind, 1).await;
             for (http2, costs) in [false, true].into_iter().zip(costs) {
                 server.load(&load, http2, 32, time / 10).await;
                 let (_, cost) = server.load(&load, http2, 32, time).await;
@@ -48,12 +50,43 @@ async fn main() {
             }
         }
     }
-    for (kind, [http1, http2]) in KINDS.iter().zip(costs) {
-        println!("{kind:<22}{:>20.1}{:>22.1}", quantile(http1, 0.5), quantile(http2, 0.5));
+    println!(
+        "32 connections, {ROUNDS} rounds: µs of a core a request, and what share of the floor's requests it serves"
+    );
+    println!("{:<22}{:>10}{:>10}{:>14}{:>10}", "", "HTTP/1", "of floor", "HTTP/2", "of floor");
+    let floor = KINDS.iter().position(|kind| *kind == FLOOR).unwrap();
+    for (kind, of_kind) in KINDS.iter().zip(&costs) {
+        print!("{kind:<22}");
+        for (cost, floor) in of_kind.iter().zip(&costs[floor]) {
+            // Within each round, as what disturbs the machine disturbs all of a round.
+            let shares = cost.iter().zip(floor).map(|(cost, floor)| floor / cost * 100.0).collect();
+            print!("{:>10.1}{:>8.0} %    ", quantile(cost.clone(), 0.5), quantile(shares, 0.5));
+        }
+        println!();
+    }
+
+    println!("\nby cores, HTTP/1, 32 connections; the sender shares the second");
+    for kind in ["unverified", "layer"] {
+        for cores in [1, 2] {
+            let mut costs = Vec::new();
+            for _ in 0..ROUNDS {
+                let server = Server::start(kind, cores).await;
+                server.load(&load, false, 32, time / 10).await;
+                costs.push(server.load(&load, false, 32, time).await.1.as_secs_f64() * 1e6);
+            }
+            println!("{kind:<22}{cores} cores: {:>6.1} µs a request", quantile(costs, 0.5));
+        }
+    }
+    for threads in [1, 2] {
+        let taken = (0..ROUNDS).map(|_| in_threads(threads).as_secs_f64() * 1e6).collect();
+        println!(
+            "the layer alone, in {threads} threads at once: {:.2} µs a request in each",
+            quantile(taken, 0.5)
+        );
     }
 
     println!("\nthe layer, HTTP/1, by connections");
-    let server = Server::start("layer").await;
+    let server = Server::start("layer", 1).await;
     for connections in [1, 10, 100, 1000, 8000] {
         let (sent, cost) = server.load(&load, false, connections, time).await;
         println!(
@@ -64,7 +97,7 @@ async fn main() {
 
     if let Some(soak) = option("--soak") {
         println!("\nmemory under load, layer + dedupe");
-        let server = Server::start("layer + dedupe").await;
+        let server = Server::start("layer + dedupe", 1).await;
         for part in 0..=10_u32 {
             let (sent, _) = server.load(&load, false, 32, soak / 11).await;
             println!(

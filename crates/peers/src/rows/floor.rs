@@ -4,10 +4,15 @@ use std::{collections::HashMap, time::SystemTime};
 
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
+use http::{
+    HeaderMap, HeaderValue, Response, StatusCode,
+    header::{CONTENT_TYPE, WWW_AUTHENTICATE},
+};
+use http_body_util::Full;
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::Value;
 use sha2::Sha256;
-use tower_workos::{DirectoryEvent, Timestamp};
+use tower_workos::{DirectoryEvent, SignatureHeader, Timestamp};
 
 use crate::{
     Row,
@@ -49,6 +54,24 @@ pub(super) fn hmac_and_parse(body: &Bytes) -> Row {
     let body = body.clone();
     Row::new("hmac_parse", "floor: HMAC + typed parse", move || {
         (mac(), DirectoryEvent::parse(body.clone()).unwrap())
+    })
+}
+
+/// The answer to a request that is turned away, as http makes it: two headers, and what it was for in the extensions.
+pub(super) fn response() -> Row {
+    let headers: HeaderMap = [
+        (CONTENT_TYPE, HeaderValue::from_static("application/problem+json")),
+        (WWW_AUTHENTICATE, HeaderValue::from_static("WorkOS-Signature")),
+    ]
+    .into_iter()
+    .collect();
+    let rejection = SignatureHeader::parse(b"").unwrap_err();
+    Row::new("response", "floor: a 401 made and dropped", move || {
+        let mut response = Response::new(Full::new(Bytes::from_static(b"{}")));
+        *response.status_mut() = StatusCode::UNAUTHORIZED;
+        *response.headers_mut() = headers.clone();
+        response.extensions_mut().insert(rejection.clone());
+        response
     })
 }
 

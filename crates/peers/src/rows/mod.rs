@@ -28,7 +28,7 @@ mod others;
 mod ours;
 mod workos;
 
-pub(crate) use self::handwritten::by_hand;
+pub(crate) use self::{handwritten::by_hand, ours::layered};
 
 /// The rows for a body of this size. They hold for three minutes: that is the least tolerance among the peers.
 #[must_use]
@@ -37,7 +37,7 @@ pub fn all(size: &str, length: usize) -> Vec<Row> {
     let mut rows = vec![floor::hmac(&body), floor::hmac_and_parse(&body), floor::request(&body)];
     rows.extend([ours::verify(&body), ours::layer(&body)]);
     if size == TYPICAL {
-        rows.push(floor::clock());
+        rows.extend([floor::clock(), floor::response()]);
         rows.extend(ours::with_the_machines_clock(&body));
         let event_first = user_updated(length, Order::EventFirst);
         rows.push(ours::equal_work(&body));

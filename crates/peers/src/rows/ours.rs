@@ -32,7 +32,7 @@ pub(super) fn verify(body: &Bytes) -> Row {
 
 /// The whole layer, over a service that does nothing.
 pub(super) fn layer(body: &Bytes) -> Row {
-    let run = layered(verifier(), body);
+    let run = layered(&DirectorySyncLayer::new(verifier()), body);
     Row::new("layer", "tower-workos: the layer (verify + typed parse + inject)", run)
         .less("request")
 }
@@ -40,7 +40,7 @@ pub(super) fn layer(body: &Bytes) -> Row {
 /// The same by the clock that all the peers go by.
 pub(super) fn with_the_machines_clock(body: &Bytes) -> [Row; 2] {
     let verify = verifying(secret().into(), body);
-    let layer = layered(secret().into(), body);
+    let layer = layered(&DirectorySyncLayer::new(secret()), body);
     [
         Row::new("verify_clock", "tower-workos: verify only, by the machine's clock", verify),
         Row::new("layer_clock", "tower-workos: the layer, by the machine's clock", layer)
@@ -58,9 +58,12 @@ fn verifying(verifier: Verifier, body: &Bytes) -> impl FnMut() -> Verified + use
     verify
 }
 
-fn layered(verifier: Verifier, body: &Bytes) -> impl FnMut() -> StatusCode + use<> {
+pub(crate) fn layered(
+    layer: &DirectorySyncLayer,
+    body: &Bytes,
+) -> impl FnMut() -> StatusCode + use<> {
     let (delivery, body) = (workos(body), body.clone());
-    let mut service = DirectorySyncLayer::new(verifier).layer(Inspect(|event: &DirectoryEvent| {
+    let mut service = layer.layer(Inspect(|event: &DirectoryEvent| {
         assert!(matches!(event.data(), EventData::UserUpdated(_)));
     }));
     let mut run = move || call(&mut service, request(delivery.signature(), &body));
