@@ -70,13 +70,15 @@ enum LazyObject {
     Shared(Bytes),
 }
 
-/// Texts from this length on are shared with the body: a copy would double an event's memory, and costs more than the
-/// reference count. Of shorter ones it is the other way round, and a copy doesn't keep the whole body.
+/// A text from this length on is shared with its body: a copy would double the event's memory, and costs more than the
+/// reference count. A shorter one is cheaper to copy.
 const SHARED_FROM: usize = 256;
+/// A text of less than this part of its body is copied: kept on its own, it would keep the body.
+const SHARED_PART: usize = 4;
 
 impl LazyObject {
     /// What stands in a body's text.
-    fn of(raw: &RawValue, body: &Bytes) -> Self {
+    fn from_body(raw: &RawValue, body: &Bytes) -> Self {
         let text = raw.get();
         // Nothing and an empty object have the same text.
         if text == "{}" {
@@ -85,7 +87,11 @@ impl LazyObject {
         let start = text.as_ptr().addr().checked_sub(body.as_ptr().addr());
         let place = start.and_then(|start| Some(start..start.checked_add(text.len())?));
         match place {
-            Some(place) if text.len() >= SHARED_FROM && place.end <= body.len() => {
+            Some(place)
+                if place.end <= body.len()
+                    && text.len() >= SHARED_FROM
+                    && text.len() >= body.len() / SHARED_PART =>
+            {
                 Self::Shared(body.slice(place))
             }
             _ => Self::Own(raw.to_owned()),
@@ -96,6 +102,7 @@ impl LazyObject {
         match self {
             Self::Nothing => "{}",
             Self::Own(raw) => raw.get(),
+            // It was cut out of a text: there is no error.
             Self::Shared(bytes) => str::from_utf8(bytes).unwrap_or("{}"),
         }
     }
@@ -192,6 +199,8 @@ fn is_null(raw: &RawValue) -> bool {
 macro_rules! lazy_object {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
+        ///
+        /// Where it is most of its event, it is a part of the event's bytes, which a clone of it keeps.
         #[derive(Clone, Default)]
         pub struct $name(LazyObject);
 
@@ -204,8 +213,8 @@ macro_rules! lazy_object {
         }
 
         impl Lazy for $name {
-            fn of(raw: &RawValue, body: &Bytes) -> Self {
-                Self(LazyObject::of(raw, body))
+            fn from_body(raw: &RawValue, body: &Bytes) -> Self {
+                Self(LazyObject::from_body(raw, body))
             }
         }
 
@@ -297,8 +306,6 @@ present_values!(Attributes);
 
 lazy_object! {
     /// A user's custom attributes: those that WorkOS predefines by name and type, any other as JSON.
-    ///
-    /// Long ones share the bytes of the event that they came in: a clone is cheap, and keeps those bytes.
     ///
     /// Nothing is read before it is asked for, so an odd value harms only the one who asks for it.
     ///
@@ -662,21 +669,29 @@ mod tests {
     #[test]
     fn long_texts_are_shared_with_the_body_and_short_ones_are_not() {
         let long = format!(r#"{{"job_title":"{}"}}"#, "é".repeat(SHARED_FROM));
-        for (object, shared) in
-            [("{}", false), (r#"{"job_title":"Lead"}"#, false), (long.as_str(), true)]
-        {
-            let body = Bytes::from(format!(r#"[{object},1]"#));
+        let lead = r#"{"job_title":"Lead"}"#;
+        for (object, rest, shared) in [
+            ("{}", 0, false),
+            (lead, 0, false),
+            (&long, 0, true),
+            (&long, 3 * long.len(), true),
+            (&long, 4 * long.len(), false),
+        ] {
+            let body = Bytes::from(format!("[{object}{}]", " ".repeat(rest)));
             let text = str::from_utf8(&body).unwrap();
-            let [raw, _]: [&RawValue; 2] = serde_json::from_str(text).unwrap();
-            let attributes = CustomAttributes::of(raw, &body);
+            let [raw]: [&RawValue; 1] = serde_json::from_str(text).unwrap();
+            let attributes = CustomAttributes::from_body(raw, &body);
             assert_eq!(attributes.raw(), object);
             assert_eq!(attributes, custom(object));
             assert_eq!(attributes.job_title(), custom(object).job_title());
-            let within = body.as_ptr_range().contains(&attributes.raw().as_ptr());
-            assert_eq!(within, shared, "{object}");
+            assert_eq!(
+                body.as_ptr_range().contains(&attributes.raw().as_ptr()),
+                shared,
+                "{object}"
+            );
             // Of another text, or of more than there is of it, nothing can be shared.
             for body in [Bytes::new(), Bytes::from(object.to_owned()), body.slice(..object.len())] {
-                let attributes = CustomAttributes::of(raw, &body);
+                let attributes = CustomAttributes::from_body(raw, &body);
                 assert_eq!(attributes.raw(), object);
                 assert!(!body.as_ptr_range().contains(&attributes.raw().as_ptr()));
             }

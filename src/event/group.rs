@@ -57,7 +57,7 @@ impl From<WithPrevious<DirectoryGroup>> for GroupUpdated {
 
 impl<'de> Deserialize<'de> for GroupUpdated {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Read::<DirectoryGroup>::of(None).deserialize(deserializer).map(Self::from)
+        Read::<DirectoryGroup>::new(None).deserialize(deserializer).map(Self::from)
     }
 }
 

@@ -28,12 +28,12 @@ pub(crate) struct Read<'b, T> {
 }
 
 impl<'b, T> Read<'b, T> {
-    pub(crate) fn of(body: Option<&'b Bytes>) -> Self {
+    pub(crate) fn new(body: Option<&'b Bytes>) -> Self {
         Self { body, object: PhantomData }
     }
 }
 
-/// Reads `T` as a part of another object, where `null` is as absent as there.
+/// Reads `T` as a part of another object, where `null` means absent, as for every field.
 struct ReadPart<'b, T>(Read<'b, T>);
 
 impl<'de, T> DeserializeSeed<'de> for ReadPart<'_, T>
@@ -73,7 +73,7 @@ where
 /// A free-form object.
 pub(crate) trait Lazy {
     /// What stands in a body's text.
-    fn of(raw: &RawValue, body: &Bytes) -> Self;
+    fn from_body(raw: &RawValue, body: &Bytes) -> Self;
 }
 
 /// The next value as an object of its own.
@@ -84,7 +84,7 @@ pub(crate) fn next_part<'de, A: MapAccess<'de>, T>(
 where
     for<'b> Read<'b, T>: DeserializeSeed<'de, Value = WithPrevious<T>>,
 {
-    map.next_value_seed(ReadPart(Read::of(body)))
+    map.next_value_seed(ReadPart(Read::new(body)))
 }
 
 /// The next value as a free-form object.
@@ -95,7 +95,7 @@ pub(crate) fn next_lazy<'de, A: MapAccess<'de>, T: Lazy + Deserialize<'de>>(
     match body {
         Some(body) => {
             let raw: Option<&RawValue> = map.next_value()?;
-            Ok(raw.map(|raw| T::of(raw, body)))
+            Ok(raw.map(|raw| T::from_body(raw, body)))
         }
         None => map.next_value(),
     }
@@ -110,8 +110,9 @@ pub(crate) trait Required {
 
 impl Required for String {}
 
-/// A struct with `required` and `optional` fields, read from a JSON object. `debug` names the fields that
-/// `Debug` may show: ids and states, never what tells about a person.
+/// A struct, read from a JSON object. Listed apart, since they are read with the body at hand: `parts`, required objects of
+/// this macro, and `lazy`, free-form objects. `debug` names the fields that `Debug` may show: ids and states, never
+/// what tells about a person.
 macro_rules! object {
     (
         $(#[$doc:meta])*
@@ -143,13 +144,14 @@ macro_rules! object {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 use serde::de::DeserializeSeed;
 
-                $crate::event::macros::Read::<Self>::of(None).deserialize(deserializer).map(|with| with.object)
+                $crate::event::macros::Read::<Self>::new(None).deserialize(deserializer).map(|with| with.object)
             }
         }
 
         impl<'de> serde::de::DeserializeSeed<'de> for $crate::event::macros::Read<'_, $name> {
             type Value = $crate::event::macros::WithPrevious<$name>;
 
+            // Saves 150 instructions of 28 000.
             #[inline]
             fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
                 use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
@@ -230,6 +232,13 @@ macro_rules! object {
                                 }
                             }
                         }
+                        // Here, since serde_json adds the place to what is said within a map.
+                        $(if !fields.$required.as_ref().is_some_and(macros::Required::is_present) {
+                            return Err(A::Error::missing_field(stringify!($required)));
+                        })*
+                        $($(if fields.$part.is_none() {
+                            return Err(A::Error::missing_field(stringify!($part)));
+                        })*)?
                         Ok(())
                     }
                 }
@@ -238,9 +247,10 @@ macro_rules! object {
                 deserializer.deserialize_map(FieldsVisitor { fields: &mut fields, body: self.body })?;
                 Ok(WithPrevious {
                     object: $name {
-                        $($required: fields.$required.filter(macros::Required::is_present)
+                        $($required: fields.$required
                             .ok_or_else(|| D::Error::missing_field(stringify!($required)))?,)*
-                        $($($part: fields.$part.ok_or_else(|| D::Error::missing_field(stringify!($part)))?,)*)?
+                        $($($part: fields.$part
+                            .ok_or_else(|| D::Error::missing_field(stringify!($part)))?,)*)?
                         $($optional: fields.$optional.unwrap_or_default(),)*
                         $($($lazy: fields.$lazy.unwrap_or_default(),)*)?
                     },

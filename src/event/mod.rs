@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::value::RawValue;
 
-use self::{macros::Required, parse::Envelope};
+use self::parse::Envelope;
 use crate::{Rejection, error::PayloadFault};
 
 mod access;
@@ -104,7 +104,7 @@ impl DirectoryEvent {
         let mut envelope = Envelope::default();
         envelope.read(&raw, text).map_err(Rejection::payload)?;
         Ok(Self(Arc::new(Inner {
-            id: envelope.id.filter(Required::is_present).ok_or_else(|| missing("id"))?,
+            id: envelope.id.ok_or_else(|| missing("id"))?,
             created_at: envelope.created_at,
             data: envelope.data.ok_or_else(|| missing("data"))?,
             context: envelope.context.unwrap_or_default(),

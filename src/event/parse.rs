@@ -18,7 +18,7 @@ use crate::{
     error::PayloadFault,
     event::{
         EventContext, EventData, EventId, Timestamp, UnknownEvent,
-        macros::{Lazy, Read, WithPrevious},
+        macros::{Lazy, Read, Required, WithPrevious},
     },
 };
 
@@ -37,7 +37,7 @@ pub(super) struct Envelope {
 }
 
 impl Envelope {
-    /// Reads a body and its text, whatever was here before.
+    /// Reads a body, of which this is the text, into an empty envelope: its id and its data, or why not.
     pub(super) fn read(&mut self, body: &Bytes, text: &str) -> Result<(), PayloadFault> {
         fast(body, text, self).map_or_else(|| plain(body, text, self), Ok)
     }
@@ -116,7 +116,7 @@ impl<'de> DeserializeSeed<'de> for ReadData<'_> {
         where
             Read<'b, T>: DeserializeSeed<'de, Value = WithPrevious<T>>,
         {
-            Read::of(Some(body)).deserialize(deserializer).map(data)
+            Read::new(Some(body)).deserialize(deserializer).map(data)
         }
 
         let Self { kind, body, into } = self;
@@ -225,13 +225,13 @@ fn fast(body: &Bytes, text: &str, envelope: &mut Envelope) -> Option<()> {
     deserializer.deserialize_map(fast).ok()?;
     deserializer.end().ok()?;
     match name? {
-        Name::Known(kind) => (guessed == Some(kind)).then_some(()),
-        Name::Unknown(_) if guessed.is_some() => None,
-        Name::Unknown(name) => {
+        Name::Known(kind) if guessed == Some(kind) => {}
+        Name::Unknown(name) if guessed.is_none() => {
             envelope.data = Some(EventData::Unknown(UnknownEvent { name, data: untyped? }));
-            Some(())
         }
+        _ => return None,
     }
+    envelope.id.as_ref().is_some_and(Required::is_present).then_some(())
 }
 
 struct Fast<'t, 'r> {
@@ -257,7 +257,7 @@ impl<'de> Visitor<'de> for Fast<'_, '_> {
             match key {
                 Key::Context => {
                     let raw: Option<&RawValue> = map.next_value()?;
-                    envelope.context = raw.map(|raw| EventContext::of(raw, body));
+                    envelope.context = raw.map(|raw| EventContext::from_body(raw, body));
                 }
                 Key::CreatedAt => envelope.created_at = map.next_value()?,
                 Key::Data if envelope.data.is_some() || untyped.is_some() => {
@@ -365,24 +365,29 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
 fn plain(body: &Bytes, text: &str, envelope: &mut Envelope) -> Result<(), PayloadFault> {
     let fields: Fields<'_> = serde_json::from_str(text)
         .map_err(|error| PayloadFault::Envelope { at: offset(text, &error) })?;
-    envelope.id = field(text, fields.id)?;
-    envelope.created_at = field(text, fields.created_at)?;
-    envelope.context = fields.context.map(|raw| EventContext::of(raw, body));
+    envelope.id = field(text, fields.id)?.filter(Required::is_present);
+    if envelope.id.is_none() {
+        return Err(PayloadFault::Missing("id"));
+    }
+    envelope.context = fields.context.map(|raw| EventContext::from_body(raw, body));
     envelope.data = None;
     match (field(text, fields.event)?.ok_or(PayloadFault::Missing("event"))?, fields.data) {
-        (Name::Known(kind), Some(raw)) => ReadData { kind, body, into: &mut envelope.data }
-            .deserialize(&mut serde_json::Deserializer::from_str(raw.get()))
-            .map_err(|error| PayloadFault::Data {
-                event: kind.name(),
-                at: start(text, raw) + offset(raw.get(), &error),
-            }),
-        (Name::Known(_), None) => Ok(()),
+        (Name::Known(kind), Some(raw)) => {
+            ReadData { kind, body, into: &mut envelope.data }
+                .deserialize(&mut serde_json::Deserializer::from_str(raw.get()))
+                .map_err(|error| PayloadFault::Data {
+                    event: kind.name(),
+                    at: start(text, raw) + offset(raw.get(), &error),
+                })?;
+        }
+        (Name::Known(_), None) => return Err(PayloadFault::Missing("data")),
         (Name::Unknown(name), raw) => {
             let data = raw.unwrap_or(RawValue::NULL).to_owned();
             envelope.data = Some(EventData::Unknown(UnknownEvent { name, data }));
-            Ok(())
         }
     }
+    envelope.created_at = field(text, fields.created_at)?;
+    Ok(())
 }
 
 fn field<'a, T: Deserialize<'a>>(
@@ -415,6 +420,11 @@ mod tests {
 
     /// A field of an envelope, well formed or not; several may have one key.
     fn field() -> impl Strategy<Value = String> {
+        // Long enough to be shared with the body.
+        let long = Box::leak(
+            format!(r#"{{"id":"u","custom_attributes":{{"bio":"{}"}}}}"#, "x".repeat(300))
+                .into_boxed_str(),
+        );
         let event = prop::sample::select(vec![
             r#""dsync.user.created""#,
             r#""dsync.user.updated""#,
@@ -430,6 +440,7 @@ mod tests {
             r#"{"id":"u","x":{"event":"dsync.deleted"}}"#,
             r#"{"name":"\"event\":\"dsync.user.created\"","id":"g"}"#,
             r#"{"email":1}"#,
+            &*long,
             "null",
             "[]",
         ]);
@@ -469,6 +480,30 @@ mod tests {
                 assert!(fast(&Bytes::new(), &text, &mut envelope).is_some(), "{text}");
                 assert_eq!(envelope.id.unwrap(), id);
             }
+        }
+    }
+
+    /// Else it would be right, but not fast.
+    #[test]
+    fn the_name_before_the_usual_end_needs_no_search() {
+        let time = r#""created_at":"2026-01-15T12:00:00.000Z""#;
+        let start = r#"{"id":"e","data":{},"event":"dsync.user.updated","#;
+        for end in
+            ["", r#","context":{}"#, r#","object":"event""#, r#","context":{},"object":"event""#]
+        {
+            let text = format!("{start}{time}{end}}}");
+            assert_eq!(usual_name(&text), Some("dsync.user.updated"), "{text}");
+        }
+        for text in [
+            format!("{start}{time}}}\n"),
+            format!("{start}{time}}}}}"),
+            format!("{start}{time},{time}}}"),
+            format!(r#"{{"event":"dsync.user.updated","data":{{}},{time}}}"#),
+            format!(r#"{{"name":"dsync.user.updated",{time}}}"#),
+            "}".to_owned(),
+            String::new(),
+        ] {
+            assert_eq!(usual_name(&text), None, "{text}");
         }
     }
 

@@ -37,11 +37,9 @@ impl Timestamp {
     pub fn as_unix_millis(self) -> i64 {
         self.0.as_millisecond()
     }
-}
 
-impl Timestamp {
-    /// `2021-06-25T19:07:33.155Z`, the form that WorkOS writes; every other is left to jiff, which takes some times as
-    /// long to find out which it is.
+    /// `2021-06-25T19:07:33.155Z`, the form that WorkOS writes; every other is left to jiff, which takes several
+    /// times as long to find out which it is.
     fn parse_usual(text: &[u8]) -> Option<Self> {
         let [
             y1,

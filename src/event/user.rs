@@ -117,6 +117,6 @@ impl From<WithPrevious<DirectoryUser>> for UserUpdated {
 
 impl<'de> Deserialize<'de> for UserUpdated {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Read::<DirectoryUser>::of(None).deserialize(deserializer).map(Self::from)
+        Read::<DirectoryUser>::new(None).deserialize(deserializer).map(Self::from)
     }
 }

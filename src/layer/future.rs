@@ -143,8 +143,9 @@ pin_project! {
         deadline: Option<Sleep>,
         received: Received,
         expected: usize,
-        // Both are taken when the body is complete.
+        // Taken when the body is complete.
         verification: Option<Verification>,
+        // Taken when it is genuine.
         pending: Option<(S, Parts)>,
         config: Arc<Config>,
     }

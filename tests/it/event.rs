@@ -229,6 +229,79 @@ fn null_means_absent_everywhere() {
 }
 
 #[test]
+fn parts_of_a_membership_are_required_and_count_as_they_last_stand() {
+    for (data, missing) in [
+        (r#"{"user":null,"group":{"id":"g"}}"#, true),
+        (r#"{"user":{"id":"u"},"group":null}"#, true),
+        (r#"{"user":{"id":""},"group":{"id":"g"}}"#, true),
+        (r#"{"user":{"id":"u"},"group":{"id":"g"},"user":null}"#, true),
+        (r#"{"user":{"id":"x"},"group":{"id":"g"},"user":{"id":"u"}}"#, false),
+    ] {
+        let body = format!(r#"{{"id":"e","event":"dsync.group.user_added","data":{data}}}"#);
+        match parse(body.clone()) {
+            Ok(event) => {
+                let EventData::GroupUserAdded(membership) = event.data() else { panic!("{body}") };
+                assert_eq!(membership.user.id, "u", "{body}");
+                assert!(!missing, "{body}");
+            }
+            Err(_) => assert!(missing, "{body}"),
+        }
+    }
+}
+
+#[test]
+fn what_is_missing_is_told_with_its_place() {
+    let missing = |json| serde_json::from_str::<DirectoryUser>(json).unwrap_err().to_string();
+    assert_eq!(missing("{}"), "missing field `id` at line 1 column 2");
+    assert_eq!(missing(r#"{"id":""}"#), "missing field `id` at line 1 column 9");
+    assert_eq!(
+        fault(
+            r#"{"id":"e","event":"dsync.group.user_added","data":{"user":{"id":"u"},"group":{}}}"#
+        ),
+        "unexpected `data` of a dsync.group.user_added event at byte 79"
+    );
+    // What is missing in the envelope comes before what is wrong in the data.
+    assert_eq!(fault("{}"), "no `id` in the envelope");
+    assert_eq!(fault(r#"{"event":"dsync.deleted","data":7}"#), "no `id` in the envelope");
+}
+
+/// Both ways of parsing, and wherever a free-form object can stand.
+#[test]
+fn long_free_form_objects_are_not_copied() {
+    let long = format!(r#"{{"x":"{}"}}"#, "y".repeat(300));
+    let user = format!(r#"{{"id":"u","custom_attributes":{long}}}"#);
+    let updated = format!(r#"{{"id":"u","previous_attributes":{long}}}"#);
+    let group = format!(r#"{{"id":"g","raw_attributes":{long}}}"#);
+    let within = |event: &DirectoryEvent| {
+        let text = match event.data() {
+            EventData::UserCreated(user) => user.custom_attributes.raw(),
+            EventData::UserUpdated(change) => change.previous_attributes.raw(),
+            EventData::GroupCreated(group) => group.raw_attributes.raw(),
+            EventData::GroupUserAdded(membership) => membership.user.custom_attributes.raw(),
+            _ => event.context().raw(),
+        };
+        assert_eq!(text, long);
+        event.raw().as_ptr_range().contains(&text.as_ptr())
+    };
+    let membership = format!(r#"{{"user":{user},"group":{{"id":"g"}}}}"#);
+    for (name, data, context) in [
+        ("dsync.user.created", user.as_str(), "{}"),
+        ("dsync.user.updated", &updated, "{}"),
+        ("dsync.group.created", &group, "{}"),
+        ("dsync.group.user_added", &membership, "{}"),
+        ("dsync.deleted", r#"{"id":"d"}"#, &long),
+    ] {
+        // What stands twice goes the other way.
+        for twice in ["", r#""data":7,"#] {
+            let body = format!(
+                r#"{{{twice}"id":"e","data":{data},"event":"{name}","context":{context}}}"#
+            );
+            assert!(within(&parse(body.clone()).unwrap()), "{body}");
+        }
+    }
+}
+
+#[test]
 fn unknown_fields_and_values_are_no_error() {
     let event = event(
         "dsync.user.created",

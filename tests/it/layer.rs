@@ -347,7 +347,7 @@ fn every_rejection_is_logged_once_with_its_mend() {
         "WARN",
         "kind=\"InvalidPayload\"",
         "status=422",
-        "reason=the signed body is not a readable event: no `event` in the envelope",
+        "reason=the signed body is not a readable event: no `id` in the envelope",
         "mend=\"compare the event",
     ] {
         assert!(lines[0].contains(part), "{part} in {}", lines[0]);

@@ -175,7 +175,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts this very program as a server of that kind, on the first core or the first so many.
+    /// Starts this very program as a server of that kind, on the first `cores` cores.
     ///
     /// # Panics
     ///

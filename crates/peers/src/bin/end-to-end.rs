@@ -35,13 +35,12 @@ async fn measure(arguments: &[String]) {
         Some(Duration::from_secs(arguments.get(at + 1)?.parse().unwrap()))
     };
     let time = option("--seconds").unwrap_or(Duration::from_secs(2));
-    let load = Load::new();
 
     let mut costs = [const { [const { Vec::new() }; 2] }; KINDS.len()];
     for _ in 0..ROUNDS {
-        // Signed anew: the hand-written handler looks at the age.
-        let load = Load::new();
         for (kind, costs) in KINDS.iter().zip(&mut costs) {
+            // Signed anew: the hand-written handler looks at the age.
+            let load = Load::new();
             let server = Server::start(kind, 1).await;
             for (http2, costs) in [false, true].into_iter().zip(costs) {
                 server.load(&load, http2, 32, time / 10).await;
@@ -51,7 +50,7 @@ async fn measure(arguments: &[String]) {
         }
     }
     println!(
-        "32 connections, {ROUNDS} rounds: µs of a core a request, and what share of the floor's requests it serves"
+        "32 connections, {ROUNDS} rounds: µs of a core a request, and the throughput as a share of the floor's"
     );
     println!("{:<22}{:>10}{:>10}{:>14}{:>10}", "", "HTTP/1", "of floor", "HTTP/2", "of floor");
     let floor = KINDS.iter().position(|kind| *kind == FLOOR).unwrap();
@@ -65,6 +64,7 @@ async fn measure(arguments: &[String]) {
         println!();
     }
 
+    let load = Load::new();
     println!("\nby cores, HTTP/1, 32 connections; the sender shares the second");
     for kind in ["unverified", "layer"] {
         for cores in [1, 2] {
