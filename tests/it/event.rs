@@ -6,7 +6,8 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use tower_workos::{
     AccessChange, Directory, DirectoryEvent, DirectoryState, DirectoryType, DirectoryUser,
-    DirectoryUserState, EventData, Previous, Rejection, RejectionKind, testing::sample,
+    DirectoryUserState, EventData, GroupMembership, Previous, Rejection, RejectionKind,
+    testing::sample,
 };
 
 use crate::support::at;
@@ -254,6 +255,8 @@ fn what_is_missing_is_told_with_its_place() {
     let missing = |json| serde_json::from_str::<DirectoryUser>(json).unwrap_err().to_string();
     assert_eq!(missing("{}"), "missing field `id` at line 1 column 2");
     assert_eq!(missing(r#"{"id":""}"#), "missing field `id` at line 1 column 9");
+    let part = serde_json::from_str::<GroupMembership>(r#"{"user":{"id":"u"}}"#).unwrap_err();
+    assert_eq!(part.to_string(), "missing field `group` at line 1 column 19");
     assert_eq!(
         fault(
             r#"{"id":"e","event":"dsync.group.user_added","data":{"user":{"id":"u"},"group":{}}}"#
