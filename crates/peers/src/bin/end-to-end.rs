@@ -85,13 +85,20 @@ async fn measure(arguments: &[String]) {
         );
     }
 
-    println!("\nthe layer, HTTP/1, by connections");
-    let server = Server::start("layer", 1).await;
+    println!("\nby connections, HTTP/1");
+    let servers = [Server::start("unverified", 1).await, Server::start("layer", 1).await];
     for connections in [1, 10, 100, 1000, 8000] {
-        let (sent, cost) = server.load(&load, false, connections, time).await;
+        let [mut unverified, mut layer] = [const { Vec::new() }; 2];
+        for _ in 0..ROUNDS.div_ceil(2) {
+            for (server, costs) in servers.iter().zip([&mut unverified, &mut layer]) {
+                let (_, cost) = server.load(&load, false, connections, time).await;
+                costs.push(cost.as_secs_f64() * 1e6);
+            }
+        }
+        let [unverified, layer] = [unverified, layer].map(|costs| quantile(costs, 0.5));
         println!(
-            "{connections:>6} connections: {:.1} µs a request ({sent} requests)",
-            cost.as_secs_f64() * 1e6
+            "{connections:>6} connections: {layer:.1} µs a request with the layer, {unverified:.1} without, {:.1} between them",
+            layer - unverified
         );
     }
 
