@@ -432,7 +432,8 @@ mod tests {
 
     #[test]
     fn every_digit_of_the_signature_is_checked() {
-        for at in 0..64 {
+        // All of them take Miri a minute.
+        for at in (0..64).step_by(if cfg!(miri) { 13 } else { 1 }) {
             for byte in 0..=u8::MAX {
                 let mut hex = HEX.as_bytes().to_vec();
                 hex[at] = byte;
