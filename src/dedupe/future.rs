@@ -1,20 +1,24 @@
 use std::{
     fmt,
     future::Future,
-    mem,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::dedupe::{
-    Claim, Claimed, Completion, DedupeKey, DedupeStore, OnStoreError, ResponseBody, StoreError,
-    layer::Config,
-    response::{self, Cause},
+use crate::{
+    DirectoryEvent,
+    dedupe::{
+        Claim, Claimed, Completion, DedupeKey, DedupeStore, OnStoreError, ResponseBody,
+        hold::Hold,
+        layer::Config,
+        outcome::DedupeOutcome,
+        response::{self, Answer},
+    },
 };
 
 pin_project! {
@@ -27,8 +31,10 @@ pin_project! {
     {
         #[pin]
         state: State<S, St, B, S::Future, S::Response, S::Error>,
+        // `None` for a request that passes untouched.
+        event: Option<DirectoryEvent>,
+        is_grpc: bool,
         on_store_error: OnStoreError,
-        retention: Duration,
     }
 }
 
@@ -39,28 +45,12 @@ pin_project! {
         St: DedupeStore,
     {
         Misplaced,
-        Claiming {
-            #[pin]
-            claim: St::ClaimFuture,
-            // Taken when the claim is answered.
-            pending: Option<(S, Request<B>, St, DedupeKey)>,
-        },
-        Calling {
-            #[pin]
-            future: F,
-            hold: Option<Hold<St>>,
-        },
-        Completing {
-            #[pin]
-            complete: St::CompleteFuture,
-            hold: Hold<St>,
-            response: Option<R>,
-        },
-        Releasing {
-            #[pin]
-            release: St::ReleaseFuture,
-            outcome: Option<Result<R, E>>,
-        },
+        // Nothing is claimed before the future is polled.
+        Starting { pending: Option<(S, Request<B>, St, Arc<Config>)> },
+        Claiming { hold: Option<Hold<St>>, pending: Option<(S, Request<B>)> },
+        Calling { #[pin] future: F, hold: Option<Hold<St>> },
+        Completing { hold: Hold<St>, response: Option<R> },
+        Releasing { hold: Hold<St>, result: Option<Result<R, E>> },
     }
 }
 
@@ -72,113 +62,126 @@ where
     pub(super) fn misplaced() -> Self {
         Self {
             state: State::Misplaced,
+            event: None,
+            is_grpc: false,
             on_store_error: OnStoreError::Reject,
-            retention: Duration::ZERO,
         }
     }
 
-    pub(super) fn claiming(
-        claim: St::ClaimFuture,
+    pub(super) fn passed(future: S::Future) -> Self {
+        Self {
+            state: State::Calling { future, hold: None },
+            event: None,
+            is_grpc: true,
+            on_store_error: OnStoreError::Reject,
+        }
+    }
+
+    pub(super) fn starting(
         inner: S,
         request: Request<B>,
+        event: DirectoryEvent,
+        is_grpc: bool,
         store: St,
-        key: DedupeKey,
-        config: &Config,
+        config: Arc<Config>,
     ) -> Self {
-        Self {
-            state: State::Claiming { claim, pending: Some((inner, request, store, key)) },
-            on_store_error: config.on_store_error,
-            retention: config.retention,
-        }
+        let on_store_error = config.on_store_error;
+        let pending = Some((inner, request, store, config));
+        Self { state: State::Starting { pending }, event: Some(event), is_grpc, on_store_error }
     }
 }
 
 impl<S, St, B, ResBody> Future for ResponseFuture<S, St, B>
 where
     S: Service<Request<B>, Response = Response<ResBody>>,
-    St: DedupeStore + Clone + Send + Sync + Unpin + 'static,
+    St: DedupeStore,
 {
     type Output = Result<Response<ResponseBody<ResBody>>, S::Error>;
 
     /// # Panics
     ///
-    /// Where it is polled again after it was ready.
+    /// If it is polled again after it was ready.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         const READY: &str = "polled after it was ready";
         let mut this = self.project();
+        let (event, is_grpc) = (this.event.as_ref(), *this.is_grpc);
+        let own = |answer| Poll::Ready(Ok(response::own(answer, event, is_grpc)));
         loop {
             let next = match this.state.as_mut().project() {
-                StateProj::Misplaced => return Poll::Ready(Ok(response::own(Cause::Misplaced))),
-                StateProj::Claiming { claim, pending } => {
-                    let claim = ready!(claim.poll(cx));
-                    let (mut service, mut request, store, key) = pending.take().expect(READY);
-                    let hold = match claim {
-                        Ok(Claim::Acquired(token)) => {
-                            let hold =
-                                Hold { store, key, token, retention: *this.retention, held: true };
-                            request.extensions_mut().insert(hold.claimed());
-                            Some(hold)
-                        }
-                        Ok(Claim::Done) => return Poll::Ready(Ok(response::own(Cause::Done))),
+                StateProj::Misplaced => return own(Answer::Misplaced),
+                StateProj::Starting { pending } => {
+                    let (service, request, store, config) = pending.take().expect(READY);
+                    let id = event.expect(READY).id().clone();
+                    let key = DedupeKey::within(Arc::clone(&config.namespace), id);
+                    let claimed = Claimed::new(store, key, config.lease, config.retention);
+                    let hold =
+                        Hold::claim(claimed, config.store_timeout, config.background.clone());
+                    State::Claiming { hold: Some(hold), pending: Some((service, request)) }
+                }
+                StateProj::Claiming { hold, pending } => {
+                    match ready!(hold.as_mut().expect(READY).poll_claim(cx)) {
+                        Ok(Claim::Acquired(())) => {}
+                        Ok(Claim::Done) => return own(Answer::Done),
                         Ok(Claim::InFlight { retry_after }) => {
-                            return Poll::Ready(Ok(response::own(Cause::InFlight(retry_after))));
+                            return own(Answer::InFlight(retry_after));
                         }
                         Err(error) => match *this.on_store_error {
-                            OnStoreError::Pass => {
-                                response::log_passed(&error);
-                                None
-                            }
-                            OnStoreError::Reject => {
-                                return Poll::Ready(Ok(response::own(Cause::Store(error))));
-                            }
+                            OnStoreError::Pass => response::log_passed(event, &error),
+                            OnStoreError::Reject => return own(Answer::StoreError(error)),
                         },
-                    };
-                    State::Calling { future: service.call(request), hold }
+                    }
+                    let (mut service, mut request) = pending.take().expect(READY);
+                    // Dropped with the claim still held if the call panics.
+                    let hold = hold.take().expect(READY);
+                    request.extensions_mut().insert(hold.claimed().clone());
+                    State::Calling { future: service.call(request), hold: Some(hold) }
                 }
                 StateProj::Calling { future, hold } => {
-                    let outcome = ready!(future.poll(cx));
-                    match (outcome, hold.take()) {
-                        (outcome, None) => {
-                            return Poll::Ready(
-                                outcome.map(|response| response.map(ResponseBody::passed)),
-                            );
-                        }
-                        (Ok(response), Some(hold)) if response.status().is_success() => {
-                            State::Completing {
-                                complete: hold.store.complete(
-                                    &hold.key,
-                                    &hold.token,
-                                    *this.retention,
-                                ),
-                                hold,
-                                response: Some(response),
+                    let result = ready!(future.poll(cx));
+                    let Some(mut hold) = hold.take() else {
+                        return Poll::Ready(
+                            result.map(|response| response.map(ResponseBody::passed)),
+                        );
+                    };
+                    match result {
+                        Ok(response) if is_success(&response) => {
+                            if hold.complete() {
+                                State::Completing { hold, response: Some(response) }
+                            } else {
+                                return passed(Ok(response), DedupeOutcome::NotRecorded, event);
                             }
                         }
-                        (outcome, Some(hold)) => {
-                            State::Releasing { release: hold.release(), outcome: Some(outcome) }
-                        }
+                        result if hold.release() => State::Releasing { hold, result: Some(result) },
+                        result => return passed(result, DedupeOutcome::Released, event),
                     }
                 }
-                StateProj::Completing { complete, hold, response } => {
-                    let completion = ready!(complete.poll(cx));
+                StateProj::Completing { hold, response } => {
+                    let by_handler = hold.claimed().is_completed_by_handler();
+                    let completion = ready!(hold.poll_complete(cx));
                     let response = response.take().expect(READY);
-                    match completed(completion, *this.on_store_error) {
-                        // If the store did not answer, dropping the hold releases what may still be held, so that
-                        // a redelivery need not wait for the lease.
-                        Some(cause) => return Poll::Ready(Ok(response::own(cause))),
-                        None => {
-                            hold.held = false;
-                            return Poll::Ready(Ok(response.map(ResponseBody::passed)));
+                    // Unless it is completed, dropping the hold releases what may still be held, so that a
+                    // redelivery need not wait for the lease.
+                    return match (completion, *this.on_store_error) {
+                        (Ok(Completion::Completed), _) => {
+                            passed(Ok(response), DedupeOutcome::Completed, event)
                         }
-                    }
+                        (Ok(Completion::Stale), _) if by_handler => own(Answer::NotCompleted),
+                        (Ok(Completion::Stale), _) => own(Answer::LeaseExpired),
+                        (Err(error), OnStoreError::Pass) if !by_handler => {
+                            response::log_passed(event, &error);
+                            passed(Ok(response), DedupeOutcome::NotRecorded, event)
+                        }
+                        // What the handler did in a transaction may have been rolled back.
+                        (Err(error), _) => own(Answer::StoreError(error)),
+                    };
                 }
-                StateProj::Releasing { release, outcome } => {
-                    if let Err(error) = ready!(release.poll(cx)) {
-                        // The lease ends it; the answer is the handler's either way.
-                        response::log_unreleased(&error);
+                StateProj::Releasing { hold, result } => {
+                    if let Err(error) = ready!(hold.poll_release(cx)) {
+                        // The response is the handler's in any case.
+                        response::log_unreleased(event, &error);
                     }
-                    let outcome = outcome.take().expect(READY);
-                    return Poll::Ready(outcome.map(|response| response.map(ResponseBody::passed)));
+                    let result = result.take().expect(READY);
+                    return passed(result, DedupeOutcome::Released, event);
                 }
             };
             this.state.set(next);
@@ -186,17 +189,28 @@ where
     }
 }
 
-/// Why the handler's success can't be reported, if so.
-fn completed(completion: Result<Completion, StoreError>, on_error: OnStoreError) -> Option<Cause> {
-    match (completion, on_error) {
-        (Ok(Completion::Completed), _) => None,
-        (Ok(Completion::Stale), _) => Some(Cause::Stale),
-        (Err(error), OnStoreError::Pass) => {
-            response::log_passed(&error);
-            None
-        }
-        (Err(error), OnStoreError::Reject) => Some(Cause::Store(error)),
-    }
+/// The handler's own response.
+fn passed<B, E>(
+    result: Result<Response<B>, E>,
+    outcome: DedupeOutcome,
+    event: Option<&DirectoryEvent>,
+) -> Poll<Result<Response<ResponseBody<B>>, E>> {
+    response::log_passed_on(outcome, event);
+    Poll::Ready(result.map(|response| {
+        let mut response = response.map(ResponseBody::passed);
+        response.extensions_mut().insert(outcome);
+        response
+    }))
+}
+
+/// 2xx; for gRPC, whose failures are HTTP 200 too, also no status other than `OK` in the headers, where tonic writes the
+/// status of a call that failed before it sent a message.
+fn is_success<B>(response: &Response<B>) -> bool {
+    response.status().is_success() && grpc_status(response.headers()).is_none_or(|it| it == b"0")
+}
+
+fn grpc_status(headers: &HeaderMap) -> Option<&[u8]> {
+    headers.get("grpc-status").map(|value| value.as_bytes())
 }
 
 impl<S, St, B> fmt::Debug for ResponseFuture<S, St, B>
@@ -207,44 +221,12 @@ where
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.state {
             State::Misplaced => "Misplaced",
+            State::Starting { .. } => "Starting",
             State::Claiming { .. } => "Claiming",
             State::Calling { .. } => "Calling",
             State::Completing { .. } => "Completing",
             State::Releasing { .. } => "Releasing",
         };
         f.debug_struct("ResponseFuture").field("state", &state).finish_non_exhaustive()
-    }
-}
-
-/// A claim that is given back when it is dropped: by a panic of the handler, or because nobody polls any more.
-struct Hold<St: DedupeStore> {
-    store: St,
-    key: DedupeKey,
-    token: St::Token,
-    retention: Duration,
-    held: bool,
-}
-
-impl<St: DedupeStore + Clone> Hold<St> {
-    fn claimed(&self) -> Claimed<St> {
-        Claimed {
-            store: self.store.clone(),
-            key: self.key.clone(),
-            token: self.token.clone(),
-            retention: self.retention,
-        }
-    }
-
-    fn release(mut self) -> St::ReleaseFuture {
-        self.held = false;
-        self.store.release(&self.key, &self.token)
-    }
-}
-
-impl<St: DedupeStore> Drop for Hold<St> {
-    fn drop(&mut self) {
-        if mem::take(&mut self.held) {
-            self.store.abandon(&self.key, &self.token);
-        }
     }
 }

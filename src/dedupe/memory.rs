@@ -1,30 +1,26 @@
-mod shard;
-
 use std::{
     fmt,
     future::{Ready, ready},
-    hash::{BuildHasher, Hash, RandomState},
+    hash::{BuildHasher, RandomState},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use siphasher::sip128::{Hash128, Hasher128, SipHasher13};
+use hashlink::LinkedHashMap;
 
-use self::shard::{Fingerprint, Shard};
 use crate::dedupe::{Claim, Completion, DedupeKey, DedupeStore, StoreError};
 
-/// A power of two, so that the mask chooses evenly.
-const SHARDS: usize = 64;
-const SHARD_MASK: u64 = 63;
+/// Expired entries that a new key removes at most, of each kind, so that no single call pays for many.
+const EXPIRED_PER_KEY: usize = 4;
 
 /// Remembers events in this process's memory: for one replica, until it restarts.
 ///
-/// Bounded by a capacity and by the retention. Where it is full, a new event takes the place of the event that has
-/// been done for longest; events in flight are never forgotten, and if there are nothing but those, the claim fails
-/// with [`StoreError::full`]. Time is the monotonic clock's, so steps of the wall clock change nothing.
+/// Bounded by a capacity and by the retention. If it is full, a new event takes the place of the event that has been done
+/// for longest; events in progress are never forgotten, and if there is nothing else, the claim fails with
+/// [`StoreError::full`]. Time is the monotonic clock's, so steps of the wall clock change nothing.
 ///
-/// A key is kept as a 128-bit keyed hash (SipHash, with keys made at random), not as text: two of 10 million ids
-/// share one with a probability below 10⁻²⁴.
+/// A key is kept as a 128-bit keyed hash (SipHash, with random keys), not as text: two of 10 million ids share one with a
+/// probability below 10⁻²⁴.
 ///
 /// Clones share what is remembered.
 #[derive(Clone)]
@@ -33,59 +29,52 @@ pub struct MemoryStore {
 }
 
 struct Shared {
-    /// Every call takes one of the locks, once, and waits for nothing under it.
-    shards: Vec<Mutex<Shard>>,
-    /// Keyed, and copied for each key.
-    hasher: SipHasher13,
+    entries: Mutex<Entries>,
+    hashers: [RandomState; 2],
     start: Instant,
 }
 
 impl MemoryStore {
-    /// A store for this many events, rounded up to a multiple of 64.
+    /// A store for this many events, at least one.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        let shard_capacity = capacity.div_ceil(SHARDS).max(1);
-        let random = || RandomState::new().hash_one(());
         Self {
             shared: Arc::new(Shared {
-                shards: (0..SHARDS).map(|_| Mutex::new(Shard::new(shard_capacity))).collect(),
-                hasher: SipHasher13::new_with_keys(random(), random()),
+                entries: Mutex::new(Entries::new(capacity.max(1))),
+                hashers: [RandomState::new(), RandomState::new()],
                 start: Instant::now(),
             }),
         }
     }
 
-    /// How many events are remembered, in flight or done; those whose time is over may still be counted.
+    /// How many events are remembered, in progress or done; expired ones may still be counted.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.shared.shards.iter().map(|shard| lock(shard).len()).sum()
+        self.lock().len()
     }
 
-    /// Whether none is.
+    /// Whether no event is remembered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Calls `f` with the key's fingerprint, its shard, and the time.
-    fn with<T>(
-        &self,
-        key: &DedupeKey,
-        f: impl FnOnce(Fingerprint, &mut Shard, u64) -> T,
-    ) -> Option<T> {
-        let mut hasher = self.shared.hasher;
-        key.hash(&mut hasher);
-        let Hash128 { h1: place, h2: shard } = hasher.finish128();
-        let fingerprint = Fingerprint { place, shard };
-        let shard = usize::try_from(shard & SHARD_MASK).ok()?;
-        let shard = self.shared.shards.get(shard)?;
-        let now = millis(self.shared.start.elapsed());
-        Some(f(fingerprint, &mut lock(shard), now))
+    fn fingerprint(&self, key: &DedupeKey) -> Fingerprint {
+        Fingerprint(self.shared.hashers.each_ref().map(|hasher| hasher.hash_one(key)))
+    }
+
+    fn now(&self) -> u64 {
+        millis(self.shared.start.elapsed())
+    }
+
+    /// A poisoned lock is used all the same: nothing in a call can panic between two changes that belong together.
+    fn lock(&self) -> MutexGuard<'_, Entries> {
+        self.shared.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Default for MemoryStore {
-    /// A store for 100 000 events, some 6 MB when full.
+    /// A store for 100 000 events, about 10 MB when full.
     fn default() -> Self {
         Self::new(100_000)
     }
@@ -98,26 +87,25 @@ impl DedupeStore for MemoryStore {
     type ReleaseFuture = Ready<Result<(), StoreError>>;
 
     fn claim(&self, key: &DedupeKey, lease: Duration) -> Self::ClaimFuture {
-        let claim = self.with(key, |fingerprint, shard, now| {
-            shard.claim(fingerprint, now, now.saturating_add(millis(lease)))
-        });
-        ready(claim.unwrap_or_else(|| Err(StoreError::full())))
+        let (key, now) = (self.fingerprint(key), self.now());
+        ready(self.lock().claim(key, now, now.saturating_add(millis(lease))))
     }
 
     fn complete(&self, key: &DedupeKey, token: &u64, retention: Duration) -> Self::CompleteFuture {
-        let completion = self.with(key, |fingerprint, shard, now| {
-            shard.complete(fingerprint, *token, now, now.saturating_add(millis(retention)))
-        });
-        ready(Ok(completion.unwrap_or(Completion::Stale)))
+        let (key, now) = (self.fingerprint(key), self.now());
+        let until = now.saturating_add(millis(retention));
+        ready(Ok(self.lock().complete(key, *token, now, until)))
+    }
+
+    fn confirm(&self, key: &DedupeKey, token: &u64) -> Self::CompleteFuture {
+        let key = self.fingerprint(key);
+        ready(Ok(self.lock().confirm(key, *token)))
     }
 
     fn release(&self, key: &DedupeKey, token: &u64) -> Self::ReleaseFuture {
-        self.abandon(key, token);
+        let key = self.fingerprint(key);
+        self.lock().release(key, *token);
         ready(Ok(()))
-    }
-
-    fn abandon(&self, key: &DedupeKey, token: &u64) {
-        self.with(key, |fingerprint, shard, _| shard.release(fingerprint, *token));
     }
 }
 
@@ -127,36 +115,219 @@ impl fmt::Debug for MemoryStore {
     }
 }
 
-/// A poisoned shard is used on: nothing in a call can panic between two changes that belong together.
-fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Fingerprint([u64; 2]);
+
+struct Entry {
+    token: u64,
+    /// In milliseconds since the store's start: the end of the lease or, once done, of the retention.
+    until: u64,
+}
+
+type Map = LinkedHashMap<Fingerprint, Entry, RandomState>;
+
+/// What the store remembers. A key is in at most one of the maps; each is in the order in which its keys came.
+struct Entries {
+    in_progress: Map,
+    done: Map,
+    capacity: usize,
+    last_token: u64,
+}
+
+impl Entries {
+    fn new(capacity: usize) -> Self {
+        let map = || Map::with_hasher(RandomState::new());
+        Self { in_progress: map(), done: map(), capacity, last_token: 0 }
+    }
+
+    fn len(&self) -> usize {
+        self.in_progress.len().saturating_add(self.done.len())
+    }
+
+    fn claim(&mut self, key: Fingerprint, now: u64, until: u64) -> Result<Claim<u64>, StoreError> {
+        if self.done.get(&key).is_some_and(|entry| entry.until > now) {
+            return Ok(Claim::Done);
+        }
+        let left = self.in_progress.get(&key).map_or(0, |entry| entry.until.saturating_sub(now));
+        if left > 0 {
+            return Ok(Claim::InFlight { retry_after: Duration::from_millis(left) });
+        }
+        if self.done.remove(&key).is_none() && self.in_progress.remove(&key).is_none() {
+            forget_expired(&mut self.done, now);
+            forget_expired(&mut self.in_progress, now);
+            if self.len() >= self.capacity {
+                self.make_room(now)?;
+            }
+        }
+        self.last_token = self.last_token.wrapping_add(1);
+        let token = self.last_token;
+        self.in_progress.insert(key, Entry { token, until });
+        Ok(Claim::Acquired(token))
+    }
+
+    fn complete(&mut self, key: Fingerprint, token: u64, now: u64, until: u64) -> Completion {
+        let is_ours = |entry: Option<&Entry>| {
+            entry.is_some_and(|entry| entry.token == token && entry.until > now)
+        };
+        if is_ours(self.in_progress.get(&key)) {
+            self.in_progress.remove(&key);
+        } else if !is_ours(self.done.get(&key)) {
+            return Completion::Stale;
+        }
+        self.done.insert(key, Entry { token, until });
+        Completion::Completed
+    }
+
+    fn confirm(&self, key: Fingerprint, token: u64) -> Completion {
+        match self.done.get(&key) {
+            Some(entry) if entry.token == token => Completion::Completed,
+            _ => Completion::Stale,
+        }
+    }
+
+    fn release(&mut self, key: Fingerprint, token: u64) {
+        if self.in_progress.get(&key).is_some_and(|entry| entry.token == token) {
+            self.in_progress.remove(&key);
+        }
+    }
+
+    /// Forgets the key that has been done for longest, or else one whose holder crashed.
+    fn make_room(&mut self, now: u64) -> Result<(), StoreError> {
+        if self.done.pop_front().is_some() {
+            return Ok(());
+        }
+        let expired = self.in_progress.iter().find(|(_, entry)| entry.until <= now);
+        let key = *expired.ok_or_else(StoreError::full)?.0;
+        self.in_progress.remove(&key);
+        Ok(())
+    }
+}
+
+/// Forgets a few of the oldest entries if they have expired.
+fn forget_expired(map: &mut Map, now: u64) {
+    for _ in 0..EXPIRED_PER_KEY {
+        if map.front().is_none_or(|(_, entry)| entry.until > now) {
+            return;
+        }
+        map.pop_front();
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn counts_what_it_remembers_over_all_shards() {
-        let store = MemoryStore::default();
-        assert!(store.is_empty());
-        for index in 0..300 {
-            let key = DedupeKey::new("", format!("event_{index}").into());
-            let claim = store.claim(&key, Duration::from_secs(60)).into_inner().unwrap();
-            assert!(matches!(claim, Claim::Acquired(_)));
+    fn key(index: u64) -> Fingerprint {
+        Fingerprint([index, index])
+    }
+
+    fn acquire(entries: &mut Entries, index: u64, now: u64) -> u64 {
+        match entries.claim(key(index), now, now + 10) {
+            Ok(Claim::Acquired(token)) => token,
+            other => panic!("{other:?}"),
         }
-        assert_eq!(store.len(), 300);
-        assert!(!store.is_empty());
-        assert_eq!(format!("{store:?}"), "MemoryStore { len: 300, .. }");
+    }
+
+    #[test]
+    fn leases_and_retention_at_their_bounds() {
+        let mut entries = Entries::new(9);
+        let token = acquire(&mut entries, 1, 0);
+        let in_flight = |millis| Claim::InFlight { retry_after: Duration::from_millis(millis) };
+        assert_eq!(entries.claim(key(1), 9, 99).unwrap(), in_flight(1));
+        let late = entries.complete(key(1), token, 10, 99);
+        assert_eq!(late, Completion::Stale, "the lease ended at 10");
+        let next = acquire(&mut entries, 1, 10);
+        assert_eq!(entries.complete(key(1), token, 11, 99), Completion::Stale);
+        entries.release(key(1), token);
+        assert_eq!(entries.claim(key(1), 11, 99).unwrap(), in_flight(9));
+        assert_eq!(entries.confirm(key(1), next), Completion::Stale);
+        assert_eq!(entries.complete(key(1), next, 19, 30), Completion::Completed);
+        assert_eq!(entries.confirm(key(1), next), Completion::Completed);
+        assert_eq!(entries.confirm(key(1), token), Completion::Stale);
+        entries.release(key(1), next);
+        assert_eq!(entries.claim(key(1), 29, 99).unwrap(), Claim::Done);
+        acquire(&mut entries, 1, 30);
+    }
+
+    #[test]
+    fn what_is_in_progress_is_never_forgotten() {
+        let mut entries = Entries::new(2);
+        let first = acquire(&mut entries, 1, 0);
+        acquire(&mut entries, 2, 0);
+        assert!(entries.claim(key(3), 0, 10).unwrap_err().is_full());
+        // A done one makes room, the oldest first.
+        assert_eq!(entries.complete(key(1), first, 1, 99), Completion::Completed);
+        let third = acquire(&mut entries, 3, 1);
+        assert_eq!(entries.complete(key(3), third, 1, 99), Completion::Completed);
+        acquire(&mut entries, 4, 2);
+        assert!(matches!(entries.claim(key(2), 3, 10).unwrap(), Claim::InFlight { .. }));
+        // So do crashed holders, once their leases have expired.
+        acquire(&mut entries, 5, 10);
+        assert_eq!(entries.len(), 2);
+    }
+
+    #[test]
+    fn a_crashed_holder_behind_a_long_lease_makes_room() {
+        let mut entries = Entries::new(2);
+        assert_eq!(entries.claim(key(1), 0, 99).unwrap(), Claim::Acquired(1));
+        acquire(&mut entries, 2, 0);
+        assert!(entries.claim(key(3), 9, 99).unwrap_err().is_full());
+        acquire(&mut entries, 3, 10);
+        assert!(matches!(entries.claim(key(1), 10, 99).unwrap(), Claim::InFlight { .. }));
+    }
+
+    #[test]
+    fn a_failed_claim_changes_nothing() {
+        let mut entries = Entries::new(1);
+        let token = acquire(&mut entries, 1, 0);
+        assert!(entries.claim(key(2), 0, 10).unwrap_err().is_full());
+        assert_eq!(entries.complete(key(1), token, 1, 99), Completion::Completed);
+        assert_eq!(entries.claim(key(1), 2, 10).unwrap(), Claim::Done);
+    }
+
+    #[test]
+    fn the_oldest_are_forgotten_in_small_steps() {
+        let mut entries = Entries::new(1000);
+        for index in 0..100 {
+            let token = acquire(&mut entries, index, 0);
+            assert_eq!(entries.complete(key(index), token, 1, 50), Completion::Completed);
+        }
+        for step in 1..=30 {
+            forget_expired(&mut entries.done, 50);
+            assert_eq!(entries.len(), 100_usize.saturating_sub(step * EXPIRED_PER_KEY));
+        }
+    }
+
+    #[test]
+    fn crashed_holders_are_forgotten_as_others_come() {
+        let mut entries = Entries::new(1_000_000);
+        for index in 0..10_000 {
+            acquire(&mut entries, index, index * 10);
+        }
+        assert_eq!(entries.len(), 1);
+    }
+
+    #[test]
+    fn exactly_the_capacity_can_be_in_progress() {
+        for capacity in [1, 8, 64, 100] {
+            let store = MemoryStore::new(capacity);
+            for index in 0..=capacity {
+                let key = DedupeKey::new("", format!("event_{index}").into());
+                let claim = store.claim(&key, Duration::from_secs(60)).into_inner();
+                assert_eq!(claim.is_err(), index == capacity, "{index} of {capacity}");
+            }
+            assert_eq!(store.len(), capacity);
+        }
     }
 
     #[test]
     fn namespaces_and_clones() {
         let store = MemoryStore::new(64);
+        assert!(store.is_empty());
         let [here, there] = ["here", "there"].map(|name| DedupeKey::new(name, "event_1".into()));
         let claim = |store: &MemoryStore, key| {
             store.claim(key, Duration::from_secs(60)).into_inner().unwrap()
@@ -164,5 +335,6 @@ mod tests {
         assert!(matches!(claim(&store, &here), Claim::Acquired(_)));
         assert!(matches!(claim(&store.clone(), &here), Claim::InFlight { .. }));
         assert!(matches!(claim(&store, &there), Claim::Acquired(_)));
+        assert_eq!(format!("{store:?}"), "MemoryStore { len: 2, .. }");
     }
 }

@@ -38,9 +38,13 @@
 //!
 //! With the feature `tracing`, what is not the handler's answer is an event of the target `tower_workos::dedupe`.
 
+mod background;
+mod claimed;
 mod future;
+mod hold;
 mod layer;
 mod memory;
+mod outcome;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "redis")]
@@ -52,8 +56,6 @@ mod sqlite;
 mod store;
 #[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
 mod token;
-
-use std::{fmt, time::Duration};
 
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
@@ -67,51 +69,12 @@ pub use self::sqlite::SqliteStore;
 #[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
 pub use self::token::ClaimToken;
 pub use self::{
+    claimed::Claimed,
     future::ResponseFuture,
     layer::{DedupeLayer, OnStoreError},
     memory::MemoryStore,
+    outcome::DedupeOutcome,
     service::Dedupe,
     store::{Claim, Completion, DedupeKey, DedupeStore, StoreError},
 };
 pub use crate::response::ResponseBody;
-
-/// The claim under which a handler runs, in the extensions of its request.
-///
-/// With a store in the application's own database, the handler can complete it in its own transaction
-/// (`complete_in`), so that its effect and the memory of it are one: then nothing happens twice, even where the
-/// process dies right after.
-#[derive(Clone)]
-pub struct Claimed<St: DedupeStore> {
-    store: St,
-    key: DedupeKey,
-    token: St::Token,
-    retention: Duration,
-}
-
-impl<St: DedupeStore> Claimed<St> {
-    /// The key that is held.
-    pub fn key(&self) -> &DedupeKey {
-        &self.key
-    }
-
-    /// The store that holds it.
-    pub fn store(&self) -> &St {
-        &self.store
-    }
-
-    /// The holder's token.
-    pub fn token(&self) -> &St::Token {
-        &self.token
-    }
-
-    /// How long the key will be done once it is completed.
-    pub fn retention(&self) -> Duration {
-        self.retention
-    }
-}
-
-impl<St: DedupeStore> fmt::Debug for Claimed<St> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Claimed").field("key", &self.key).finish_non_exhaustive()
-    }
-}

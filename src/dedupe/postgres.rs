@@ -179,6 +179,22 @@ impl DedupeStore for PostgresStore {
         })
     }
 
+    fn confirm(&self, key: &DedupeKey, token: &ClaimToken) -> Self::CompleteFuture {
+        let (pool, key, token) = (self.pool.clone(), key.clone(), *token);
+        Box::pin(async move {
+            let done: Option<bool> = sqlx::query_scalar(
+                "SELECT done FROM tower_workos_dedupe WHERE namespace = $1 AND event_id = $2 AND token = $3",
+            )
+            .bind(key.namespace())
+            .bind(key.id().as_str())
+            .bind(token.as_bytes())
+            .fetch_optional(&pool)
+            .await
+            .map_err(StoreError::unavailable)?;
+            Ok(if done == Some(true) { Completion::Completed } else { Completion::Stale })
+        })
+    }
+
     fn release(&self, key: &DedupeKey, token: &ClaimToken) -> Self::ReleaseFuture {
         let (pool, key, token) = (self.pool.clone(), key.clone(), *token);
         Box::pin(async move {
@@ -195,10 +211,6 @@ impl DedupeStore for PostgresStore {
             Ok(())
         })
     }
-
-    fn abandon(&self, key: &DedupeKey, token: &ClaimToken) {
-        detach(self.release(key, token));
-    }
 }
 
 impl Claimed<PostgresStore> {
@@ -214,7 +226,15 @@ impl Claimed<PostgresStore> {
         &self,
         connection: &mut PgConnection,
     ) -> Result<Completion, StoreError> {
-        PostgresStore::complete_in(connection, self.key(), self.token(), self.retention()).await
+        self.complete_by_handler();
+        if self.token().is_none() {
+            match PostgresStore::claim_in(connection, self.key(), self.lease()).await? {
+                Claim::Acquired(token) => self.adopt(token),
+                Claim::Done | Claim::InFlight { .. } => return Ok(Completion::Stale),
+            }
+        }
+        let Some(token) = self.token() else { return Ok(Completion::Stale) };
+        PostgresStore::complete_in(connection, self.key(), token, self.retention()).await
     }
 }
 

@@ -1,17 +1,22 @@
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use ::redis::{
-    Client, RedisError, Script,
-    aio::{ConnectionManager, ConnectionManagerConfig},
+    AsyncConnectionConfig, Client, FromRedisValue, RedisError, Script, aio::MultiplexedConnection,
 };
+use tokio::sync::Mutex;
 
 use crate::dedupe::{
     Claim, Completion, DedupeKey, DedupeStore, StoreError,
-    token::{ClaimToken, StoreFuture, detach, millis, remaining},
+    token::{ClaimToken, StoreFuture, millis, remaining},
 };
 
-/// A store that takes longer than this to answer counts as down; the sender waits for a few seconds only.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// A connection that takes longer than this to answer, or to be made, is replaced. Shorter than the layer's time-out, so
+/// that a connection that was lost in silence costs few deliveries.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Free: held from now on (1). Done (2). Held: for how many milliseconds more (0).
 const CLAIM: &str = "\
@@ -42,6 +47,14 @@ end
 return 1
 ";
 
+/// Whether it is done with this token.
+const CONFIRM: &str = "\
+if redis.call('GET', KEYS[1]) == 'done:' .. ARGV[1] then
+    return 1
+end
+return 0
+";
+
 /// Free, if it is held with this token.
 const RELEASE: &str = "\
 if redis.call('GET', KEYS[1]) == 'held:' .. ARGV[1] then
@@ -52,8 +65,9 @@ return 0
 
 /// Remembers events in Redis: for any number of replicas, as long as Redis remembers.
 ///
-/// A claim, a completion and a release are one round trip each: a script, atomic on the server, whose clock ends
-/// leases. The connection is shared, and made anew after it broke; meanwhile the store fails.
+/// A claim, a completion and a release are one round trip each: a script, atomic on the server, whose clock ends leases.
+/// Clones share one connection. It is made when it is first needed, and replaced after any failure, also if Redis has not
+/// answered for a second: a connection that was cut off without a word looks like that.
 ///
 /// # What Redis can lose
 ///
@@ -64,11 +78,26 @@ return 0
 /// - **Failover**: replication is asynchronous, so a promoted replica may not know the last claims and completions;
 ///   two handlers may then be at one event.
 ///
-/// None of these loses an event; each can let one be handled twice. Where that is not borne, use `PostgresStore`
-/// with `complete_in`.
+/// None of these loses an event; each can let one be handled twice. If that matters, use `PostgresStore` with
+/// `complete_in`.
 #[derive(Clone)]
 pub struct RedisStore {
-    connection: ConnectionManager,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    client: Client,
+    link: Mutex<Link>,
+}
+
+/// The connection that the calls share.
+#[derive(Default)]
+struct Link {
+    connection: Option<MultiplexedConnection>,
+    /// Counts the connections, so that a call that failed does not discard its successor's.
+    generation: u64,
+    /// When the last attempt to connect failed, and how.
+    failed: Option<(Instant, String)>,
 }
 
 impl RedisStore {
@@ -76,44 +105,71 @@ impl RedisStore {
     ///
     /// # Errors
     ///
-    /// Where the address is none, or nothing answers there.
+    /// If the address is not one, or nothing answers there within a second.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
-        let client = Client::open(url).map_err(unavailable)?;
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(RESPONSE_TIMEOUT))
-            .set_response_timeout(Some(RESPONSE_TIMEOUT));
-        let connection =
-            ConnectionManager::new_with_config(client, config).await.map_err(unavailable)?;
-        Ok(Self::new(connection))
+        let store = Self::new(Client::open(url).map_err(|error| unavailable(&error))?);
+        store.connection().await?;
+        Ok(store)
     }
 
-    /// A store over a connection of the application's own, with its time-outs.
+    /// A store that connects when it is first used, so that an application can start while Redis is down.
     #[must_use]
-    pub fn new(connection: ConnectionManager) -> Self {
-        Self { connection }
+    pub fn new(client: Client) -> Self {
+        Self { shared: Arc::new(Shared { client, link: Mutex::default() }) }
+    }
+
+    /// The shared connection, made if there is none.
+    async fn connection(&self) -> Result<(MultiplexedConnection, u64), StoreError> {
+        let asked_at = Instant::now();
+        let mut link = self.shared.link.lock().await;
+        if let Some(connection) = &link.connection {
+            return Ok((connection.clone(), link.generation));
+        }
+        // Whoever waited for an attempt that failed shares its failure, or many calls would fail one after the other.
+        if let Some((_, error)) = link.failed.as_ref().filter(|(at, _)| *at >= asked_at) {
+            return Err(StoreError::unavailable(error.clone()));
+        }
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(RESPONSE_TIMEOUT))
+            .set_response_timeout(Some(RESPONSE_TIMEOUT));
+        let client = &self.shared.client;
+        match client.get_multiplexed_async_connection_with_config(&config).await {
+            Ok(connection) => {
+                link.connection = Some(connection.clone());
+                link.generation = link.generation.wrapping_add(1);
+                Ok((connection, link.generation))
+            }
+            Err(error) => {
+                link.failed = Some((Instant::now(), describe(&error)));
+                Err(unavailable(&error))
+            }
+        }
     }
 
     /// Runs a script with a key, a token and a time.
-    fn run<T>(
+    fn run<T: FromRedisValue + Send + 'static>(
         &self,
         script: &'static str,
         key: &DedupeKey,
         token: ClaimToken,
         time: Duration,
-    ) -> StoreFuture<T>
-    where
-        T: ::redis::FromRedisValue + Send + 'static,
-    {
-        let mut connection = self.connection.clone();
-        let key = name(key);
+    ) -> StoreFuture<T> {
+        let (store, key) = (self.clone(), name(key));
         Box::pin(async move {
-            Script::new(script)
-                .key(key)
-                .arg(token.as_bytes())
-                .arg(millis(time))
-                .invoke_async(&mut connection)
-                .await
-                .map_err(unavailable)
+            let (mut connection, generation) = store.connection().await?;
+            let script = Script::new(script);
+            let mut call = script.prepare_invoke();
+            call.key(key).arg(token.as_bytes()).arg(millis(time));
+            match call.invoke_async(&mut connection).await {
+                Ok(answer) => Ok(answer),
+                Err(error) => {
+                    let mut link = store.shared.link.lock().await;
+                    if link.generation == generation {
+                        link.connection = None;
+                    }
+                    Err(unavailable(&error))
+                }
+            }
         })
     }
 }
@@ -123,9 +179,17 @@ fn name(key: &DedupeKey) -> String {
     format!("tower-workos:dedupe:{}:{}:{}", key.namespace().len(), key.namespace(), key.id())
 }
 
-/// The driver's message may quote an argument; its kind says enough.
-fn unavailable(error: RedisError) -> StoreError {
-    StoreError::unavailable(format!("redis: {:?}", error.kind()))
+fn unavailable(error: &RedisError) -> StoreError {
+    StoreError::unavailable(describe(error))
+}
+
+/// The driver's message may quote an argument; its kind and code say enough.
+fn describe(error: &RedisError) -> String {
+    let cause = if error.is_timeout() { ", timed out" } else { "" };
+    match error.code() {
+        Some(code) => format!("redis: {:?} ({code}){cause}", error.kind()),
+        None => format!("redis: {:?}{cause}", error.kind()),
+    }
 }
 
 impl DedupeStore for RedisStore {
@@ -159,13 +223,16 @@ impl DedupeStore for RedisStore {
         })
     }
 
+    fn confirm(&self, key: &DedupeKey, token: &ClaimToken) -> Self::CompleteFuture {
+        let confirmed = self.run::<bool>(CONFIRM, key, *token, Duration::ZERO);
+        Box::pin(async move {
+            Ok(if confirmed.await? { Completion::Completed } else { Completion::Stale })
+        })
+    }
+
     fn release(&self, key: &DedupeKey, token: &ClaimToken) -> Self::ReleaseFuture {
         let released = self.run::<bool>(RELEASE, key, *token, Duration::ZERO);
         Box::pin(async move { released.await.map(|_| ()) })
-    }
-
-    fn abandon(&self, key: &DedupeKey, token: &ClaimToken) {
-        detach(self.release(key, token));
     }
 }
 

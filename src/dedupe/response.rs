@@ -1,39 +1,67 @@
-//! What the middleware answers by itself, and what it logs.
+//! The middleware's own responses, and its log.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, Response, StatusCode,
+    HeaderMap, HeaderValue, Response, StatusCode,
     header::{CONTENT_TYPE, RETRY_AFTER},
 };
 
-use crate::dedupe::{ResponseBody, StoreError};
+use crate::{
+    DirectoryEvent,
+    dedupe::{ResponseBody, StoreError, outcome::DedupeOutcome},
+};
 
-/// Why the handler's own answer is not the response.
-pub(super) enum Cause {
+/// Why the response is not the handler's.
+pub(super) enum Answer {
     Done,
     InFlight(Duration),
+    LeaseExpired,
     Misplaced,
-    Stale,
+    NotCompleted,
     #[cfg_attr(not(feature = "tracing"), expect(dead_code, reason = "only the log reads it"))]
-    Store(StoreError),
+    StoreError(StoreError),
 }
 
-pub(super) fn own<B>(cause: Cause) -> Response<ResponseBody<B>> {
-    #[cfg(feature = "tracing")]
-    log(&cause);
-    let (status, body) = match &cause {
-        Cause::Done => (StatusCode::OK, ""),
-        Cause::InFlight(_) => (
+impl Answer {
+    fn outcome(&self) -> DedupeOutcome {
+        match self {
+            Self::Done => DedupeOutcome::Duplicate,
+            Self::InFlight(_) => DedupeOutcome::InFlight,
+            Self::LeaseExpired => DedupeOutcome::LeaseExpired,
+            Self::Misplaced => DedupeOutcome::Misplaced,
+            Self::NotCompleted => DedupeOutcome::NotCompleted,
+            Self::StoreError(_) => DedupeOutcome::StoreError,
+        }
+    }
+}
+
+/// The middleware's own response. A gRPC call gets the same as a gRPC status.
+pub(super) fn own<B>(
+    answer: Answer,
+    event: Option<&DirectoryEvent>,
+    is_grpc: bool,
+) -> Response<ResponseBody<B>> {
+    log(&answer, event);
+    let outcome = answer.outcome();
+    let mut response = if is_grpc { grpc(outcome) } else { plain(&answer) };
+    response.extensions_mut().insert(outcome);
+    response
+}
+
+fn plain<B>(answer: &Answer) -> Response<ResponseBody<B>> {
+    let (status, body) = match answer {
+        Answer::Done => (StatusCode::OK, ""),
+        Answer::InFlight(_) => (
             StatusCode::SERVICE_UNAVAILABLE,
             r#"{"type":"about:blank","title":"Event in progress","status":503,"detail":"This event is being handled. Send it again."}"#,
         ),
-        Cause::Misplaced => (
+        Answer::Misplaced => (
             StatusCode::INTERNAL_SERVER_ERROR,
-            r#"{"type":"about:blank","title":"Misplaced middleware","status":500,"detail":"There is no DirectoryEvent in the request: put DedupeLayer inside of DirectorySyncLayer."}"#,
+            r#"{"type":"about:blank","title":"Misplaced middleware","status":500,"detail":"There is no DirectoryEvent in the request: put DedupeLayer inside DirectorySyncLayer."}"#,
         ),
-        Cause::Stale | Cause::Store(_) => (
+        Answer::LeaseExpired | Answer::NotCompleted | Answer::StoreError(_) => (
             StatusCode::SERVICE_UNAVAILABLE,
             r#"{"type":"about:blank","title":"Event not recorded","status":503,"detail":"This event could not be recorded as handled. Send it again."}"#,
         ),
@@ -44,7 +72,7 @@ pub(super) fn own<B>(cause: Cause) -> Response<ResponseBody<B>> {
     if !body.is_empty() {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     }
-    if let Cause::InFlight(retry_after) = cause {
+    if let Answer::InFlight(retry_after) = answer {
         // Whole seconds, never 0: RFC 9110, section 10.2.3.
         let seconds =
             retry_after.as_secs().saturating_add(u64::from(retry_after.subsec_nanos() > 0)).max(1);
@@ -53,71 +81,175 @@ pub(super) fn own<B>(cause: Cause) -> Response<ResponseBody<B>> {
     response
 }
 
+/// `OK` with an empty message, or `UNAVAILABLE`. The status is in the headers, where tonic's client looks first.
+fn grpc<B>(outcome: DedupeOutcome) -> Response<ResponseBody<B>> {
+    /// Not compressed, and 0 bytes long.
+    const EMPTY_MESSAGE: &[u8] = &[0; 5];
+
+    let (status, body) = match outcome {
+        DedupeOutcome::Duplicate => ("0", Bytes::from_static(EMPTY_MESSAGE)),
+        _ => ("14", Bytes::new()),
+    };
+    let mut response = Response::new(ResponseBody::own(body));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert("grpc-status", HeaderValue::from_static(status));
+    response
+}
+
+/// Whether these are the headers of a gRPC request.
+pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// Logs with the event's id and name.
 #[cfg(feature = "tracing")]
-fn log(cause: &Cause) {
-    match cause {
-        Cause::Done => {
-            tracing::debug!(target: "tower_workos::dedupe", "duplicate of a handled event; answered 200")
+macro_rules! log {
+    ($level:ident, $event:expr, $outcome:expr, $($rest:tt)*) => {
+        tracing::$level!(
+            target: "tower_workos::dedupe",
+            event_id = $event.map(|event| tracing::field::debug(event.id().as_str())),
+            event_name = $event.map(|event| tracing::field::debug(event.name())),
+            outcome = $outcome.as_str(),
+            $($rest)*
+        )
+    };
+}
+
+#[cfg(not(feature = "tracing"))]
+fn log(_: &Answer, _: Option<&DirectoryEvent>) {}
+
+#[cfg(feature = "tracing")]
+fn log(answer: &Answer, event: Option<&DirectoryEvent>) {
+    let outcome = answer.outcome();
+    match answer {
+        Answer::Done => log!(debug, event, outcome, "duplicate of a handled event; answered 200"),
+        Answer::InFlight(retry_after) => {
+            log!(
+                debug,
+                event,
+                outcome,
+                ?retry_after,
+                "duplicate of an event in progress; answered 503"
+            );
         }
-        Cause::InFlight(retry_after) => tracing::debug!(
-            target: "tower_workos::dedupe",
-            ?retry_after,
-            "duplicate of an event in flight; answered 503"
+        Answer::LeaseExpired => log!(
+            warn,
+            event,
+            outcome,
+            hint = "make the lease longer than the handler takes",
+            "the lease expired before the handler succeeded; answered 503"
         ),
-        Cause::Misplaced => tracing::error!(
-            target: "tower_workos::dedupe",
-            mend = "put DedupeLayer inside of DirectorySyncLayer",
+        Answer::Misplaced => log!(
+            error,
+            event,
+            outcome,
+            hint = "put DedupeLayer inside DirectorySyncLayer; under tonic, give it to GrpcDirectorySyncLayer::dedupe",
             "no DirectoryEvent in the request; answered 500"
         ),
-        Cause::Stale => tracing::warn!(
-            target: "tower_workos::dedupe",
-            mend = "make the lease longer than the handler takes",
-            "the lease ended before the handler did; answered 503"
+        Answer::NotCompleted => log!(
+            error,
+            event,
+            outcome,
+            hint = "return 2xx only after the transaction given to complete_in is committed",
+            "the handler answered 2xx, but its transaction is not committed; answered 503"
         ),
-        Cause::Store(error) => {
-            tracing::error!(target: "tower_workos::dedupe", %error, "answered 503")
+        Answer::StoreError(error) => {
+            log!(error, event, outcome, error = %Chain(error), "the dedupe store failed; answered 503");
         }
     }
 }
 
 /// The store failed, and the event is handled all the same.
-pub(super) fn log_passed(error: &StoreError) {
+pub(super) fn log_passed(event: Option<&DirectoryEvent>, error: &StoreError) {
     #[cfg(feature = "tracing")]
-    tracing::error!(target: "tower_workos::dedupe", %error, "the event is handled without being remembered");
+    log!(
+        error,
+        event,
+        DedupeOutcome::NotRecorded,
+        error = %Chain(error),
+        "the dedupe store failed; the event is handled without a record"
+    );
     #[cfg(not(feature = "tracing"))]
-    let _ = error;
+    let _ = (event, error);
 }
 
 /// The store failed to release; the lease will.
-pub(super) fn log_unreleased(error: &StoreError) {
+pub(super) fn log_unreleased(event: Option<&DirectoryEvent>, error: &StoreError) {
     #[cfg(feature = "tracing")]
-    tracing::warn!(target: "tower_workos::dedupe", %error, "not released; a redelivery waits for the lease");
+    log!(
+        warn,
+        event,
+        DedupeOutcome::Released,
+        error = %Chain(error),
+        "not released; a redelivery may have to wait until the lease expires"
+    );
     #[cfg(not(feature = "tracing"))]
-    let _ = error;
+    let _ = (event, error);
+}
+
+/// The response is the handler's.
+pub(super) fn log_passed_on(outcome: DedupeOutcome, event: Option<&DirectoryEvent>) {
+    #[cfg(feature = "tracing")]
+    log!(
+        debug,
+        event,
+        outcome,
+        "{}",
+        match outcome {
+            DedupeOutcome::Completed => "handled",
+            DedupeOutcome::Released => "the handler did not succeed; released",
+            _ => "handled without a record",
+        }
+    );
+    #[cfg(not(feature = "tracing"))]
+    let _ = (outcome, event);
+}
+
+/// An error and its causes, which say what the driver said.
+#[cfg(feature = "tracing")]
+struct Chain<'e>(&'e StoreError);
+
+#[cfg(feature = "tracing")]
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = std::error::Error::source(self.0);
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn own(cause: Cause) -> Response<ResponseBody<Bytes>> {
-        super::own(cause)
+    fn own(answer: Answer) -> Response<ResponseBody<Bytes>> {
+        super::own(answer, None, false)
     }
 
     #[test]
     fn retry_after_is_in_whole_seconds_rounded_up() {
         for (millis, seconds) in [(0, "1"), (1, "1"), (1000, "1"), (1001, "2"), (2000, "2")] {
-            let response = own(Cause::InFlight(Duration::from_millis(millis)));
+            let response = own(Answer::InFlight(Duration::from_millis(millis)));
             assert_eq!(response.headers()[RETRY_AFTER], seconds, "{millis} ms");
         }
-        assert!(!own(Cause::Stale).headers().contains_key(RETRY_AFTER));
+        assert!(!own(Answer::LeaseExpired).headers().contains_key(RETRY_AFTER));
     }
 
     #[test]
     fn only_problems_have_a_content_type() {
-        assert!(own(Cause::Done).headers().is_empty());
-        for cause in [Cause::Misplaced, Cause::Stale, Cause::Store(StoreError::full())] {
-            assert_eq!(own(cause).headers()[CONTENT_TYPE], "application/problem+json");
+        assert!(own(Answer::Done).headers().is_empty());
+        for answer in [
+            Answer::Misplaced,
+            Answer::LeaseExpired,
+            Answer::NotCompleted,
+            Answer::StoreError(StoreError::full()),
+        ] {
+            assert_eq!(own(answer).headers()[CONTENT_TYPE], "application/problem+json");
         }
     }
 
@@ -151,22 +283,27 @@ mod tests {
             .with_writer(move || writer.clone())
             .finish();
         tracing::subscriber::with_default(subscriber, || {
-            for cause in [
-                Cause::Done,
-                Cause::InFlight(Duration::from_secs(1)),
-                Cause::Misplaced,
-                Cause::Stale,
-                Cause::Store(StoreError::full()),
+            for answer in [
+                Answer::Done,
+                Answer::InFlight(Duration::from_secs(1)),
+                Answer::Misplaced,
+                Answer::LeaseExpired,
+                Answer::NotCompleted,
+                Answer::StoreError(StoreError::full()),
             ] {
-                own(cause);
+                own(answer);
             }
-            log_passed(&StoreError::full());
-            log_unreleased(&StoreError::full());
+            log_passed(None, &StoreError::full());
+            log_unreleased(None, &StoreError::full());
         });
         let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
         let levels: Vec<&str> =
             log.lines().map(|line| line.split_whitespace().nth(1).unwrap()).collect();
-        assert_eq!(levels, ["DEBUG", "DEBUG", "ERROR", "WARN", "ERROR", "ERROR", "WARN"], "{log}");
+        assert_eq!(
+            levels,
+            ["DEBUG", "DEBUG", "ERROR", "WARN", "ERROR", "ERROR", "ERROR", "WARN"],
+            "{log}"
+        );
         assert!(log.lines().all(|line| line.contains("tower_workos::dedupe:")), "{log}");
     }
 }

@@ -1,5 +1,6 @@
 use std::{
     fmt, mem,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -8,7 +9,7 @@ use tower_service::Service;
 
 use crate::{
     DirectoryEvent,
-    dedupe::{DedupeKey, DedupeStore, ResponseBody, ResponseFuture, layer::Config},
+    dedupe::{DedupeStore, ResponseBody, ResponseFuture, layer::Config, response::is_grpc},
 };
 
 /// Runs the inner service for an event that no other call has handled or is handling. Made by
@@ -18,7 +19,7 @@ use crate::{
 pub struct Dedupe<S, St> {
     pub(super) inner: S,
     pub(super) store: St,
-    pub(super) config: Config,
+    pub(super) config: Arc<Config>,
 }
 
 impl<S, St> Dedupe<S, St> {
@@ -41,7 +42,7 @@ impl<S, St> Dedupe<S, St> {
 impl<S, St, ReqBody, ResBody> Service<Request<ReqBody>> for Dedupe<S, St>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
-    St: DedupeStore + Clone + Send + Sync + Unpin + 'static,
+    St: DedupeStore,
 {
     type Response = Response<ResponseBody<ResBody>>;
     type Error = S::Error;
@@ -54,13 +55,17 @@ where
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         // This service was polled ready, a clone of it was not: the future takes this one.
         let clone = self.inner.clone();
-        let inner = mem::replace(&mut self.inner, clone);
-        let Some(event) = request.extensions().get::<DirectoryEvent>() else {
-            return ResponseFuture::misplaced();
-        };
-        let key = DedupeKey::within(self.config.namespace.clone(), event.id().clone());
-        let claim = self.store.claim(&key, self.config.lease);
-        ResponseFuture::claiming(claim, inner, request, self.store.clone(), key, &self.config)
+        let mut inner = mem::replace(&mut self.inner, clone);
+        let is_grpc = is_grpc(request.headers());
+        match request.extensions().get::<DirectoryEvent>().cloned() {
+            Some(event) => {
+                let (store, config) = (self.store.clone(), Arc::clone(&self.config));
+                ResponseFuture::starting(inner, request, event, is_grpc, store, config)
+            }
+            // Another method of a gRPC server.
+            None if is_grpc => ResponseFuture::passed(inner.call(request)),
+            None => ResponseFuture::misplaced(),
+        }
     }
 }
 

@@ -180,6 +180,22 @@ impl DedupeStore for SqliteStore {
         })
     }
 
+    fn confirm(&self, key: &DedupeKey, token: &ClaimToken) -> Self::CompleteFuture {
+        let (pool, key, token) = (self.pool.clone(), key.clone(), *token);
+        Box::pin(async move {
+            let done: Option<bool> = sqlx::query_scalar(
+                "SELECT done FROM tower_workos_dedupe WHERE namespace = $1 AND event_id = $2 AND token = $3",
+            )
+            .bind(key.namespace())
+            .bind(key.id().as_str())
+            .bind(token.as_bytes())
+            .fetch_optional(&pool)
+            .await
+            .map_err(StoreError::unavailable)?;
+            Ok(if done == Some(true) { Completion::Completed } else { Completion::Stale })
+        })
+    }
+
     fn release(&self, key: &DedupeKey, token: &ClaimToken) -> Self::ReleaseFuture {
         let (pool, key, token) = (self.pool.clone(), key.clone(), *token);
         Box::pin(async move {
@@ -196,10 +212,6 @@ impl DedupeStore for SqliteStore {
             Ok(())
         })
     }
-
-    fn abandon(&self, key: &DedupeKey, token: &ClaimToken) {
-        detach(self.release(key, token));
-    }
 }
 
 impl Claimed<SqliteStore> {
@@ -215,7 +227,15 @@ impl Claimed<SqliteStore> {
         &self,
         connection: &mut SqliteConnection,
     ) -> Result<Completion, StoreError> {
-        SqliteStore::complete_in(connection, self.key(), self.token(), self.retention()).await
+        self.complete_by_handler();
+        if self.token().is_none() {
+            match SqliteStore::claim_in(connection, self.key(), self.lease()).await? {
+                Claim::Acquired(token) => self.adopt(token),
+                Claim::Done | Claim::InFlight { .. } => return Ok(Completion::Stale),
+            }
+        }
+        let Some(token) = self.token() else { return Ok(Completion::Stale) };
+        SqliteStore::complete_in(connection, self.key(), token, self.retention()).await
     }
 }
 

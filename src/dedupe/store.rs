@@ -30,17 +30,22 @@ use crate::EventId;
 ///
 /// # Futures
 ///
-/// They are named types of the store's, so that none need be boxed; a store of `async fn`s names a
-/// `Pin<Box<dyn Future + Send>>`. Dropping one may or may not have had its effect.
-pub trait DedupeStore {
+/// They are named types of the store, so that none has to be boxed; a store of `async fn`s names a
+/// `Pin<Box<dyn Future + Send>>`. The layer never drops one that has been polled, unless the runtime shuts down or the
+/// lease has passed: if a request is cancelled or the layer's time-out ends, the call continues in a task. That is why
+/// the futures are `Unpin` and `'static`. A dropped future may or may not have had its effect.
+pub trait DedupeStore: Clone + Send + Sync + 'static {
     /// Tells this claim from every other one of its key.
     type Token: Clone + Send + Sync + Unpin + 'static;
     /// The future of [`claim`](Self::claim).
-    type ClaimFuture: Future<Output = Result<Claim<Self::Token>, StoreError>> + Send;
-    /// The future of [`complete`](Self::complete).
-    type CompleteFuture: Future<Output = Result<Completion, StoreError>> + Send;
+    type ClaimFuture: Future<Output = Result<Claim<Self::Token>, StoreError>>
+        + Send
+        + Unpin
+        + 'static;
+    /// The future of [`complete`](Self::complete) and of [`confirm`](Self::confirm).
+    type CompleteFuture: Future<Output = Result<Completion, StoreError>> + Send + Unpin + 'static;
     /// The future of [`release`](Self::release).
-    type ReleaseFuture: Future<Output = Result<(), StoreError>> + Send;
+    type ReleaseFuture: Future<Output = Result<(), StoreError>> + Send + Unpin + 'static;
 
     /// Asks to become the holder of a key.
     fn claim(&self, key: &DedupeKey, lease: Duration) -> Self::ClaimFuture;
@@ -54,12 +59,13 @@ pub trait DedupeStore {
         retention: Duration,
     ) -> Self::CompleteFuture;
 
+    /// Whether a key was completed with this token, and that is committed: [`Completion::Completed`] if so, otherwise
+    /// [`Completion::Stale`]. Changes nothing. The layer asks this instead of completing a claim that the handler
+    /// completed in a transaction of its own.
+    fn confirm(&self, key: &DedupeKey, token: &Self::Token) -> Self::CompleteFuture;
+
     /// Makes a key free, if the token is its holder's. A done key stays done.
     fn release(&self, key: &DedupeKey, token: &Self::Token) -> Self::ReleaseFuture;
-
-    /// Releases without anybody waiting: the future that held the key was dropped. What can't be done at once may
-    /// be left to a task, or to the lease.
-    fn abandon(&self, key: &DedupeKey, token: &Self::Token);
 }
 
 /// The answer to a claim.
@@ -97,27 +103,25 @@ pub enum Completion {
 /// What a store remembers: an event, within a namespace.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct DedupeKey {
-    /// `None` for the empty one, which most applications use: nothing to count references of.
-    namespace: Option<Arc<str>>,
+    namespace: Arc<str>,
     id: EventId,
 }
 
 impl DedupeKey {
-    /// The key of an event. Namespaces keep endpoints or environments that share a store apart; the empty one is
-    /// one of them.
+    /// The key of an event. Namespaces keep endpoints or environments that share a store apart.
     #[must_use]
     pub fn new(namespace: impl Into<Arc<str>>, id: EventId) -> Self {
-        Self::within(some_namespace(namespace.into()), id)
+        Self::within(namespace.into(), id)
     }
 
-    pub(super) fn within(namespace: Option<Arc<str>>, id: EventId) -> Self {
+    pub(super) fn within(namespace: Arc<str>, id: EventId) -> Self {
         Self { namespace, id }
     }
 
     /// The namespace.
     #[must_use]
     pub fn namespace(&self) -> &str {
-        self.namespace.as_deref().unwrap_or_default()
+        &self.namespace
     }
 
     /// The event's id.
@@ -133,11 +137,8 @@ impl fmt::Debug for DedupeKey {
     }
 }
 
-pub(super) fn some_namespace(namespace: Arc<str>) -> Option<Arc<str>> {
-    Some(namespace).filter(|namespace| !namespace.is_empty())
-}
-
-/// Why a store could not answer. Which driver it was is left to [`source`](Error::source).
+/// Why a store failed. What the driver said is its [`source`](Error::source), which the layer logs: a store must not put
+/// a connection's password there.
 #[derive(Debug)]
 pub struct StoreError {
     kind: StoreErrorKind,
@@ -147,6 +148,8 @@ pub struct StoreError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum StoreErrorKind {
     Full,
+    NotMigrated,
+    Timeout(Duration),
     Unavailable,
 }
 
@@ -162,6 +165,29 @@ impl StoreError {
         Self { kind: StoreErrorKind::Full, source: None }
     }
 
+    /// The store's tables are missing or of another version.
+    pub fn not_migrated(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { kind: StoreErrorKind::NotMigrated, source: Some(source.into()) }
+    }
+
+    /// The store did not answer within this time.
+    #[must_use]
+    pub fn timeout(after: Duration) -> Self {
+        Self { kind: StoreErrorKind::Timeout(after), source: None }
+    }
+
+    /// Whether the store's tables are missing or of another version.
+    #[must_use]
+    pub fn is_not_migrated(&self) -> bool {
+        self.kind == StoreErrorKind::NotMigrated
+    }
+
+    /// Whether the store did not answer in time.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        matches!(self.kind, StoreErrorKind::Timeout(_))
+    }
+
     /// Whether the store is full.
     #[must_use]
     pub fn is_full(&self) -> bool {
@@ -171,12 +197,19 @@ impl StoreError {
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.kind {
-            StoreErrorKind::Full => {
-                "the dedupe store is full of events in flight; give it a larger capacity, or handlers less to do"
+        match self.kind {
+            StoreErrorKind::Full => f.write_str(
+                "the dedupe store is full of events in progress; give it a larger capacity, or make the handlers faster",
+            ),
+            StoreErrorKind::NotMigrated => {
+                f.write_str("the dedupe store's tables are missing or outdated; call its migrate() at start-up")
             }
-            StoreErrorKind::Unavailable => "the dedupe store does not answer; check that it runs and can be reached",
-        })
+            StoreErrorKind::Timeout(after) => write!(
+                f,
+                "the dedupe store did not answer within {after:?}; check that it runs, can be reached and is not overloaded"
+            ),
+            StoreErrorKind::Unavailable => f.write_str("the dedupe store failed"),
+        }
     }
 }
 

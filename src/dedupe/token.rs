@@ -41,7 +41,8 @@ pub(super) fn remaining(millis: i64) -> Duration {
     Duration::from_millis(u64::try_from(millis).unwrap_or(1).max(1))
 }
 
-/// Lets a task do what nobody waits for; outside of a runtime, the lease does it.
+/// Lets a task do what nobody waits for. Outside a runtime it is not done.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(super) fn detach<T: 'static>(future: StoreFuture<T>) {
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {
         runtime.spawn(async move {

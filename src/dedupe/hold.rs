@@ -1,0 +1,191 @@
+use std::{
+    future::Future,
+    mem,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::time::{Sleep, sleep};
+
+use crate::dedupe::{Claim, Claimed, Completion, DedupeStore, StoreError, background::Background};
+
+/// What the middleware has to do with the store about one request, and what of it is under way.
+///
+/// Wherever it is dropped, it leaves nothing behind that keeps the event from its next delivery: a claim that was made,
+/// or is being made, is released. A completion under way continues, and the claim is released only if that fails.
+pub(super) struct Hold<St: DedupeStore> {
+    claimed: Claimed<St>,
+    call: Call<St>,
+    /// Bounds the call under way; made when the call first has to be waited for.
+    deadline: Option<Pin<Box<Sleep>>>,
+    timeout: Duration,
+    background: Background,
+}
+
+/// The call under way.
+enum Call<St: DedupeStore> {
+    Claiming(St::ClaimFuture),
+    Completing(St::CompleteFuture),
+    /// None; the claim is held.
+    Held,
+    /// None; nothing is held.
+    Nothing,
+    Releasing(St::ReleaseFuture),
+}
+
+impl<St: DedupeStore> Hold<St> {
+    /// Starts to claim a key.
+    pub(super) fn claim(claimed: Claimed<St>, timeout: Duration, background: Background) -> Self {
+        let claim = claimed.store().claim(claimed.key(), claimed.lease());
+        Self { claimed, call: Call::Claiming(claim), deadline: None, timeout, background }
+    }
+
+    pub(super) fn claimed(&self) -> &Claimed<St> {
+        &self.claimed
+    }
+
+    /// The answer to the claim, without the token, which is in [`Claimed`] from then on.
+    ///
+    /// After the time-out, the claim continues in the background, where it is released as soon as it is made.
+    pub(super) fn poll_claim(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Claim<()>, StoreError>> {
+        let Call::Claiming(claim) = &mut self.call else {
+            return Poll::Ready(Err(StoreError::unavailable("polled after it was ready")));
+        };
+        let Poll::Ready(claim) = Pin::new(claim).poll(cx) else {
+            return self.poll_deadline(cx).map(Err);
+        };
+        self.deadline = None;
+        self.call = Call::Nothing;
+        Poll::Ready(claim.map(|claim| match claim {
+            Claim::Acquired(token) => {
+                self.claimed.adopt(token);
+                self.call = Call::Held;
+                Claim::Acquired(())
+            }
+            Claim::Done => Claim::Done,
+            Claim::InFlight { retry_after } => Claim::InFlight { retry_after },
+        }))
+    }
+
+    /// Starts to complete the claim, or to check that the handler did. `false` if there is nothing to complete, because
+    /// the store failed when the event was to be claimed.
+    pub(super) fn complete(&mut self) -> bool {
+        let Some(token) = self.claimed.token() else { return false };
+        let (store, key) = (self.claimed.store(), self.claimed.key());
+        self.call = Call::Completing(if self.claimed.is_completed_by_handler() {
+            store.confirm(key, token)
+        } else {
+            store.complete(key, token, self.claimed.retention())
+        });
+        true
+    }
+
+    /// The answer to the completion. Unless it is [`Completion::Completed`], the claim is still held, or the completion
+    /// continues in the background.
+    pub(super) fn poll_complete(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Completion, StoreError>> {
+        let Call::Completing(complete) = &mut self.call else {
+            return Poll::Ready(Err(StoreError::unavailable("polled after it was ready")));
+        };
+        let Poll::Ready(completion) = Pin::new(complete).poll(cx) else {
+            return self.poll_deadline(cx).map(Err);
+        };
+        self.deadline = None;
+        self.call = match &completion {
+            Ok(Completion::Completed) => Call::Nothing,
+            _ => Call::Held,
+        };
+        Poll::Ready(completion)
+    }
+
+    /// Starts to release the claim. `false` if nothing is held.
+    pub(super) fn release(&mut self) -> bool {
+        match (&self.call, self.claimed.token()) {
+            (Call::Held, Some(token)) => {
+                let release = self.claimed.store().release(self.claimed.key(), token);
+                self.call = Call::Releasing(release);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// After the time-out, the release continues in the background.
+    pub(super) fn poll_release(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), StoreError>> {
+        let Call::Releasing(release) = &mut self.call else {
+            return Poll::Ready(Ok(()));
+        };
+        let Poll::Ready(released) = Pin::new(release).poll(cx) else {
+            return self.poll_deadline(cx).map(Err);
+        };
+        self.deadline = None;
+        self.call = Call::Nothing;
+        Poll::Ready(released)
+    }
+
+    /// Ready, with the error, once the call has taken too long. It then continues in the background.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<StoreError> {
+        let timeout = self.timeout;
+        let deadline = self.deadline.get_or_insert_with(|| Box::pin(sleep(timeout)));
+        if deadline.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        self.deadline = None;
+        self.continue_in_background();
+        Poll::Ready(StoreError::timeout(timeout))
+    }
+
+    /// Leaves whatever is under way or held to a task.
+    fn continue_in_background(&mut self) {
+        let call = mem::replace(&mut self.call, Call::Nothing);
+        if matches!(call, Call::Nothing) {
+            return;
+        }
+        let claimed = self.claimed.clone();
+        // Once the lease has passed, the store frees the key.
+        let limit = claimed.lease();
+        match call {
+            Call::Claiming(claim) => self.background.spawn(limit, async move {
+                if let Ok(Claim::Acquired(token)) = claim.await {
+                    let _ = claimed.store().release(claimed.key(), &token).await.is_ok();
+                }
+            }),
+            Call::Completing(complete) => self.background.spawn(limit, async move {
+                if !matches!(complete.await, Ok(Completion::Completed)) {
+                    release(&claimed).await;
+                }
+            }),
+            // A release may take effect when it is made, which needs no runtime.
+            Call::Held => {
+                if let Some(token) = claimed.token() {
+                    let release = claimed.store().release(claimed.key(), token);
+                    self.background.spawn(limit, async move {
+                        let _ = release.await.is_ok();
+                    });
+                }
+            }
+            Call::Releasing(release) => self.background.spawn(limit, async move {
+                let _ = release.await.is_ok();
+            }),
+            Call::Nothing => {}
+        }
+    }
+}
+
+impl<St: DedupeStore> Drop for Hold<St> {
+    fn drop(&mut self) {
+        self.continue_in_background();
+    }
+}
+
+async fn release<St: DedupeStore>(claimed: &Claimed<St>) {
+    if let Some(token) = claimed.token() {
+        let _ = claimed.store().release(claimed.key(), token).await.is_ok();
+    }
+}
