@@ -152,11 +152,13 @@ impl DedupeStore for Forgetful {
         ready(Ok(Completion::Completed))
     }
 
+    fn confirm(&self, _: &DedupeKey, (): &()) -> Self::CompleteFuture {
+        ready(Ok(Completion::Completed))
+    }
+
     fn release(&self, _: &DedupeKey, (): &()) -> Self::ReleaseFuture {
         ready(Ok(()))
     }
-
-    fn abandon(&self, _: &DedupeKey, (): &()) {}
 }
 
 fn layer(requests: usize) {
@@ -165,10 +167,14 @@ fn layer(requests: usize) {
     let verify = DirectorySyncLayer::new(secret);
     let store = MemoryStore::new(requests * (ROUNDS + 1));
     let mut without = verify.layer(Nothing);
-    let mut own =
-        ServiceBuilder::new().layer(&verify).layer(DedupeLayer::new(Forgetful)).service(Nothing);
-    let mut whole =
-        ServiceBuilder::new().layer(&verify).layer(DedupeLayer::new(store)).service(Nothing);
+    let mut own = ServiceBuilder::new()
+        .layer(&verify)
+        .layer(DedupeLayer::new("workos", Forgetful))
+        .service(Nothing);
+    let mut whole = ServiceBuilder::new()
+        .layer(&verify)
+        .layer(DedupeLayer::new("workos", store))
+        .service(Nothing);
     let mut services: [&mut dyn FnMut(Request<Full<Bytes>>) -> u16; 3] = [
         &mut |request| now(without.call(request)).unwrap().status().as_u16(),
         &mut |request| now(own.call(request)).unwrap().status().as_u16(),

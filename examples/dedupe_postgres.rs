@@ -25,7 +25,7 @@ fn main() -> ExitCode {
 }
 
 fn app(layer: DirectorySyncLayer, pool: PgPool) -> Router {
-    let dedupe = DedupeLayer::new(PostgresStore::new(pool.clone()));
+    let dedupe = DedupeLayer::new("workos", PostgresStore::new(pool.clone()));
     let stack = ServiceBuilder::new().layer(layer).layer(dedupe);
     Router::new().route(PATH, post(on_event)).route_layer(stack).with_state(pool)
 }

@@ -23,7 +23,7 @@ fn main() -> ExitCode {
 
 fn app(layer: DirectorySyncLayer, store: SqliteStore) -> Router {
     // Outside: is it genuine? Inside: is it new?
-    let stack = ServiceBuilder::new().layer(layer).layer(DedupeLayer::new(store));
+    let stack = ServiceBuilder::new().layer(layer).layer(DedupeLayer::new("workos", store));
     Router::new().route(PATH, post(on_event)).route_layer(stack)
 }
 

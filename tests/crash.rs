@@ -40,9 +40,9 @@ const EVENTS_A_LIFE: usize = 20;
 /// Short, so that what a dead server held is free again soon.
 const LEASE: Duration = Duration::from_millis(250);
 
-fn stack<St: Clone>(store: St, namespace: &str) -> (DirectorySyncLayer, DedupeLayer<St>) {
+fn stack<St>(store: St, namespace: &str) -> (DirectorySyncLayer, DedupeLayer<St>) {
     let secret = WebhookSecret::new(SECRET).unwrap();
-    (DirectorySyncLayer::new(secret), DedupeLayer::new(store).lease(LEASE).namespace(namespace))
+    (DirectorySyncLayer::new(secret), DedupeLayer::new(namespace, store).lease(LEASE))
 }
 
 /// Something to die in the middle of.

@@ -12,7 +12,7 @@ const DEFAULT_RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// A store that is up answers in milliseconds; the sender waits for a few seconds only.
 const DEFAULT_STORE_TIMEOUT: Duration = Duration::from_secs(2);
 /// A shorter lease could expire before the completion arrives, so that no event would ever be done.
-const SHORTEST_LEASE: Duration = Duration::from_secs(1);
+const SHORTEST_LEASE: Duration = Duration::from_millis(100);
 
 /// Lets each event's handler succeed once: see the [module docs](crate::dedupe).
 #[derive(Clone)]
@@ -43,7 +43,7 @@ impl<St> DedupeLayer<St> {
         }
     }
 
-    /// How long a handler may take. Default: 60 s; at least one second. If it takes longer, a redelivery runs it again in
+    /// How long a handler may take. Default: 60 s; at least 100 ms. If it takes longer, a redelivery runs it again in
     /// the meantime; if its process crashes, the event waits for this long.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.config.lease = lease.max(SHORTEST_LEASE);
@@ -153,6 +153,6 @@ mod tests {
     #[test]
     fn a_lease_without_length_would_never_let_an_event_be_done() {
         let layer = DedupeLayer::new("workos", crate::MemoryStore::new(1));
-        assert_eq!(layer.lease(Duration::ZERO).config.lease, Duration::from_secs(1));
+        assert_eq!(layer.lease(Duration::ZERO).config.lease, Duration::from_millis(100));
     }
 }

@@ -12,7 +12,7 @@
 //! # let secret = WebhookSecret::new("whsec_from_the_dashboard")?;
 //! let stack = ServiceBuilder::new()
 //!     .layer(DirectorySyncLayer::new(secret))
-//!     .layer(DedupeLayer::new(MemoryStore::default()));
+//!     .layer(DedupeLayer::new("workos", MemoryStore::default()));
 //! # let _ = stack.service(tower::service_fn(|_: http::Request<tower_workos::layer::VerifiedBody>| async {
 //! #     Ok::<_, std::convert::Infallible>(http::Response::new(http_body_util::Empty::<bytes::Bytes>::new()))
 //! # }));

@@ -188,10 +188,7 @@ const EVENTS: usize = 200;
 
 fn replica<St>(store: St, namespace: &str, counts: &Counts) -> Router
 where
-    St: DedupeStore + Clone + Send + Sync + Unpin + 'static,
-    St::ClaimFuture: 'static,
-    St::CompleteFuture: 'static,
-    St::ReleaseFuture: 'static,
+    St: DedupeStore,
 {
     async fn handler(State(counts): State<Counts>, event: DirectoryEvent) {
         let index: usize = event.id().as_str().rsplit('_').next().unwrap().parse().unwrap();
@@ -199,7 +196,7 @@ where
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     // A namespace of this run's: a shared database keeps what an earlier one left.
-    let dedupe = DedupeLayer::new(store).namespace(namespace);
+    let dedupe = DedupeLayer::new(namespace, store);
     let stack = ServiceBuilder::new().layer(layer()).layer(dedupe);
     Router::new().route("/", post(handler)).route_layer(stack).with_state(Arc::clone(counts))
 }

@@ -94,7 +94,7 @@ async fn serve_on_this(kind: &str) {
             .with_state(Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap()),
         "verify only" => Router::new().route("/", post(verify_only)).with_state(verifier),
         "layer + dedupe" => {
-            let dedupe = DedupeLayer::new(MemoryStore::new(1000));
+            let dedupe = DedupeLayer::new("workos", MemoryStore::new(1000));
             Router::new()
                 .route("/", post(on_event))
                 .route_layer(ServiceBuilder::new().layer(layer).layer(dedupe))
