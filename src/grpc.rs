@@ -51,6 +51,27 @@
 //! HTTP 200 and a `grpc-status`, outside of this layer's reach. Bound the time within the method, and answer
 //! `Status::deadline_exceeded` or `Status::unavailable`, which become 504 and 503.
 //!
+//! # Duplicates
+//!
+//! [`GrpcDirectorySyncLayer::dedupe`] is the place for a [`DedupeLayer`]: between the verification and the call, where a
+//! status other than `OK` is an HTTP failure, so that the event is given back.
+//!
+//! ```
+//! use tower_workos::{DedupeLayer, DirectorySyncLayer, MemoryStore, WebhookSecret, grpc::GrpcDirectorySyncLayer};
+//!
+//! # fn main() -> Result<(), tower_workos::ConfigError> {
+//! let secret = WebhookSecret::new("whsec_from_the_dashboard")?;
+//! let layer = GrpcDirectorySyncLayer::new("/webhooks/workos", DirectorySyncLayer::new(secret))
+//!     .dedupe(DedupeLayer::new("workos", MemoryStore::default()));
+//! # let _ = layer;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A `DedupeLayer` as a layer of its own inside this one, or around the generated service, works too: it answers gRPC
+//! calls with gRPC statuses, looks at the handler's, and passes calls of other services. Outside this one it answers
+//! every delivery with 500, because it finds no event.
+//!
 //! # The method can't be called from outside
 //!
 //! The event travels in the request's extensions, which no network can fill, and `DeliverRequest` has no fields
@@ -58,6 +79,7 @@
 //! `PERMISSION_DENIED` before they reach the service.
 
 use std::{
+    convert::Infallible,
     fmt,
     future::Future,
     mem,
@@ -72,11 +94,11 @@ use http_body::Body as HttpBody;
 use http_body_util::Full;
 use pin_project_lite::pin_project;
 use tonic::{Code, Status, body::Body, codegen::StdError, metadata::MetadataMap};
-use tower_layer::Layer;
+use tower_layer::{Identity, Layer};
 use tower_service::Service;
 
 use crate::{
-    DirectoryEvent, DirectorySync, DirectorySyncLayer, SIGNATURE_HEADER,
+    DedupeLayer, DirectoryEvent, DirectorySync, DirectorySyncLayer, SIGNATURE_HEADER,
     layer::{ResponseFuture, VerifiedBody},
 };
 
@@ -150,11 +172,14 @@ pub fn http_status(code: Code) -> StatusCode {
 }
 
 /// Turns deliveries posted to one path into calls of `DirectoryEvents`: see the [module docs](self).
+///
+/// `D` is the layer between the verification and the call: none, or a [`DedupeLayer`].
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct GrpcDirectorySyncLayer {
+pub struct GrpcDirectorySyncLayer<D = Identity> {
     path: Arc<str>,
     verify: DirectorySyncLayer,
+    dedupe: D,
 }
 
 impl GrpcDirectorySyncLayer {
@@ -163,17 +188,25 @@ impl GrpcDirectorySyncLayer {
     pub fn new(path: impl AsRef<str>, verify: DirectorySyncLayer) -> Self {
         let path = path.as_ref();
         let path = if path.starts_with('/') { path.into() } else { format!("/{path}").into() };
-        Self { path, verify }
+        Self { path, verify, dedupe: Identity::new() }
+    }
+
+    /// Handles each event once: the method is called only for an event that no other call has handled or is handling. A
+    /// call whose status is not `OK` gives the event back, and the next delivery calls the method again.
+    pub fn dedupe<St>(self, dedupe: DedupeLayer<St>) -> GrpcDirectorySyncLayer<DedupeLayer<St>> {
+        GrpcDirectorySyncLayer { path: self.path, verify: self.verify, dedupe }
     }
 }
 
-impl<S> Layer<S> for GrpcDirectorySyncLayer {
-    type Service = GrpcDirectorySync<S>;
+impl<S: Clone, D: Layer<Unary<S>>> Layer<S> for GrpcDirectorySyncLayer<D> {
+    type Service = GrpcDirectorySync<S, D::Service>;
 
-    fn layer(&self, inner: S) -> GrpcDirectorySync<S> {
+    fn layer(&self, inner: S) -> Self::Service {
+        let deliver = self.dedupe.layer(Unary { inner: inner.clone() });
         GrpcDirectorySync {
             path: Arc::clone(&self.path),
-            verify: self.verify.layer(Unary { inner }),
+            inner,
+            deliver: self.verify.layer(deliver),
         }
     }
 }
@@ -181,41 +214,44 @@ impl<S> Layer<S> for GrpcDirectorySyncLayer {
 /// A tonic server's services, one of them reachable by webhook. Made by [`GrpcDirectorySyncLayer`].
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct GrpcDirectorySync<S> {
+pub struct GrpcDirectorySync<S, D = Unary<S>> {
     path: Arc<str>,
-    verify: DirectorySync<Unary<S>>,
+    inner: S,
+    deliver: DirectorySync<D>,
 }
 
-impl<S: Clone> GrpcDirectorySync<S> {
-    /// Gives up the place that being polled ready took, since the inner service is not called.
+impl<S: Clone, D> GrpcDirectorySync<S, D> {
+    /// Gives up the place that being polled ready took, since the inner service is not called now. A delivery waits for
+    /// a place again once it is verified.
     fn give_back(&mut self) {
-        let inner = &mut self.verify.get_mut().inner;
-        *inner = inner.clone();
+        self.inner = self.inner.clone();
     }
 }
 
-impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for GrpcDirectorySync<S>
+impl<S, D, ReqBody, ResBody, DeliverBody> Service<Request<ReqBody>> for GrpcDirectorySync<S, D>
 where
-    S: Service<Request<Body>, Response = Response<ResBody>> + Clone + Send + 'static,
-    S::Error: Into<StdError>,
-    S::Future: Send,
+    S: Service<Request<Body>, Response = Response<ResBody>> + Clone,
+    D: Service<Request<VerifiedBody>, Response = Response<DeliverBody>, Error = Infallible> + Clone,
     ReqBody: HttpBody<Data = Bytes> + Send + 'static,
     ReqBody::Error: Into<StdError>,
     ResBody: HttpBody<Data = Bytes> + Send + 'static,
-    ResBody::Error: Into<StdError> + Send,
+    ResBody::Error: Into<StdError>,
+    DeliverBody: HttpBody<Data = Bytes> + Send + 'static,
+    DeliverBody::Error: Into<StdError>,
 {
     type Response = Response<Body>;
     type Error = S::Error;
-    type Future = GrpcResponseFuture<S, ReqBody>;
+    type Future = GrpcResponseFuture<S, D, ReqBody>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.verify.get_mut().inner.poll_ready(cx)
+        self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let path = request.uri().path();
         let state = if path == &*self.path {
-            GrpcState::Delivery { future: self.verify.call(request) }
+            self.give_back();
+            GrpcState::Delivery { future: self.deliver.call(request) }
         } else if is_stray_delivery(request.headers()) {
             self.give_back();
             GrpcState::Answered { response: Some(stray(&self.path)) }
@@ -223,7 +259,7 @@ where
             self.give_back();
             GrpcState::Answered { response: Some(refused()) }
         } else {
-            GrpcState::Passed { future: self.verify.get_mut().inner.call(request.map(Body::new)) }
+            GrpcState::Passed { future: self.inner.call(request.map(Body::new)) }
         };
         GrpcResponseFuture { state }
     }
@@ -266,13 +302,13 @@ fn refused() -> Response<Body> {
 pin_project! {
     /// The future of [`GrpcDirectorySync`]'s response.
     #[must_use]
-    pub struct GrpcResponseFuture<S, B>
+    pub struct GrpcResponseFuture<S, D, B>
     where
         S: Service<Request<Body>>,
-        Unary<S>: Service<Request<VerifiedBody>>,
+        D: Service<Request<VerifiedBody>>,
     {
         #[pin]
-        state: GrpcState<S::Future, ResponseFuture<Unary<S>, B>>,
+        state: GrpcState<S::Future, ResponseFuture<D, B>>,
     }
 }
 
@@ -285,21 +321,22 @@ pin_project! {
     }
 }
 
-impl<S, B, ResBody> Future for GrpcResponseFuture<S, B>
+impl<S, D, B, ResBody, DeliverBody> Future for GrpcResponseFuture<S, D, B>
 where
-    S: Service<Request<Body>, Response = Response<ResBody>> + Clone + Send + 'static,
-    S::Error: Into<StdError>,
-    S::Future: Send,
+    S: Service<Request<Body>, Response = Response<ResBody>>,
+    D: Service<Request<VerifiedBody>, Response = Response<DeliverBody>, Error = Infallible>,
     B: HttpBody,
     B::Error: Into<StdError>,
     ResBody: HttpBody<Data = Bytes> + Send + 'static,
-    ResBody::Error: Into<StdError> + Send,
+    ResBody::Error: Into<StdError>,
+    DeliverBody: HttpBody<Data = Bytes> + Send + 'static,
+    DeliverBody::Error: Into<StdError>,
 {
     type Output = Result<Response<Body>, S::Error>;
 
     /// # Panics
     ///
-    /// Where it is polled again after it was ready.
+    /// If it is polled again after it was ready.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Poll::Ready(match self.project().state.project() {
             GrpcStateProj::Passed { future } => {
@@ -316,10 +353,10 @@ where
     }
 }
 
-impl<S, B> fmt::Debug for GrpcResponseFuture<S, B>
+impl<S, D, B> fmt::Debug for GrpcResponseFuture<S, D, B>
 where
     S: Service<Request<Body>>,
-    Unary<S>: Service<Request<VerifiedBody>>,
+    D: Service<Request<VerifiedBody>>,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GrpcResponseFuture").finish_non_exhaustive()
@@ -343,7 +380,7 @@ where
 {
     type Response = Response<Full<Bytes>>;
     // What goes wrong in the server is a status of the call.
-    type Error = std::convert::Infallible;
+    type Error = Infallible;
     // tonic boxes its own calls too; the client's is an `async fn`.
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 

@@ -22,4 +22,5 @@ mod shared;
 mod stores;
 mod support;
 mod tonic;
+mod tonic_dedupe;
 mod verifier;

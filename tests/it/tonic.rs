@@ -56,7 +56,7 @@ impl DirectoryEvents for Directory {
 
 /// Another service on the same server, under a name of its own.
 #[derive(Clone)]
-struct Other;
+pub struct Other;
 
 impl tonic::server::NamedService for Other {
     const NAME: &'static str = "test.Other";
@@ -103,7 +103,7 @@ async fn serve(directory: Option<Directory>, with_layer: bool) -> SocketAddr {
     address
 }
 
-async fn post(
+pub async fn post(
     address: SocketAddr,
     request: Request<Full<Bytes>>,
 ) -> (u16, http::HeaderMap, String) {
