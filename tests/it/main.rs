@@ -14,6 +14,7 @@ mod event;
 mod hyper;
 mod layer;
 mod readiness;
+mod schedules;
 #[cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
 #[path = "../services/mod.rs"]
 mod services;

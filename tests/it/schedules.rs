@@ -1,0 +1,627 @@
+//! Every schedule of two deliveries of one event over the real futures: a store whose calls the test applies, answers,
+//! fails and loses by hand, and a request that is dropped, a time-out, an expired lease or a crash at every point.
+//!
+//! A schedule is a list of choices. Each run follows a prefix of choices and then always takes the first one; the next run
+//! changes the last choice that has alternatives left. So all schedules with at most one fault are run; with as many as
+//! the variable `SCHEDULE_FAULTS` says, if it is set.
+
+use std::{
+    collections::HashSet,
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, LazyLock, Mutex, MutexGuard},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use tower::{Layer, Service, service_fn};
+use tower_workos::{
+    DedupeLayer, DedupeStore, DirectoryEvent,
+    dedupe::{Claim, Claimed, Completion, DedupeKey, StoreError},
+    testing::sample,
+};
+
+/// Most faults in one schedule.
+static FAULTS: LazyLock<usize> =
+    LazyLock::new(|| std::env::var("SCHEDULE_FAULTS").map_or(1, |faults| faults.parse().unwrap()));
+/// Longer than any schedule takes: leases end when the schedule says so.
+const LEASE: Duration = Duration::from_secs(1_000_000);
+const STORE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Who completes the claim.
+#[derive(Clone, Copy, PartialEq)]
+enum Mode {
+    Layer,
+    Handler,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Key {
+    Free,
+    Held { token: u64, expired: bool },
+    Done { token: u64 },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    Claim,
+    Complete(u64),
+    Confirm(u64),
+    Release(u64),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Effect {
+    Claim(Claim<u64>),
+    Completion(Completion),
+    Released,
+}
+
+/// A call that the store has received.
+#[derive(Debug)]
+struct Op {
+    kind: Kind,
+    effect: Option<Effect>,
+    reply: Option<Result<Effect, ()>>,
+    waker: Option<Waker>,
+    dropped: bool,
+}
+
+/// What the handler of a delivery is to do.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Outcome {
+    Fail,
+    Succeed,
+    /// Commits its transaction, then fails.
+    CommitAndFail,
+    /// Answers 2xx without a commit.
+    ForgetAndSucceed,
+}
+
+#[derive(Default)]
+struct Handler {
+    /// Under which token it runs, while it does.
+    running: Option<u64>,
+    outcome: Option<Outcome>,
+}
+
+struct World {
+    mode: Mode,
+    key: Key,
+    ops: Vec<Op>,
+    tokens: u64,
+    handlers: Vec<Handler>,
+    /// Tokens under which an effect is certain: the handler answered 2xx or, with a transaction of its own, committed.
+    succeeded: HashSet<u64>,
+    expired: HashSet<u64>,
+    /// Whether a claim may be left behind until its lease expires.
+    may_be_left: bool,
+    trace: Vec<String>,
+}
+
+impl World {
+    fn apply(&mut self, op: usize) {
+        let kind = self.ops[op].kind;
+        let effect = match kind {
+            Kind::Claim => Effect::Claim(match self.key {
+                Key::Done { .. } => Claim::Done,
+                Key::Held { expired: false, .. } => Claim::InFlight { retry_after: LEASE },
+                Key::Free | Key::Held { .. } => {
+                    self.tokens += 1;
+                    self.key = Key::Held { token: self.tokens, expired: false };
+                    Claim::Acquired(self.tokens)
+                }
+            }),
+            Kind::Complete(token) => Effect::Completion(self.complete(token)),
+            Kind::Confirm(token) => Effect::Completion(match self.key {
+                Key::Done { token: done } if done == token => Completion::Completed,
+                _ => Completion::Stale,
+            }),
+            Kind::Release(token) => {
+                if matches!(self.key, Key::Held { token: held, .. } if held == token) {
+                    self.key = Key::Free;
+                }
+                Effect::Released
+            }
+        };
+        self.ops[op].effect = Some(effect);
+        self.check();
+    }
+
+    fn complete(&mut self, token: u64) -> Completion {
+        match self.key {
+            Key::Held { token: held, expired: false } | Key::Done { token: held }
+                if held == token =>
+            {
+                self.key = Key::Done { token };
+                Completion::Completed
+            }
+            _ => Completion::Stale,
+        }
+    }
+
+    fn reply(&mut self, op: usize, reply: Result<Effect, ()>) {
+        self.ops[op].reply = Some(reply);
+        if let Some(waker) = self.ops[op].waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// What holds at every moment.
+    fn check(&self) {
+        if let Key::Done { token } = self.key {
+            assert!(self.succeeded.contains(&token), "done without a success: {:#?}", self.trace);
+        }
+        for token in self.handlers.iter().filter_map(|handler| handler.running) {
+            let is_held = matches!(self.key, Key::Held { token: held, .. } | Key::Done { token: held } if held == token);
+            assert!(
+                is_held || self.expired.contains(&token),
+                "a handler runs without its claim: {:#?}",
+                self.trace
+            );
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Stepped(Arc<Mutex<World>>);
+
+impl Stepped {
+    fn lock(&self) -> MutexGuard<'_, World> {
+        self.0.lock().unwrap()
+    }
+
+    fn call<T>(&self, kind: Kind, read: fn(Effect) -> T) -> Call<T> {
+        let mut world = self.lock();
+        world.ops.push(Op { kind, effect: None, reply: None, waker: None, dropped: false });
+        Call { store: self.clone(), op: world.ops.len() - 1, read }
+    }
+}
+
+struct Call<T> {
+    store: Stepped,
+    op: usize,
+    read: fn(Effect) -> T,
+}
+
+impl<T> Future for Call<T> {
+    type Output = Result<T, StoreError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut world = self.store.lock();
+        let op = &mut world.ops[self.op];
+        match op.reply {
+            Some(Ok(effect)) => Poll::Ready(Ok((self.read)(effect))),
+            Some(Err(())) => Poll::Ready(Err(StoreError::unavailable("as the schedule says"))),
+            None => {
+                op.waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<T> Drop for Call<T> {
+    fn drop(&mut self) {
+        self.store.lock().ops[self.op].dropped = true;
+    }
+}
+
+impl DedupeStore for Stepped {
+    type Token = u64;
+    type ClaimFuture = Call<Claim<u64>>;
+    type CompleteFuture = Call<Completion>;
+    type ReleaseFuture = Call<()>;
+
+    fn claim(&self, _: &DedupeKey, _: Duration) -> Self::ClaimFuture {
+        self.call(Kind::Claim, |effect| match effect {
+            Effect::Claim(claim) => claim,
+            other => panic!("{other:?}"),
+        })
+    }
+
+    fn complete(&self, _: &DedupeKey, token: &u64, _: Duration) -> Self::CompleteFuture {
+        self.call(Kind::Complete(*token), completion)
+    }
+
+    fn confirm(&self, _: &DedupeKey, token: &u64) -> Self::CompleteFuture {
+        self.call(Kind::Confirm(*token), completion)
+    }
+
+    fn release(&self, _: &DedupeKey, token: &u64) -> Self::ReleaseFuture {
+        self.call(Kind::Release(*token), |_| ())
+    }
+}
+
+fn completion(effect: Effect) -> Completion {
+    match effect {
+        Effect::Completion(completion) => completion,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Removes a handler from the running ones, however it ends.
+struct Running(Stepped, usize);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.lock().handlers[self.1].running = None;
+    }
+}
+
+async fn handle(
+    store: Stepped,
+    delivery: usize,
+    request: Request<()>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let claimed = request.extensions().get::<Claimed<Stepped>>().unwrap().clone();
+    let token = *claimed.token().unwrap();
+    store.lock().handlers[delivery].running = Some(token);
+    let running = Running(store.clone(), delivery);
+    let mode = store.lock().mode;
+    if mode == Mode::Handler {
+        claimed.complete_by_handler();
+    }
+    let outcome = std::future::poll_fn(|_| match store.lock().handlers[delivery].outcome {
+        Some(outcome) => Poll::Ready(outcome),
+        None => Poll::Pending,
+    })
+    .await;
+    let mut world = store.lock();
+    let succeeds = match (mode, outcome) {
+        (Mode::Layer, Outcome::Succeed) => world.succeeded.insert(token),
+        // The effect and the completion are one transaction.
+        (Mode::Handler, Outcome::Succeed | Outcome::CommitAndFail) => {
+            world.succeeded.insert(token);
+            let committed = world.complete(token) == Completion::Completed;
+            if !committed {
+                world.succeeded.remove(&token);
+            }
+            committed && outcome == Outcome::Succeed
+        }
+        (_, Outcome::ForgetAndSucceed) => true,
+        _ => false,
+    };
+    drop(world);
+    drop(running);
+    let mut response = Response::new(Full::default());
+    if !succeeds {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    Ok(response)
+}
+
+/// What can happen next.
+#[derive(Clone, Copy, Debug)]
+enum Action {
+    Start(usize),
+    Apply(usize),
+    Reply(usize),
+    End(usize, Outcome),
+    // The faults.
+    Crash,
+    Drop(usize),
+    Expire,
+    FailBefore(usize),
+    LoseReply(usize),
+    Timeout,
+}
+
+impl Action {
+    fn is_fault(self) -> bool {
+        !matches!(self, Self::Start(_) | Self::Apply(_) | Self::Reply(_) | Self::End(..))
+    }
+}
+
+type Delivery = Pin<Box<dyn Future<Output = u16>>>;
+
+/// One process: its runtime and the deliveries that it is handling.
+struct Process {
+    store: Stepped,
+    layer: DedupeLayer<Stepped>,
+    deliveries: Vec<Option<Delivery>>,
+}
+
+impl Process {
+    fn start(&mut self, delivery: usize) {
+        let store = self.store.clone();
+        let inner = service_fn(move |request| handle(store.clone(), delivery, request));
+        let mut service = self.layer.layer(inner);
+        let mut request = Request::new(());
+        let event = DirectoryEvent::parse(sample::USER_DEACTIVATED.into()).unwrap();
+        request.extensions_mut().insert(event);
+        let future = service.call(request);
+        self.deliveries[delivery] =
+            Some(Box::pin(async move { future.await.unwrap().status().as_u16() }));
+    }
+
+    /// Lets everything run that can, the background too.
+    async fn settle(&mut self) {
+        for _ in 0..3 {
+            for delivery in &mut self.deliveries {
+                let Some(future) = delivery else { continue };
+                let mut cx = Context::from_waker(Waker::noop());
+                if let Poll::Ready(status) = future.as_mut().poll(&mut cx) {
+                    *delivery = None;
+                    let world = self.store.lock();
+                    let done = matches!(world.key, Key::Done { .. });
+                    assert!(status != 200 || done, "200 but not done: {:#?}", world.trace);
+                }
+            }
+            tokio::task::yield_now().await;
+            tokio::task::yield_now().await;
+        }
+        self.store.lock().check();
+    }
+}
+
+/// Chooses between alternatives: first as a run before this one has decided, then always the first.
+#[derive(Default)]
+struct Choices {
+    taken: Vec<(usize, usize)>,
+    next: usize,
+}
+
+impl Choices {
+    fn choose(&mut self, count: usize) -> usize {
+        let choice = match self.taken.get(self.next) {
+            Some(&(choice, _)) => choice,
+            None => {
+                self.taken.push((0, count));
+                0
+            }
+        };
+        self.next += 1;
+        choice
+    }
+
+    /// Goes to the next schedule, if there is one.
+    fn advance(&mut self) -> bool {
+        self.next = 0;
+        while let Some((choice, count)) = self.taken.pop() {
+            if choice + 1 < count {
+                self.taken.push((choice + 1, count));
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// What can happen now, the ordinary things first.
+fn actions(process: &Process, started: usize, faults: usize, crashed: bool) -> Vec<Action> {
+    let world = process.store.lock();
+    let mut actions = Vec::new();
+    if started < 2 && !crashed {
+        actions.push(Action::Start(started));
+    }
+    for (index, op) in world.ops.iter().enumerate() {
+        match (op.effect, op.reply) {
+            (None, None) => actions.push(Action::Apply(index)),
+            (Some(_), None) if !op.dropped => actions.push(Action::Reply(index)),
+            _ => {}
+        }
+    }
+    for (index, handler) in world.handlers.iter().enumerate() {
+        if handler.running.is_some() && handler.outcome.is_none() {
+            actions.push(Action::End(index, Outcome::Succeed));
+            actions.push(Action::End(index, Outcome::Fail));
+            if world.mode == Mode::Handler {
+                actions.push(Action::End(index, Outcome::CommitAndFail));
+                actions.push(Action::End(index, Outcome::ForgetAndSucceed));
+            }
+        }
+    }
+    if faults == 0 || (actions.is_empty() && process.deliveries.iter().all(Option::is_none)) {
+        return actions;
+    }
+    for (index, op) in world.ops.iter().enumerate() {
+        match (op.effect, op.reply) {
+            _ if op.dropped => {}
+            (None, None) => actions.push(Action::FailBefore(index)),
+            (Some(_), None) => actions.push(Action::LoseReply(index)),
+            _ => {}
+        }
+    }
+    for (index, delivery) in process.deliveries.iter().enumerate() {
+        if delivery.is_some() {
+            actions.push(Action::Drop(index));
+        }
+    }
+    if process.deliveries.iter().any(Option::is_some) {
+        actions.push(Action::Timeout);
+        actions.push(Action::Crash);
+    }
+    if matches!(world.key, Key::Held { expired: false, .. }) {
+        actions.push(Action::Expire);
+    }
+    actions
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
+}
+
+fn process(store: &Stepped) -> Process {
+    let layer = DedupeLayer::new("workos", store.clone()).lease(LEASE).store_timeout(STORE_TIMEOUT);
+    Process { store: store.clone(), layer, deliveries: vec![None, None, None] }
+}
+
+/// Runs one schedule. Returns the faults that were in it.
+fn run(mode: Mode, choices: &mut Choices) -> Vec<Action> {
+    let store = Stepped(Arc::new(Mutex::new(World {
+        mode,
+        key: Key::Free,
+        ops: Vec::new(),
+        tokens: 0,
+        handlers: (0..3).map(|_| Handler::default()).collect(),
+        succeeded: HashSet::new(),
+        expired: HashSet::new(),
+        may_be_left: false,
+        trace: Vec::new(),
+    })));
+    let mut faults = Vec::new();
+    let mut started = 0;
+    let mut crashed = false;
+    let mut process = process(&store);
+    let mut alive = runtime();
+    loop {
+        let actions = actions(&process, started, *FAULTS - faults.len(), crashed);
+        if actions.is_empty() {
+            break;
+        }
+        let action = actions[choices.choose(actions.len())];
+        store.lock().trace.push(format!("{action:?}"));
+        if action.is_fault() {
+            faults.push(action);
+        }
+        if matches!(action, Action::Crash) {
+            // Deliveries and tasks are gone; what the store has received may still take effect.
+            crashed = true;
+            store.lock().may_be_left = true;
+            alive.block_on(async { process.deliveries.iter_mut().for_each(|it| *it = None) });
+            alive = runtime();
+            continue;
+        }
+        alive.block_on(async {
+            act(action, &mut process, &mut started).await;
+            process.settle().await;
+        });
+    }
+    finish(&store, &mut process, &alive);
+    check_end(&store, &faults);
+    faults
+}
+
+async fn act(action: Action, process: &mut Process, started: &mut usize) {
+    let mut world = process.store.lock();
+    match action {
+        Action::Apply(op) => world.apply(op),
+        Action::Reply(op) => {
+            let effect = world.ops[op].effect.unwrap();
+            world.reply(op, Ok(effect));
+        }
+        Action::End(handler, outcome) => world.handlers[handler].outcome = Some(outcome),
+        Action::Expire => {
+            if let Key::Held { token, expired } = &mut world.key {
+                *expired = true;
+                let token = *token;
+                world.expired.insert(token);
+            }
+        }
+        Action::FailBefore(op) => {
+            // Nobody else can release it.
+            world.may_be_left |= matches!(world.ops[op].kind, Kind::Release(_));
+            world.reply(op, Err(()));
+        }
+        Action::LoseReply(op) => {
+            // Nobody knows the token.
+            world.may_be_left |= world.ops[op].kind == Kind::Claim;
+            world.reply(op, Err(()));
+        }
+        Action::Start(delivery) => {
+            drop(world);
+            *started = delivery + 1;
+            process.start(delivery);
+        }
+        Action::Drop(delivery) => {
+            drop(world);
+            process.deliveries[delivery] = None;
+        }
+        Action::Timeout => {
+            drop(world);
+            tokio::time::advance(STORE_TIMEOUT + Duration::from_millis(1)).await;
+        }
+        Action::Crash => unreachable!("handled by the caller"),
+    }
+}
+
+/// The store answers everything, so that what is under way comes to its end.
+fn finish(store: &Stepped, process: &mut Process, alive: &tokio::runtime::Runtime) {
+    alive.block_on(async {
+        loop {
+            let open = {
+                let world = store.lock();
+                world.ops.iter().position(|op| op.reply.is_none() && !op.dropped)
+            };
+            let Some(op) = open else { break };
+            {
+                let mut world = store.lock();
+                if world.ops[op].effect.is_none() {
+                    world.apply(op);
+                }
+                let effect = world.ops[op].effect.unwrap();
+                world.reply(op, Ok(effect));
+            }
+            process.settle().await;
+        }
+    });
+}
+
+/// A last delivery, whose handler succeeds, must end with the event done.
+fn check_end(store: &Stepped, faults: &[Action]) {
+    let (before, successes) = {
+        let mut world = store.lock();
+        if let Key::Held { token, .. } = world.key {
+            assert!(world.may_be_left, "left for the whole lease: {:#?}", world.trace);
+            world.expired.insert(token);
+            world.key = Key::Held { token, expired: true };
+        }
+        world.trace.push("the last delivery".to_owned());
+        (world.key, world.succeeded.len())
+    };
+    // A disconnect alone must not make a success happen twice.
+    if faults.iter().all(|fault| matches!(fault, Action::Drop(_) | Action::Timeout)) {
+        assert!(successes <= 1, "handled twice: {:#?}", store.lock().trace);
+    }
+    let mut process = process(store);
+    let alive = runtime();
+    alive.block_on(async {
+        process.start(2);
+        process.settle().await;
+    });
+    finish(store, &mut process, &alive);
+    let ran = store.lock().handlers[2].running.is_some();
+    let done = matches!(before, Key::Done { .. });
+    assert_eq!(ran, !done, "{:#?}", store.lock().trace);
+    store.lock().handlers[2].outcome = Some(Outcome::Succeed);
+    alive.block_on(process.settle());
+    finish(store, &mut process, &alive);
+    let world = store.lock();
+    assert!(matches!(world.key, Key::Done { .. }), "{:#?}", world.trace);
+    assert!(process.deliveries[2].is_none(), "{:#?}", world.trace);
+}
+
+fn run_all(name: &str, mode: Mode) -> usize {
+    let mut choices = Choices::default();
+    let mut schedules = 0;
+    let mut kinds = HashSet::new();
+    loop {
+        for fault in run(mode, &mut choices) {
+            kinds.insert(format!("{fault:?}").split('(').next().unwrap().to_owned());
+        }
+        schedules += 1;
+        if !choices.advance() {
+            break;
+        }
+    }
+    println!("{name}: {schedules} schedules");
+    let mut kinds: Vec<_> = kinds.into_iter().collect();
+    kinds.sort();
+    assert_eq!(kinds, ["Crash", "Drop", "Expire", "FailBefore", "LoseReply", "Timeout"]);
+    schedules
+}
+
+#[test]
+fn every_schedule_keeps_the_promises() {
+    assert!(run_all("the layer completes", Mode::Layer) > 1000);
+}
+
+#[test]
+fn every_schedule_keeps_the_promises_if_the_handler_completes() {
+    assert!(run_all("the handler completes", Mode::Handler) > 1000);
+}
