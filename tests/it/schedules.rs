@@ -2,15 +2,16 @@
 //! fails and loses by hand, and a request that is dropped, a time-out, an expired lease or a crash at every point.
 //!
 //! A schedule is a list of choices. Each run follows a prefix of choices and then always takes the first one; the next run
-//! changes the last choice that has alternatives left. So all schedules with at most one fault are run; with as many as
-//! the variable `SCHEDULE_FAULTS` says, if it is set.
+//! changes the last choice that has alternatives left. So all schedules of two deliveries with at most one fault are run,
+//! and of one delivery with at most four; with `SCHEDULE_FAULTS=1` in the environment, one fault more of each.
 
 use std::{
     collections::HashSet,
     convert::Infallible,
     future::Future,
+    io::Write as _,
     pin::Pin,
-    sync::{Arc, LazyLock, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard},
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -25,9 +26,15 @@ use tower_workos::{
     testing::sample,
 };
 
-/// Most faults in one schedule.
-static FAULTS: LazyLock<usize> =
-    LazyLock::new(|| std::env::var("SCHEDULE_FAULTS").map_or(1, |faults| faults.parse().unwrap()));
+/// What the schedules are made of.
+#[derive(Clone, Copy)]
+struct Bounds {
+    mode: Mode,
+    deliveries: usize,
+    /// Most faults in one schedule.
+    faults: usize,
+}
+
 /// Longer than any schedule takes: leases end when the schedule says so.
 const LEASE: Duration = Duration::from_secs(1_000_000);
 const STORE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -393,10 +400,10 @@ impl Choices {
 }
 
 /// What can happen now, the ordinary things first.
-fn actions(process: &Process, started: usize, faults: usize, crashed: bool) -> Vec<Action> {
+fn actions(process: &Process, startable: bool, started: usize, faults: usize) -> Vec<Action> {
     let world = process.store.lock();
     let mut actions = Vec::new();
-    if started < 2 && !crashed {
+    if startable {
         actions.push(Action::Start(started));
     }
     for (index, op) in world.ops.iter().enumerate() {
@@ -452,9 +459,9 @@ fn process(store: &Stepped) -> Process {
 }
 
 /// Runs one schedule. Returns the faults that were in it.
-fn run(mode: Mode, choices: &mut Choices) -> Vec<Action> {
+fn run(bounds: Bounds, choices: &mut Choices) -> Vec<Action> {
     let store = Stepped(Arc::new(Mutex::new(World {
-        mode,
+        mode: bounds.mode,
         key: Key::Free,
         ops: Vec::new(),
         tokens: 0,
@@ -470,7 +477,8 @@ fn run(mode: Mode, choices: &mut Choices) -> Vec<Action> {
     let mut process = process(&store);
     let mut alive = runtime();
     loop {
-        let actions = actions(&process, started, *FAULTS - faults.len(), crashed);
+        let startable = started < bounds.deliveries && !crashed;
+        let actions = actions(&process, startable, started, bounds.faults - faults.len());
         if actions.is_empty() {
             break;
         }
@@ -596,12 +604,14 @@ fn check_end(store: &Stepped, faults: &[Action]) {
     assert!(process.deliveries[2].is_none(), "{:#?}", world.trace);
 }
 
-fn run_all(name: &str, mode: Mode) -> usize {
+fn run_all(mode: Mode, deliveries: usize, faults: usize) {
+    let more = std::env::var("SCHEDULE_FAULTS").map_or(0, |more| more.parse().unwrap());
+    let bounds = Bounds { mode, deliveries, faults: faults + more };
     let mut choices = Choices::default();
     let mut schedules = 0;
     let mut kinds = HashSet::new();
     loop {
-        for fault in run(mode, &mut choices) {
+        for fault in run(bounds, &mut choices) {
             kinds.insert(format!("{fault:?}").split('(').next().unwrap().to_owned());
         }
         schedules += 1;
@@ -609,19 +619,35 @@ fn run_all(name: &str, mode: Mode) -> usize {
             break;
         }
     }
-    println!("{name}: {schedules} schedules");
+    let completes = if mode == Mode::Layer { "layer" } else { "handler" };
+    // Past the capture of the test's output.
+    let _ = writeln!(
+        std::io::stderr(),
+        "{schedules} schedules of {deliveries} deliveries with up to {} faults; the {completes} completes",
+        bounds.faults
+    );
+    assert!(schedules > 1000, "{schedules}");
     let mut kinds: Vec<_> = kinds.into_iter().collect();
     kinds.sort();
     assert_eq!(kinds, ["Crash", "Drop", "Expire", "FailBefore", "LoseReply", "Timeout"]);
-    schedules
 }
 
 #[test]
-fn every_schedule_keeps_the_promises() {
-    assert!(run_all("the layer completes", Mode::Layer) > 1000);
+fn two_deliveries_and_a_fault_if_the_layer_completes() {
+    run_all(Mode::Layer, 2, 1);
 }
 
 #[test]
-fn every_schedule_keeps_the_promises_if_the_handler_completes() {
-    assert!(run_all("the handler completes", Mode::Handler) > 1000);
+fn two_deliveries_and_a_fault_if_the_handler_completes() {
+    run_all(Mode::Handler, 2, 1);
+}
+
+#[test]
+fn one_delivery_and_four_faults_if_the_layer_completes() {
+    run_all(Mode::Layer, 1, 4);
+}
+
+#[test]
+fn one_delivery_and_four_faults_if_the_handler_completes() {
+    run_all(Mode::Handler, 1, 4);
 }
