@@ -10,6 +10,8 @@
 mod axum;
 mod body;
 mod dedupe;
+#[cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
+mod disconnect;
 mod event;
 mod hyper;
 mod layer;

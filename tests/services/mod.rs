@@ -1,6 +1,8 @@
 //! The databases that tests talk to: those of the machine, or those that the environment names.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test program uses a part")]
 
+pub mod proxy;
+
 use std::{
     env,
     io::Write as _,
@@ -23,6 +25,18 @@ pub fn postgres_url() -> String {
 
 pub fn redis_url() -> String {
     env::var("TEST_REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379/0".into())
+}
+
+/// The host and port of Postgres.
+pub fn postgres_address() -> String {
+    let options = PgConnectOptions::from_str(&postgres_url()).unwrap();
+    format!("{}:{}", options.get_host(), options.get_port())
+}
+
+/// The host and port of Redis.
+pub fn redis_address() -> String {
+    let url: http::Uri = redis_url().parse().unwrap();
+    format!("{}:{}", url.host().unwrap(), url.port_u16().unwrap_or(6379))
 }
 
 /// Says something that is to be read though the test passes: past the test runner, which keeps what `eprintln!` says of
@@ -94,10 +108,14 @@ impl Schema {
     }
 }
 
+/// How to connect so that tables are in this schema.
+pub fn postgres_options(schema: &str) -> PgConnectOptions {
+    PgConnectOptions::from_str(&postgres_url()).unwrap().options([("search_path", schema)])
+}
+
 /// A pool whose tables are in this schema.
 pub async fn postgres_pool(schema: &str) -> PgPool {
-    let options =
-        PgConnectOptions::from_str(&postgres_url()).unwrap().options([("search_path", schema)]);
+    let options = postgres_options(schema);
     PgPoolOptions::new().max_connections(8).connect_with(options).await.unwrap()
 }
 

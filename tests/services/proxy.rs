@@ -1,0 +1,96 @@
+//! A TCP proxy between a store and its database, to be slow or silent at the test's word.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+};
+
+#[derive(Clone)]
+pub struct Proxy {
+    pub address: SocketAddr,
+    control: Arc<Control>,
+}
+
+#[derive(Default)]
+struct Control {
+    delay_millis: AtomicU64,
+    /// Connections up to this number forward nothing any more, and are not closed.
+    frozen_up_to: AtomicU64,
+    connections: AtomicU64,
+    frozen: AtomicBool,
+}
+
+impl Proxy {
+    /// Listens in front of this address.
+    pub async fn start(target: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let control = Arc::<Control>::default();
+        let proxy = Self { address, control: Arc::clone(&control) };
+        tokio::spawn(async move {
+            loop {
+                let (client, _) = listener.accept().await.unwrap();
+                let number = control.connections.fetch_add(1, Ordering::SeqCst) + 1;
+                let (control, target) = (Arc::clone(&control), target.clone());
+                tokio::spawn(async move {
+                    let Ok(server) = TcpStream::connect(target).await else { return };
+                    let (client_read, client_write) = client.into_split();
+                    let (server_read, server_write) = server.into_split();
+                    tokio::join!(
+                        forward(client_read, server_write, &control, number),
+                        forward(server_read, client_write, &control, number),
+                    );
+                });
+            }
+        });
+        proxy
+    }
+
+    /// Holds back everything for this long, in each direction.
+    pub fn delay(&self, delay: Duration) {
+        self.control.delay_millis.store(delay.as_millis().try_into().unwrap(), Ordering::SeqCst);
+    }
+
+    /// Goes silent on the connections that there are; new ones work.
+    pub fn freeze_connections(&self) {
+        let connections = self.control.connections.load(Ordering::SeqCst);
+        self.control.frozen_up_to.store(connections, Ordering::SeqCst);
+    }
+
+    /// Goes silent on all connections, or speaks again.
+    pub fn freeze(&self, frozen: bool) {
+        self.control.frozen.store(frozen, Ordering::SeqCst);
+    }
+}
+
+async fn forward(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, control: &Control, number: u64) {
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let Ok(length) = from.read(&mut buffer).await else { return };
+        if length == 0 {
+            return;
+        }
+        let delay = control.delay_millis.load(Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(delay)).await;
+        while control.frozen.load(Ordering::SeqCst)
+            || number <= control.frozen_up_to.load(Ordering::SeqCst)
+        {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        if to.write_all(&buffer[..length]).await.is_err() {
+            return;
+        }
+    }
+}
