@@ -1,6 +1,6 @@
 //! Duplicates: [`DedupeLayer`], [`Dedupe`] and the stores.
 //!
-//! WorkOS delivers an event again when it saw no 2xx, and sometimes when it did. This layer, inside of
+//! WorkOS delivers an event again when it saw no 2xx, and sometimes when it did. This layer, inside
 //! [`DirectorySyncLayer`](crate::DirectorySyncLayer), lets a handler's success happen once and its failure lose
 //! nothing:
 //!
@@ -22,21 +22,57 @@
 //!
 //! # What happens to an event
 //!
-//! | the store says | the handler | the answer |
-//! |---|---|---|
-//! | new, or its last holder's lease ended | runs | 2xx: once the store has it as done, the handler's; else the handler's |
-//! | in flight | does not run | 503 with `Retry-After` |
-//! | done | does not run | 200 |
-//! | nothing: it failed | does not run ([`OnStoreError`]) | 503 |
+//! | the store says | the handler | the response | [outcome](DedupeOutcome) |
+//! |---|---|---|---|
+//! | new, or its last holder's lease expired | runs and succeeds (2xx) | the handler's, once the store has it as done | `Completed` |
+//! | the same | runs and does not succeed | the handler's; the event is released | `Released` |
+//! | in progress | does not run | 503 with `Retry-After` | `InFlight` |
+//! | done | does not run | 200 | `Duplicate` |
+//! | nothing: it failed or took too long | does not run ([`OnStoreError`]) | 503 | `StoreError` |
 //!
-//! A handler that answers anything but 2xx, fails, panics, or whose future is dropped (a time-out, a client that
-//! left) gives the event back, and the next delivery runs it anew. If the process dies, the lease ends instead. If
-//! a handler succeeds but that can't be recorded, or its lease had ended by then, the answer is 503: the handler
-//! will run again, so it must bear that, unless it completes the claim in its own transaction ([`Claimed`]).
+//! A handler that answers anything but 2xx, fails or panics gives the event back, and its next delivery runs the handler
+//! again. If the process dies, the lease expires instead. If a handler succeeds, but that can't be recorded
+//! (`StoreError`) or its lease had expired by then (`LeaseExpired`), the response is 503: the handler will run again, so it
+//! must be idempotent, unless it completes the claim in its own transaction ([`Claimed`]).
 //!
-//! Without a [`DirectoryEvent`](crate::DirectoryEvent) in the request the answer is a 500 that names the mend.
+//! # What happens if the sender disconnects
 //!
-//! With the feature `tracing`, what is not the handler's answer is an event of the target `tower_workos::dedupe`.
+//! The server drops the response's future, as it does if a time-out outside this layer ends. No event is lost by that, and
+//! none is blocked:
+//!
+//! | dropped while | then |
+//! |---|---|
+//! | the event is being claimed | the claim continues in a task, which releases what it claims |
+//! | the handler runs | the handler is cancelled, and a task releases the event |
+//! | the event is being completed | the completion continues in a task, which releases the event only if that fails |
+//!
+//! The same happens to a store call that takes longer than [`store_timeout`](DedupeLayer::store_timeout). Tasks run on the
+//! tokio runtime that dropped the future, for at most the lease. **A runtime that shuts down drops them**: a claim then
+//! blocks its event until the lease expires, and a handler that had succeeded runs again, as after a crash. To give
+//! them time, await [`DedupeLayer::idle`] before `main` returns. A future that is dropped outside a runtime leaves its
+//! event to the lease, unless the store is a [`MemoryStore`].
+//!
+//! # One name for each endpoint
+//!
+//! WorkOS sends an event to every endpoint that is subscribed to it, with one id. Two layers that share a store therefore
+//! need two names, the first argument of [`DedupeLayer::new`]: under one name, the second endpoint's handler would never
+//! run for what the first has handled.
+//!
+//! # Handlers with a transaction of their own
+//!
+//! A handler that calls `complete_in` completes its claim together with its effect, and nothing happens twice. The layer
+//! then checks after a 2xx response that the completion is committed. If it isn't (the transaction was dropped), the
+//! response is 503 and the outcome `NotCompleted`.
+//!
+//! # Logs
+//!
+//! With the feature `tracing`, each outcome is one event of the target `tower_workos::dedupe`, with the fields `event_id`,
+//! `event_name` and `outcome`: at `DEBUG` for `Completed`, `Released`, `Duplicate` and `InFlight`, at `WARN` for
+//! `LeaseExpired`, and at `ERROR` for the others. An `error` is logged with its causes. The outcome is in the extensions
+//! of the response, too.
+//!
+//! Without a [`DirectoryEvent`](crate::DirectoryEvent) in the request the response is a 500 that explains the fix. A gRPC
+//! call without one passes: it is for another service of the server (see the `grpc` module).
 
 mod background;
 mod claimed;

@@ -107,12 +107,22 @@ impl RedisStore {
     ///
     /// If the address is not one, or nothing answers there within a second.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
-        let store = Self::new(Client::open(url).map_err(|error| unavailable(&error))?);
+        let store = Self::connect_lazy(url)?;
         store.connection().await?;
         Ok(store)
     }
 
-    /// A store that connects when it is first used, so that an application can start while Redis is down.
+    /// As [`connect`](Self::connect), but connects when it is first used, so that an application can start while Redis is
+    /// down.
+    ///
+    /// # Errors
+    ///
+    /// If the address is not one.
+    pub fn connect_lazy(url: &str) -> Result<Self, StoreError> {
+        Client::open(url).map(Self::new).map_err(|error| unavailable(&error))
+    }
+
+    /// A store with a client of the application's own, with TLS for instance. Connects when it is first used.
     #[must_use]
     pub fn new(client: Client) -> Self {
         Self { shared: Arc::new(Shared { client, link: Mutex::default() }) }

@@ -306,8 +306,8 @@ async fn an_application_can_start_while_redis_is_down() {
     let Some(_) = services::redis_store().await else { return };
     let proxy = Proxy::start(services::redis_address()).await;
     proxy.freeze(true);
-    let client = redis::Client::open(format!("redis://{}/", proxy.address)).unwrap();
-    away(RedisStore::new(client), || proxy.freeze(false)).await;
+    let store = RedisStore::connect_lazy(&format!("redis://{}/", proxy.address)).unwrap();
+    away(store, || proxy.freeze(false)).await;
 }
 
 /// The connection is cut off without a word; a new one works at once.

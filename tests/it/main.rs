@@ -9,12 +9,15 @@
 
 mod axum;
 mod body;
+#[cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
+mod complete_in;
 mod dedupe;
 #[cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
 mod disconnect;
 mod event;
 mod hyper;
 mod layer;
+mod outcomes;
 mod readiness;
 mod schedules;
 #[cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]

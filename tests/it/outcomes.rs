@@ -1,0 +1,211 @@
+//! What the layer says it did: in the response's extensions, and in the log.
+
+use std::{
+    convert::Infallible,
+    future::{Pending, pending},
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use tokio::time::Instant;
+use tower::{Layer, ServiceExt, service_fn};
+use tower_workos::{
+    DedupeLayer, DedupeStore, DirectoryEvent, MemoryStore,
+    dedupe::{Claim, Completion, DedupeKey, DedupeOutcome, OnStoreError, StoreError},
+    testing::sample,
+};
+
+/// A store that never answers the calls it is told to hang on.
+#[derive(Clone)]
+struct Hanging {
+    memory: MemoryStore,
+    claim: bool,
+    complete: bool,
+    release: bool,
+}
+
+/// Ready, or never.
+enum Call<T> {
+    Ready(Option<T>),
+    Never(Pending<T>),
+}
+
+impl<T: Unpin> Future for Call<T> {
+    type Output = T;
+
+    fn poll(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<T> {
+        match &mut *self {
+            Self::Ready(value) => std::task::Poll::Ready(value.take().unwrap()),
+            Self::Never(pending) => std::pin::Pin::new(pending).poll(cx),
+        }
+    }
+}
+
+fn call<T>(hangs: bool, now: impl FnOnce() -> T) -> Call<T> {
+    if hangs { Call::Never(pending()) } else { Call::Ready(Some(now())) }
+}
+
+impl DedupeStore for Hanging {
+    type Token = u64;
+    type ClaimFuture = Call<Result<Claim<u64>, StoreError>>;
+    type CompleteFuture = Call<Result<Completion, StoreError>>;
+    type ReleaseFuture = Call<Result<(), StoreError>>;
+
+    fn claim(&self, key: &DedupeKey, lease: Duration) -> Self::ClaimFuture {
+        call(self.claim, || self.memory.claim(key, lease).into_inner())
+    }
+
+    fn complete(&self, key: &DedupeKey, token: &u64, retention: Duration) -> Self::CompleteFuture {
+        call(self.complete, || self.memory.complete(key, token, retention).into_inner())
+    }
+
+    fn confirm(&self, key: &DedupeKey, token: &u64) -> Self::CompleteFuture {
+        call(self.complete, || self.memory.confirm(key, token).into_inner())
+    }
+
+    fn release(&self, key: &DedupeKey, token: &u64) -> Self::ReleaseFuture {
+        call(self.release, || self.memory.release(key, token).into_inner())
+    }
+}
+
+fn hanging(claim: bool, complete: bool, release: bool) -> Hanging {
+    Hanging { memory: MemoryStore::default(), claim, complete, release }
+}
+
+fn request(event: bool) -> Request<()> {
+    let mut request = Request::new(());
+    if event {
+        let event = DirectoryEvent::parse(sample::USER_DEACTIVATED.with_id("event_1")).unwrap();
+        request.extensions_mut().insert(event);
+    }
+    request
+}
+
+/// One request, whose handler answers with this status.
+async fn send<St: DedupeStore>(
+    dedupe: &DedupeLayer<St>,
+    request: Request<()>,
+    status: u16,
+) -> (u16, DedupeOutcome) {
+    let inner = service_fn(move |_: Request<()>| async move {
+        let mut response = Response::new(Full::<Bytes>::default());
+        *response.status_mut() = StatusCode::from_u16(status).unwrap();
+        Ok::<_, Infallible>(response)
+    });
+    let response = dedupe.layer(inner).oneshot(request).await.unwrap();
+    (response.status().as_u16(), *response.extensions().get::<DedupeOutcome>().unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_time_out_bounds_each_call() {
+    for (store, status, expected) in [
+        (hanging(true, false, false), 200, (503, DedupeOutcome::StoreError)),
+        (hanging(false, true, false), 200, (503, DedupeOutcome::StoreError)),
+        (hanging(false, false, true), 500, (500, DedupeOutcome::Released)),
+    ] {
+        let dedupe = DedupeLayer::new("workos", store);
+        let start = Instant::now();
+        assert_eq!(send(&dedupe, request(true), status).await, expected);
+        // The clock is the test's own: it moves only when everything waits for it.
+        let waited = start.elapsed();
+        let (least, most) = (Duration::from_secs(2), Duration::from_millis(2002));
+        assert!((least..=most).contains(&waited), "{waited:?}");
+    }
+    // An idempotent handler runs all the same, after the time-out.
+    let dedupe = DedupeLayer::new("workos", hanging(true, true, true))
+        .on_store_error(OnStoreError::Pass)
+        .store_timeout(Duration::from_secs(1));
+    let start = Instant::now();
+    let answer = send(&dedupe, request(true), 200).await;
+    assert_eq!(answer, (200, DedupeOutcome::NotRecorded));
+    assert!(start.elapsed() <= Duration::from_millis(1002), "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn each_outcome_is_in_the_extensions() {
+    let dedupe = DedupeLayer::new("workos", MemoryStore::default());
+    assert_eq!(send(&dedupe, request(false), 200).await, (500, DedupeOutcome::Misplaced));
+    assert_eq!(send(&dedupe, request(true), 404).await, (404, DedupeOutcome::Released));
+    assert_eq!(send(&dedupe, request(true), 201).await, (201, DedupeOutcome::Completed));
+    assert_eq!(send(&dedupe, request(true), 201).await, (200, DedupeOutcome::Duplicate));
+
+    let store = MemoryStore::default();
+    let key = DedupeKey::new("workos", "event_1".into());
+    store.claim(&key, Duration::from_secs(9)).await.unwrap();
+    let dedupe = DedupeLayer::new("workos", store);
+    assert_eq!(send(&dedupe, request(true), 201).await, (503, DedupeOutcome::InFlight));
+}
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A store whose driver says something.
+#[derive(Clone)]
+struct Broken;
+
+impl DedupeStore for Broken {
+    type Token = ();
+    type ClaimFuture = std::future::Ready<Result<Claim<()>, StoreError>>;
+    type CompleteFuture = std::future::Ready<Result<Completion, StoreError>>;
+    type ReleaseFuture = std::future::Ready<Result<(), StoreError>>;
+
+    fn claim(&self, _: &DedupeKey, _: Duration) -> Self::ClaimFuture {
+        std::future::ready(Err(StoreError::not_migrated("relation does not exist")))
+    }
+
+    fn complete(&self, _: &DedupeKey, (): &(), _: Duration) -> Self::CompleteFuture {
+        std::future::ready(Err(StoreError::unavailable("down")))
+    }
+
+    fn confirm(&self, _: &DedupeKey, (): &()) -> Self::CompleteFuture {
+        std::future::ready(Err(StoreError::unavailable("down")))
+    }
+
+    fn release(&self, _: &DedupeKey, (): &()) -> Self::ReleaseFuture {
+        std::future::ready(Err(StoreError::unavailable("down")))
+    }
+}
+
+#[tokio::test]
+async fn the_log_leads_to_the_event_and_the_cause() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    send(&DedupeLayer::new("workos", MemoryStore::default()), request(true), 200).await;
+    send(&DedupeLayer::new("workos", Broken), request(true), 200).await;
+    drop(guard);
+    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<&str> = log.lines().collect();
+    let [handled, failed] = lines[..] else { panic!("{log}") };
+    for line in lines {
+        assert!(line.contains(r#"tower_workos::dedupe"#), "{line}");
+        assert!(line.contains(r#"event_id="event_1""#), "{line}");
+        assert!(line.contains(r#"event_name="dsync.user.updated""#), "{line}");
+    }
+    assert!(handled.contains("DEBUG") && handled.contains(r#"outcome="Completed""#), "{handled}");
+    assert!(failed.contains("ERROR") && failed.contains(r#"outcome="StoreError""#), "{failed}");
+    assert!(failed.contains("call its migrate() at start-up: relation does not exist"), "{failed}");
+}
