@@ -128,6 +128,21 @@ async fn one_time_out_bounds_each_call() {
     assert!(start.elapsed() <= Duration::from_millis(1002), "{:?}", start.elapsed());
 }
 
+/// What continues in the background is waited for, and ends with the lease.
+#[tokio::test(start_paused = true)]
+async fn idle_waits_for_the_background() {
+    let lease = Duration::from_secs(9);
+    let dedupe = DedupeLayer::new("workos", hanging(true, false, false)).lease(lease);
+    dedupe.idle().await;
+    let start = Instant::now();
+    let dropped = tokio::time::timeout(Duration::from_millis(1), send(&dedupe, request(true), 200));
+    assert!(dropped.await.is_err());
+    assert!(start.elapsed() < lease, "nothing continues");
+    dedupe.idle().await;
+    let waited = start.elapsed();
+    assert!((lease..lease + Duration::from_millis(10)).contains(&waited), "{waited:?}");
+}
+
 #[tokio::test]
 async fn each_outcome_is_in_the_extensions() {
     let dedupe = DedupeLayer::new("workos", MemoryStore::default());

@@ -89,7 +89,7 @@ async fn forward(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, control: &Cont
         {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        if to.write_all(&buffer[..length]).await.is_err() {
+        if to.write_all(buffer.get(..length).unwrap_or_default()).await.is_err() {
             return;
         }
     }
