@@ -35,6 +35,7 @@ const SECONDS_BELOW: u64 = 100_000_000_000;
 /// There is exactly one `t` of 1 to 16 digits: milliseconds, or seconds where the value is below
 /// 100 000 000 000. There is at least one `v1` of 64 hex digits in either case; the first eight are kept,
 /// and one of another form is passed over, since it can match nothing. Unknown keys are passed over too.
+/// A control character inside an element, such as the line break between two pasted headers, is malformed.
 /// The source is the WorkOS Directory Sync guide and what WorkOS's SDKs and its emulator send.
 ///
 /// A header with one signature is parsed without an allocation. `Display` prints the form above.
@@ -88,7 +89,7 @@ impl SignatureHeader {
         while let Some(element) = rest {
             let element = trim_start(element);
             rest = if let Some(value) = element.strip_prefix(b"v1=") {
-                let (signature, rest) = split_signature(value);
+                let (signature, rest) = split_signature(value)?;
                 looked_at += 1;
                 match signature {
                     Some(signature) if looked_at <= MAX_SIGNATURES => match first {
@@ -99,7 +100,7 @@ impl SignatureHeader {
                 }
                 rest
             } else {
-                let (element, rest) = split_element(element);
+                let (element, rest) = split_element(element)?;
                 match element.strip_prefix(b"t=") {
                     Some(_) if time.is_some() => {
                         return Err(Rejection::malformed("`t` stands more than once"));
@@ -238,8 +239,11 @@ impl fmt::Debug for SignatureHeader {
     }
 }
 
+/// What follows an element's comma; `None` if there is no comma.
+type Rest<'a> = Option<&'a [u8]>;
+
 /// Takes one `v1` value off the front: its bytes where it is 64 hex digits, and what follows its comma.
-fn split_signature(value: &[u8]) -> (Option<[u8; 32]>, Option<&[u8]>) {
+fn split_signature(value: &[u8]) -> Result<(Option<[u8; 32]>, Rest<'_>), Rejection> {
     // The usual case needs no search for the comma: 64 digits, then the end or a comma. Anything else among
     // the 64 may itself be a comma, so that case is cut first.
     if let Some((hex, rest)) = value.split_first_chunk() {
@@ -249,17 +253,21 @@ fn split_signature(value: &[u8]) -> (Option<[u8; 32]>, Option<&[u8]>) {
             _ => None,
         };
         if let (Some(signature), Some(rest)) = (decode_hex(hex), rest) {
-            return (Some(signature), rest);
+            return Ok((Some(signature), rest));
         }
     }
-    let (value, rest) = split_element(value);
-    (<&[u8; 64]>::try_from(value).ok().and_then(decode_hex), rest)
+    let (value, rest) = split_element(value)?;
+    Ok((<&[u8; 64]>::try_from(value).ok().and_then(decode_hex), rest))
 }
 
-/// Splits at the first comma; white space at the element's end goes.
-fn split_element(bytes: &[u8]) -> (&[u8], Option<&[u8]>) {
+/// Splits at the first comma and trims white space from the element's end. What remains has no control character.
+fn split_element(bytes: &[u8]) -> Result<(&[u8], Rest<'_>), Rejection> {
     let mut parts = bytes.splitn(2, |&byte| byte == b',');
-    (trim_end(parts.next().unwrap_or_default()), parts.next())
+    let element = trim_end(parts.next().unwrap_or_default());
+    if element.iter().any(u8::is_ascii_control) {
+        return Err(Rejection::malformed("an element has a control character"));
+    }
+    Ok((element, parts.next()))
 }
 
 fn trim_start(mut bytes: &[u8]) -> &[u8] {
@@ -329,9 +337,9 @@ mod tests {
         assert_eq!(header.digits(), b"1722443701");
     }
 
-    /// Else it would be right, but not fast.
+    /// Guards the fast path; a fallback would be correct but slower.
     #[test]
-    fn the_straight_way_is_taken_for_what_is_usual() {
+    fn the_fast_path_reads_the_usual_form() {
         for separator in [", ", ","] {
             let value = format!("t=1722443701539{separator}v1={HEX}");
             assert!(SignatureHeader::parse_usual(value.as_bytes()).is_some(), "{value}");
@@ -421,6 +429,40 @@ mod tests {
     }
 
     #[test]
+    fn control_characters_are_malformed_inside_elements() {
+        let value = format!("t=1722443701539, v1={HEX}");
+        for control in (0..=0x1f).chain([0x7f]).map(char::from) {
+            for (at, _) in value.char_indices().chain([(value.len(), ' ')]) {
+                let mut changed = value.clone();
+                changed.insert(at, control);
+                let around = [0, 15, 16, 17, value.len()].contains(&at);
+                if control == '\t' && around {
+                    assert!(parse(&changed).is_ok(), "{changed:?}");
+                } else {
+                    assert_eq!(
+                        reason(&changed),
+                        "an element has a control character",
+                        "{changed:?}"
+                    );
+                }
+            }
+            let unknown = format!("{value}, note=a{control}b");
+            assert_eq!(reason(&unknown), "an element has a control character", "{unknown:?}");
+        }
+    }
+
+    #[test]
+    fn two_pasted_lines_are_malformed() {
+        let line = format!("workos-signature: t=1722443701539, v1={HEX}");
+        let value = line.strip_prefix("workos-signature: ").unwrap();
+        for end in ["\n", "\r\n", "\r"] {
+            let pasted = format!("{value}{end}{line}");
+            assert_eq!(reason(&pasted), "an element has a control character");
+            assert_eq!(reason(format!("{value}{end}")), "an element has a control character");
+        }
+    }
+
+    #[test]
     fn elements_are_cut_at_commas_wherever_they_stand() {
         // 64 bytes after `v1=`, and a comma after them; but other elements among them.
         let swallowed = format!("t=1,v1=x,t=1,k={},v1={HEX}", "y".repeat(56));
@@ -493,7 +535,11 @@ mod tests {
         let mut looked_at = 0;
         for element in value.split(|&byte| byte == b',') {
             let element: String = element.iter().copied().map(char::from).collect();
-            let (key, value) = element.trim_matches([' ', '\t']).split_once('=')?;
+            let element = element.trim_matches([' ', '\t']);
+            if element.contains(|c: char| c.is_ascii_control()) {
+                return None;
+            }
+            let (key, value) = element.split_once('=')?;
             match key {
                 "" => return None,
                 "t" if time.is_some() => return None,
@@ -538,6 +584,7 @@ mod tests {
             1 => "v1=[0-9a-gA-G]{62,66}",
             1 => "v1=[0-9a-f,t=]{0,70}",
             1 => "[ a-z0-9=]{0,8}",
+            1 => "(t|v1|x)=[0-9\t\n\r]{1,8}",
         ]
     }
 

@@ -31,7 +31,7 @@ fn arbitrary<T: for<'a> Arbitrary<'a>>(bytes: &[u8], check: impl Fn(&T)) {
 
 #[test]
 fn signature_header() {
-    replay("signature_header", 10, signature_header::check);
+    replay("signature_header", 12, signature_header::check);
 }
 
 #[test]

@@ -3,11 +3,12 @@
 use http::{HeaderMap, HeaderValue};
 use tower_workos::{RejectionKind, SIGNATURE_HEADER, SignatureHeader, Timestamp};
 
-/// The texts that a header can be refused with.
-const REASONS: [&str; 6] = [
+/// The reasons for which a header can be malformed.
+const REASONS: [&str; 7] = [
     "longer than 1024 bytes",
     "`t` stands more than once",
     "`t` is not 1 to 16 digits",
+    "an element has a control character",
     "an element is not `key=value`",
     "no `t` element",
     "no `v1` element of 64 hex digits",
@@ -34,7 +35,11 @@ impl Header {
         let mut times = Vec::new();
         let mut candidates = Vec::new();
         for element in value.split(',') {
-            match element.trim_matches([' ', '\t']).split_once('=')? {
+            let element = element.trim_matches([' ', '\t']);
+            if element.contains(|c: char| c.is_ascii_control()) {
+                return None;
+            }
+            match element.split_once('=')? {
                 ("", _) => return None,
                 ("t", digits) => times.push(digits.to_owned()),
                 ("v1", hex) => candidates.push(hex.to_ascii_lowercase()),
