@@ -40,7 +40,8 @@ impl SecretArgs {
             return Ok(Secret { text: Zeroizing::new(text.clone()), origin: "--secret".into() });
         }
         if let Some(path) = &self.secret_file {
-            let origin = path.display().to_string();
+            // Not the path: in its place somebody may have given the secret.
+            let origin = "the file of --secret-file".to_owned();
             let text = fs::read_to_string(path).map(Zeroizing::new).map_err(|error| {
                 Failure::usage(format!("can't read the secret from {origin}: {error}"))
             })?;
