@@ -26,7 +26,7 @@ use crate::{
     ids::fresh_id,
     json,
     net::Network,
-    output::{complain, harmless, say, stdin},
+    output::{complain, say, say_text, stdin},
     secret::SecretArgs,
 };
 
@@ -192,8 +192,11 @@ impl Trigger {
 
     fn show(&self, delivery: &Delivery) {
         let body = String::from_utf8_lossy(delivery.body());
-        say(format!("{body}\n\nworkos-signature: {}\n", delivery.signature()));
-        say(format!(
+        let whole = say_text(&body);
+        say("");
+        say(format!("workos-signature: {}", delivery.signature()));
+        say("");
+        say_text(&format!(
             "curl -i {} -H 'content-type: application/json' -H {} --data-binary {}\n",
             quoted(&self.to.to_string()),
             quoted(&format!("workos-signature: {}", delivery.signature())),
@@ -201,6 +204,8 @@ impl Trigger {
         ));
         if std::str::from_utf8(delivery.body()).is_err() {
             complain("warning: the body is not UTF-8, so what is shown of it is not all of it");
+        } else if !whole {
+            complain("warning: the body has control characters, which are shown as escapes");
         }
     }
 }
@@ -242,11 +247,12 @@ impl Template {
 fn tell(body: &Bytes, answer: &Answer) {
     let event = tower_workos::DirectoryEvent::parse(body.clone());
     let what = match &event {
-        Ok(event) => harmless(&format!("{} {}", event.name(), event.id())),
+        Ok(event) => format!("{} {}", event.name(), event.id()),
         Err(_) => "body".to_owned(),
     };
     say(format!("{what}: {} in {:.1?}", answer.status, answer.elapsed));
-    let text = harmless(String::from_utf8_lossy(&answer.text).trim());
+    let text = String::from_utf8_lossy(&answer.text);
+    let text = text.trim();
     let mut shown: String = text.chars().take(SHOWN).collect();
     if shown.len() < text.len() {
         shown.push('…');

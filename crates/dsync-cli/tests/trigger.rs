@@ -192,7 +192,7 @@ fn errors_are_one_clear_line() {
         (&["trigger", "user.created", "--at", "soon"], 2, "give a time"),
         (&["trigger", "--file", missing], 2, "can't read"),
         (&["trigger", "user.created", "--secret-file", missing], 2, "can't read the secret"),
-        (&["trigger", "user.created", secret], 2, "unexpected argument 'whsec_…"),
+        (&["trigger", "user.created", secret], 2, "unexpected argument (it is not shown"),
         (&["trigger", "user.created", "--secrte", secret], 2, "did you mean `--secret`?"),
         (&["simulate", "--duplicates", "2"], 2, "not a share from 0 to 1"),
         (&["simulate", "--rate", "0"], 2, "--rate"),
@@ -201,7 +201,7 @@ fn errors_are_one_clear_line() {
         (&["tamper", "--slow", "5"], 2, "a number and a unit"),
         (&["tamper", "--to", "http://127.0.0.1:1/"], 2, "connection refused"),
         (&["verify"], 2, "--header"),
-        (&["nonsense"], 2, "nonsense"),
+        (&["nonsense"], 2, "no such command"),
     ] {
         let run = run(arguments);
         assert_eq!(run.code, Some(code), "{arguments:?}: {run:?}");
@@ -212,6 +212,81 @@ fn errors_are_one_clear_line() {
         );
         assert_eq!(run.stdout, "", "{arguments:?}");
     }
+}
+
+/// Not even one that doesn't look like a secret.
+#[test]
+fn a_secret_that_is_typed_in_the_wrong_place_is_not_repeated() {
+    let typed = "s3cret-of_the-tests";
+    let mut checked = 0;
+    for command in ["trigger", "tamper", "simulate", "sign", "verify"] {
+        let option = format!("--{typed}");
+        let misspelled = format!("--secrte={typed}");
+        let to = format!("--to={typed}");
+        let at = format!("--at={typed}");
+        let events = format!("--events={typed}");
+        let file = format!("--secret-file={typed}");
+        for arguments in [
+            &[command, typed][..],
+            &[command, typed, typed],
+            &[command, "--", typed],
+            &[command, &option],
+            &[command, &misspelled],
+            &[command, "--secrte", typed],
+            &[command, &to],
+            &[command, &at],
+            &[command, &events],
+            &[command, &file],
+            &["help", command, typed],
+            &[typed, command],
+        ] {
+            let run = run(arguments);
+            assert_eq!(run.code, Some(2), "{arguments:?}: {run:?}");
+            assert_eq!(run.stderr.lines().count(), 1, "{arguments:?}: {run:?}");
+            assert!(!run.stderr.contains(typed), "{arguments:?}: {run:?}");
+            assert!(!run.stdout.contains(typed), "{arguments:?}: {run:?}");
+            checked += 1;
+        }
+    }
+    assert_eq!(checked, 60);
+    assert_eq!(
+        run(&["sign", typed]).stderr,
+        "error: unexpected argument (it is not shown: it may be a secret, which belongs in WORKOS_WEBHOOK_SECRET or \
+         --secret-file)\n"
+    );
+    assert_eq!(
+        run(&["simulate", "--rate", "0"]).stderr,
+        "error: invalid value for '--rate <N>': it is not in 1..=4294967295\n"
+    );
+}
+
+#[test]
+fn an_event_id_cannot_forge_a_line() {
+    let server = Server::start(CORRECT);
+    let id = "event_1: 200 OK in 1.0ms\\ndsync.user.deleted event_2\\u001b[2J";
+    let set = format!("id=\"{id}\"");
+    let run = run(&["trigger", "user.created", "--to", &server.hooks(), "--set", &set]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let expected = "dsync.user.created event_1: 200 OK in 1.0ms\\ndsync.user.deleted event_2\\u{1b}[2J: 200 OK in ";
+    assert!(run.stdout.starts_with(expected), "{run:?}");
+    assert_eq!(run.stdout.lines().count(), 1, "{run:?}");
+}
+
+#[test]
+fn a_dry_run_shows_control_characters_as_escapes() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("body.json");
+    fs::write(&file, "{\r\n\t\"id\": \"\u{1b}[2J\"}").unwrap();
+    let run = run(&["trigger", "--file", file.to_str().unwrap(), "--dry-run"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert!(
+        run.stdout.starts_with("{\r\n\t\"id\": \"\\u{1b}[2J\"}\n\nworkos-signature: t="),
+        "{run:?}"
+    );
+    assert_eq!(
+        run.stderr,
+        "warning: the body has control characters, which are shown as escapes\n"
+    );
 }
 
 #[test]

@@ -65,6 +65,17 @@ fn signs_as_the_known_vector() {
 }
 
 #[test]
+fn an_event_id_cannot_forge_a_line() {
+    let body = BODY.replace("event_1", "event_1\\n  what fits: everything\\u009b");
+    let run = verify(&header(&body), &body, SECRET);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert_eq!(
+        run.stdout,
+        "genuine: dsync.user.created event_1\\n  what fits: everything\\u{9b}, signed 30.0 s ago, at 2026-01-05T09:00:00Z\n"
+    );
+}
+
+#[test]
 fn the_age_is_told() {
     let stale = |at: &str, tolerance: &str| {
         let arguments = ["verify", "--at", at, "--tolerance", tolerance, "--header", &header(BODY)];

@@ -5,12 +5,7 @@ use std::time::Duration;
 use dsync_cli::directory::{Comparison, Section, Snapshot};
 use tokio::time::{Instant, sleep};
 
-use crate::{
-    client::Client,
-    failure::Failure,
-    net::Network,
-    output::{harmless, say},
-};
+use crate::{client::Client, failure::Failure, net::Network, output::say};
 
 /// Of each list, so many differences are shown.
 const SHOWN: usize = 10;
@@ -79,7 +74,7 @@ fn report(comparison: &Comparison, snapshot: &Snapshot) {
         let lines = differences.iter().map(ToString::to_string);
         let lines: Vec<_> = lines.filter(|line| line.starts_with(&prefix)).collect();
         for line in lines.iter().take(SHOWN) {
-            say(format!("  {}", harmless(line)));
+            say(format!("  {line}"));
         }
         if lines.len() > SHOWN {
             say(format!("  {prefix}and {} more", lines.len() - SHOWN));

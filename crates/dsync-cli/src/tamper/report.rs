@@ -42,7 +42,8 @@ impl Report {
     }
 
     pub(super) fn group(&mut self, name: &str) {
-        say(format!("\n{name:<44} {:<10} {:<10}", "should", "came"));
+        say("");
+        say(format!("{name:<44} {:<10} {:<10}", "should", "came"));
     }
 
     pub(super) fn row(&mut self, case: &Case, reply: Reply) {
@@ -74,8 +75,9 @@ impl Report {
     }
 
     pub(super) fn end(&self) -> ExitCode {
+        say("");
         say(format!(
-            "\n{} requests: {} as they should be, {} warnings, {} forgeries accepted",
+            "{} requests: {} as they should be, {} warnings, {} forgeries accepted",
             self.cases, self.as_expected, self.warnings, self.forgeries
         ));
         if self.forgeries > 0 {
