@@ -11,7 +11,7 @@ use tower_workos::{
     DirectoryEvent, SignatureHeader, Timestamp, Verifier, WebhookSecret, testing::ManualClock,
 };
 
-use self::header::LooseHeader;
+use self::header::{Parts, Unwrapped};
 use crate::{
     args,
     failure::{Failure, NO},
@@ -40,77 +40,82 @@ pub(crate) struct Verify {
 }
 
 const MANUAL: &str = "\
-Where the signature does not fit, it tries the mistakes that people make and names the one that does: white space or a \
-line break at the secret's end, `whsec_` taken off, the secret decoded as base64, a body that was parsed and written \
-anew (compact, indented, as Python or PHP write it, keys sorted), a line break gained or lost, CRLF, `t` in other \
-units or left out, base64 for hex, another hash. Two at once are found too. What it can't know is another order of \
-keys than the alphabet's. Neither the secret nor the body is printed.
+The header may be given as it was copied: with its name, in quotes, quoted with `> `, or within a curl command; the \
+finding says what was taken off. If it can't be parsed, that is the finding, and nothing is said about the secret and \
+the body.
+
+If the signature does not fit, the mistakes that people make are tried. `what fits` is proven: the signature fits once \
+the mistake is undone, or two of them.
+  secret  white space or a line break at its end, quotes, `whsec_` left out, decoded as base64 or hex
+  body    parsed and serialized again (compact, indented, as Python, PHP, Go or .NET write it, keys sorted), a line \
+break gained or lost, CRLF, a byte order mark, base64, within a JSON string, gzip, deflate or br, Latin-1, UTF-8 \
+encoded twice, URL-encoded, in a form's field
+  time    `t` in other units, left out, or after the body
+`possible` is not proven, since the original is lost: characters that became `?` or U+FFFD, an API key for a secret. \
+Another order of keys than the alphabet's can't be found. Neither the secret nor the body is printed.
 
 Exit codes:
   0    genuine, and in time
-  1    not genuine, too old, or not an event; stdout says why
+  1    not genuine, too old, or not an event; stdout says why (also if the header can't be parsed)
   2    a bad option, no secret, stdin that can't be read
 
 Examples:
   dsync verify --header 't=1722443701539, v1=bd54a3…' < body.json
   A delivery from a log of last week, whatever its age:
     dsync verify --tolerance 30d --header \"$(cat header.txt)\" < body.json
-  As of the time when it was refused:
+  As of the time when it was rejected:
     dsync verify --at 2026-01-05T09:00:00Z --header \"$(cat header.txt)\" < body.json";
 
 impl Verify {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let secret = self.secret.read()?;
         let body = Bytes::from(stdin()?);
-        let value = header::value(&self.header);
+        let Unwrapped { value, taken_off } = header::unwrap(&self.header);
         let now = self.at.unwrap_or_else(|| std::time::SystemTime::now().into());
-        let strict = SignatureHeader::parse(value.as_bytes());
+        let header = match SignatureHeader::parse(value.as_bytes()) {
+            Ok(header) => header,
+            Err(error) => {
+                // The secret and the body are another matter: with this header, nothing about them can be known.
+                say(format!("not genuine: {error}"));
+                say_taken_off(&taken_off);
+                for hint in header::hints(value) {
+                    say(format!("  {hint}"));
+                }
+                return Ok(ExitCode::from(NO));
+            }
+        };
+        let parts = Parts::of(&header);
 
-        if let (Ok(webhook_secret), Ok(strict)) =
-            (WebhookSecret::new(secret.text.as_str()), &strict)
-        {
+        if let Ok(webhook_secret) = WebhookSecret::new(secret.text.as_str()) {
             let verifier = Verifier::new(webhook_secret).clock(ManualClock::new(now));
-            if verifier.clone().tolerance(Duration::MAX).verify(strict, &body).is_ok() {
-                let in_time = verifier.tolerance(self.tolerance).verify(strict, &body).is_ok();
-                return Ok(self.genuine(strict, now, in_time, body));
+            if verifier.clone().tolerance(Duration::MAX).verify(&header, &body).is_ok() {
+                let in_time = verifier.tolerance(self.tolerance).verify(&header, &body).is_ok();
+                let code = self.genuine(&header, now, in_time, body);
+                say_taken_off(&taken_off);
+                say_microseconds(&parts, now);
+                return Ok(code);
             }
         }
 
-        match &strict {
-            Ok(_) => say("not genuine: no signature in the header fits this secret and this body"),
-            Err(rejection) => say(format!("not genuine: {rejection}")),
-        }
-        let loose = LooseHeader::read(value);
-        let mut explained = false;
-        if let Some(found) = mistakes::find(&secret.text, &loose, &body) {
-            for mistake in found {
-                say(format!("  what fits: {mistake}"));
-                explained = true;
-            }
-            if !explained && strict.is_err() {
-                say("  the signature itself fits; only the header's form is wrong");
-                explained = true;
-            }
+        say("not genuine: no signature in the header fits this secret and this body");
+        say_taken_off(&taken_off);
+        let proven = mistakes::find(&secret.text, &parts, &body);
+        for mistake in proven.iter().flatten() {
+            say(format!("  what fits: {mistake}"));
         }
         if secret.text.trim() != secret.text.as_str() {
             say(format!(
-                "  {} begins or ends with white space; tower-workos refuses such a secret",
+                "  {} begins or ends with white space; tower-workos rejects such a secret",
                 secret.origin
             ));
         }
         if body.is_empty() {
             say("  the body is empty: was it given on stdin?");
-        } else if !explained {
-            say(
-                "  none of the usual mistakes fits. Most likely the secret is another endpoint's, or the body is not what was signed",
-            );
-            if serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_err() {
-                say("  the body is not JSON: it may be cut off, or still compressed");
-            }
+        } else if proven.is_none() {
+            say_possible(&secret.text, &body);
         }
-        if let Ok(strict) = &strict {
-            say(format!("  it says that it was signed {}", age(strict.issued_at(), now)));
-        }
+        say(format!("  it says that it was signed {}", age(header.issued_at(), now)));
+        say_microseconds(&parts, now);
         Ok(ExitCode::from(NO))
     }
 
@@ -128,7 +133,7 @@ impl Verify {
                 self.tolerance
             ));
             say(
-                "  a stored or replayed delivery, a retry that was not signed anew, or a clock that is wrong",
+                "  a stored or replayed delivery, a retry with its first signature, or a clock that is wrong",
             );
             return ExitCode::from(NO);
         }
@@ -143,6 +148,42 @@ impl Verify {
                 ExitCode::from(NO)
             }
         }
+    }
+}
+
+fn say_taken_off(taken_off: &[&str]) {
+    if !taken_off.is_empty() {
+        say(format!("  taken off the header: {}", taken_off.join(", ")));
+    }
+}
+
+/// What no signature proves.
+fn say_possible(secret: &str, body: &[u8]) {
+    let suspicions = mistakes::suspicions(secret, body);
+    for suspicion in &suspicions {
+        say(format!("  possible: {suspicion}"));
+    }
+    if !suspicions.is_empty() {
+        return;
+    }
+    say(
+        "  none of the usual mistakes fits. Most likely the secret is another endpoint's, or the body is not what was signed",
+    );
+    if serde_json::from_slice::<serde::de::IgnoredAny>(body).is_err() {
+        say("  possible: the body is not JSON: it may be cut off, or still compressed");
+    }
+}
+
+/// Sixteen digits are a time far in the future, or microseconds.
+fn say_microseconds(parts: &Parts, now: Timestamp) {
+    if parts.time.len() == 16
+        && let Ok(micros) = parts.time.parse::<i64>()
+    {
+        let issued_at = Timestamp::from_unix_millis_saturating(micros / 1000);
+        say(format!(
+            "  `t` is in microseconds; WorkOS sends milliseconds. As microseconds, it was signed {}",
+            age(issued_at, now)
+        ));
     }
 }
 
