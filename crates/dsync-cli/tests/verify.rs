@@ -537,7 +537,7 @@ fn what_is_around_the_header_is_taken_off_and_said() {
 fn two_mistakes_at_once() {
     let key = format!("{SECRET}\n");
     let header = header_of(key.as_bytes(), TIME, BODY.as_bytes());
-    let found = found(&header, &format!("{BODY}\n"), SECRET);
+    let found = found(&header, format!("{BODY}\n"), SECRET);
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(found[0].starts_with("the body has gained a line break"), "{found:?}");
     assert!(found[1].starts_with("the signer's secret ends with a line break"), "{found:?}");

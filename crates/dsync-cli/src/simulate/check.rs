@@ -2,50 +2,88 @@
 
 use std::time::Duration;
 
-use dsync_cli::directory::{Comparison, Section, Snapshot};
+use dsync_cli::directory::{Comparison, ComparisonError, Difference, Plan, Section, Snapshot};
 use tokio::time::{Instant, sleep};
 
-use crate::{client::Client, failure::Failure, net::Network, output::say};
+use super::{explain::explain, log::Log};
+use crate::{
+    client::Client,
+    failure::Failure,
+    net::Network,
+    output::{complain, say},
+};
 
-/// Of each list, so many differences are shown.
+/// Of each list, this many differences are shown.
 const SHOWN: usize = 10;
 /// How long to wait before the state is fetched again.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// What a check compares with, and how it explains what differs.
+pub(super) struct Expected<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) plan: Plan,
+    pub(super) log: &'a Log,
+}
+
+/// Finds out before anything is sent whether the state can be fetched at all; warns if it is not empty.
+pub(super) async fn prepare(network: &Network, timeout: Duration) -> Result<(), Failure> {
+    let mut client = Client::new(network.clone(), timeout).keep_text();
+    let empty = Snapshot::default();
+    match fetch(&mut client, network, &empty).await? {
+        // An application may leave out the lists that it has nothing for.
+        Err(ComparisonError::NothingToCompare) => Ok(()),
+        Err(error) => Err(failure(network, error)),
+        Ok(comparison) if comparison.differences.is_empty() => Ok(()),
+        Ok(_) => {
+            complain(format!(
+                "warning: the application at {} is not empty: what it holds already will count as a difference",
+                network.endpoint()
+            ));
+            Ok(())
+        }
+    }
+}
+
 /// Fetches the state until it is right or the time is over; says what is wrong with it.
 pub(super) async fn check(
     network: &Network,
-    snapshot: &Snapshot,
+    expected: &Expected<'_>,
     settle: Duration,
     timeout: Duration,
 ) -> Result<bool, Failure> {
     let end = Instant::now() + settle;
     let mut client = Client::new(network.clone(), timeout).keep_text();
     loop {
-        let comparison = compare(&mut client, network, snapshot).await?;
+        let comparison = fetch(&mut client, network, expected.snapshot)
+            .await?
+            .map_err(|error| failure(network, error))?;
         if comparison.differences.is_empty() || Instant::now() >= end {
-            report(&comparison, snapshot);
+            report(&comparison, expected);
             return Ok(comparison.differences.is_empty());
         }
         sleep(PAUSE).await;
     }
 }
 
-async fn compare(
+async fn fetch(
     client: &mut Client,
     network: &Network,
     snapshot: &Snapshot,
-) -> Result<Comparison, Failure> {
-    let from = network.endpoint();
-    let failure = |what: String| Failure::no(format!("can't check the state at {from}: {what}"));
-    let answer = client.fetch().await.map_err(|error| failure(error.to_string()))?;
+) -> Result<Result<Comparison, ComparisonError>, Failure> {
+    let answer = client.fetch().await.map_err(|error| failure(network, error))?;
     if !answer.status.is_success() {
-        return Err(failure(format!("it was answered {}", answer.status)));
+        return Err(failure(network, format!("the answer is {}", answer.status)));
     }
-    snapshot.compare(&answer.text).map_err(|error| failure(error.to_string()))
+    Ok(snapshot.compare(&answer.text))
 }
 
-fn report(comparison: &Comparison, snapshot: &Snapshot) {
+/// Nothing was compared, so nothing is known about the application: that is neither yes nor no.
+fn failure(network: &Network, what: impl std::fmt::Display) -> Failure {
+    Failure::usage(format!("can't check the state at {}: {what}", network.endpoint()))
+}
+
+fn report(comparison: &Comparison, expected: &Expected<'_>) {
+    let snapshot = expected.snapshot;
     let compared: Vec<_> = comparison
         .compared
         .iter()
@@ -69,16 +107,35 @@ fn report(comparison: &Comparison, snapshot: &Snapshot) {
         differences.len(),
         compared.join(", ")
     ));
-    for section in &comparison.compared {
-        let prefix = format!("{section}: ");
-        let lines = differences.iter().map(ToString::to_string);
-        let lines: Vec<_> = lines.filter(|line| line.starts_with(&prefix)).collect();
-        for line in lines.iter().take(SHOWN) {
-            say(format!("  {line}"));
+    say(
+        "  Below each, the deliveries behind it in the order in which they were sent, and how they were answered",
+    );
+    let lists = comparison.compared.iter().map(|&section| {
+        let all = differences.iter().filter(|it| section_of(it) == Some(section));
+        (section, all.collect::<Vec<_>>())
+    });
+    let lists: Vec<_> = lists.collect();
+    let shown: Vec<_> = lists.iter().flat_map(|(_, all)| all.iter().copied().take(SHOWN)).collect();
+    let mut stories = explain(expected.plan, expected.log, &shown).into_iter();
+    for (section, all) in &lists {
+        for difference in all.iter().take(SHOWN) {
+            say(format!("  {difference}"));
+            for line in stories.next().into_iter().flatten() {
+                say(format!("      {line}"));
+            }
         }
-        if lines.len() > SHOWN {
-            say(format!("  {prefix}and {} more", lines.len() - SHOWN));
+        if all.len() > SHOWN {
+            say(format!("  {section}: and {} more", all.len() - SHOWN));
         }
+    }
+}
+
+fn section_of(difference: &Difference) -> Option<Section> {
+    match difference {
+        Difference::Field { section, .. }
+        | Difference::Missing { section, .. }
+        | Difference::Unexpected { section, .. } => Some(*section),
+        _ => None,
     }
 }
 

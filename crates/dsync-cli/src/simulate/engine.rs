@@ -11,6 +11,7 @@ use tokio::{
 use tower_workos::testing::Signer;
 
 use super::{
+    log::Log,
     progress::Progress,
     queue::{Attempt, Next, Queue},
     retry::Backoff,
@@ -37,6 +38,7 @@ pub(super) struct Settings {
 pub(super) struct Outcome {
     pub(super) stats: Stats,
     pub(super) state: Option<State>,
+    pub(super) log: Option<Log>,
     pub(super) acknowledged: u64,
     pub(super) given_up: u64,
     pub(super) uncertain: u64,

@@ -2,7 +2,9 @@
 
 mod check;
 mod engine;
+mod explain;
 mod ledger;
+mod log;
 mod progress;
 mod queue;
 mod retry;
@@ -17,7 +19,7 @@ use clap::Args;
 use dsync_cli::directory::{Deliveries, Life, Order, Plan, Share};
 use tower_workos::{Timestamp, testing::Signer};
 
-use self::{engine::Settings, retry::Backoff};
+use self::{check::Expected, engine::Settings, retry::Backoff};
 use crate::{
     args,
     endpoint::Endpoint,
@@ -28,6 +30,9 @@ use crate::{
 };
 
 /// Deliver a directory's life as WorkOS does: duplicates, disorder, retries and all
+///
+/// With --check, the application must be EMPTY before the run: no directories, users or groups, also none of an earlier
+/// run. What it holds already will be a difference.
 #[derive(Args)]
 #[command(after_long_help = MANUAL)]
 pub(crate) struct Simulate {
@@ -132,11 +137,11 @@ struct EndArgs {
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
 
-    /// Fetches the application's own state from there, as JSON, and shows the difference
+    /// Fetches the application's own state from there, as JSON, and shows the difference. It must be empty before the run
     #[arg(long, value_name = "URL")]
     check: Option<Endpoint>,
 
-    /// For so long a difference may be work that is not yet done: the state is fetched again
+    /// How long a difference may be work that is not yet done: until then, the state is fetched again
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = args::duration, requires = "check")]
     settle: Duration,
 }
@@ -156,7 +161,9 @@ lists:
   groups       id, directory_id, idp_id, name, updated_at
   memberships  user_id, group_id
 --check compares what the application's answer has of this, lists and fields; {\"access\": [\"directory_user_…\"]} alone \
-is fine. The application must have been empty at the beginning.
+is fine. It is fetched once before anything is sent, so that a wrong URL is found at once. Below each difference are \
+the deliveries behind it, in the order in which they were sent: which one decides, which came late or again, and how \
+they were answered. With --concurrency 1 that is also the order in which they arrived.
 
 Memory does not grow with the number of events. With --state or --check it does: every object there is and every id \
 that was deleted are remembered (500 MB for 200 000 users with --state, 700 MB with --check). At most 10 000 deliveries wait for a retry; while they \
@@ -165,7 +172,8 @@ do, no new ones are sent.
 Exit codes:
   0    every event was acknowledged (but for --drop), and --check found no difference
   1    an event was given up, or --check found a difference
-  2    a bad option, no secret, no connection to begin with
+  2    a bad option, no secret, no connection to begin with; or nothing could be compared, because the state of --check \
+can't be fetched (no connection, no answer in time, a status other than 2xx such as 404) or is not an object of such lists
   130  interrupted by Ctrl-C, which ends with the summary of what was done; a second one ends at once
 
 Examples:
@@ -210,6 +218,9 @@ impl Simulate {
         });
         let file = file.transpose()?;
         settings.network.connect().await.map_err(Failure::usage)?;
+        if let Some(network) = &settings.check {
+            check::prepare(network, self.delivery.timeout).await?;
+        }
 
         let outcome = engine::run(&settings, deliveries).await;
         summary::say_all(&settings, &outcome);
@@ -227,10 +238,12 @@ impl Simulate {
                 })?;
                 say(format!("state         written to {}", path.display()));
             }
-            if let Some(network) = &settings.check
-                && !check::check(network, &snapshot, self.end.settle, self.delivery.timeout).await?
-            {
-                code = ExitCode::from(NO);
+            if let (Some(network), Some(log)) = (&settings.check, &outcome.log) {
+                let expected = Expected { snapshot: &snapshot, plan: self.life.plan(seed), log };
+                let timeout = self.delivery.timeout;
+                if !check::check(network, &expected, self.end.settle, timeout).await? {
+                    code = ExitCode::from(NO);
+                }
             }
         }
         Ok(if outcome.interrupted { ExitCode::from(INTERRUPTED) } else { code })

@@ -9,12 +9,13 @@ use tower_workos::testing;
 use super::{
     engine::{Outcome, Settings},
     ledger::{End, Ledger},
+    log::Log,
     retry::{Backoff, Waiting},
     stats::Stats,
 };
 use crate::client::{Answer, SendError};
 
-/// So many deliveries may wait for a retry, which bounds the memory they take; more, and no new ones are sent.
+/// While this many deliveries wait for a retry, no new ones are sent. It bounds the memory they take.
 const MAX_WAITING: usize = 10_000;
 /// A rate that was not kept is not made up for by more than this.
 const MAX_LAG: Duration = Duration::from_secs(1);
@@ -27,6 +28,8 @@ pub(super) struct Queue {
     pace: Option<Pace>,
     pub(super) stats: Stats,
     pub(super) ledger: Ledger,
+    /// Kept for the check alone.
+    log: Option<Log>,
     in_flight: u64,
     /// Nothing new is to come.
     ended: bool,
@@ -39,6 +42,8 @@ pub(super) struct Attempt {
     /// As it was first sent, where its signature is to be kept.
     pub(super) signed: Option<testing::Delivery>,
     attempts: u8,
+    /// The place of the latest attempt in the log.
+    place: usize,
     /// Whether an answer was lost, so that the endpoint may have handled it.
     uncertain: bool,
 }
@@ -62,6 +67,7 @@ impl Queue {
             pace: settings.rate.map(Pace::new),
             stats: Stats::new(),
             ledger: Ledger::new(settings.keep_state),
+            log: settings.check.is_some().then(Log::default),
             in_flight: 0,
             ended: false,
             stopped: false,
@@ -73,9 +79,8 @@ impl Queue {
             return Next::End;
         }
         if let Some(attempt) = self.waiting.pop_due(now) {
-            self.in_flight += 1;
             self.stats.retries += 1;
-            return Next::Send(attempt);
+            return self.send(attempt);
         }
         if !self.ended && self.waiting.len() < MAX_WAITING {
             if let Some(slot) = self.pace.as_mut().and_then(|pace| pace.next(now)) {
@@ -83,13 +88,8 @@ impl Queue {
                 return Next::WaitUntil(due.map_or(slot, |due| due.min(slot)));
             }
             if let Some(delivery) = self.deliveries.next() {
-                self.in_flight += 1;
-                return Next::Send(Attempt {
-                    delivery,
-                    signed: None,
-                    attempts: 0,
-                    uncertain: false,
-                });
+                let (signed, uncertain) = (None, false);
+                return self.send(Attempt { delivery, signed, attempts: 0, place: 0, uncertain });
             }
             self.ended = true;
         }
@@ -101,6 +101,14 @@ impl Queue {
         }
     }
 
+    fn send(&mut self, mut attempt: Attempt) -> Next {
+        self.in_flight += 1;
+        if let Some(log) = &mut self.log {
+            attempt.place = log.send(attempt.delivery.event().sequence());
+        }
+        Next::Send(attempt)
+    }
+
     /// Takes an answer in. True where workers that wait should ask again.
     pub(super) fn record(
         &mut self,
@@ -109,6 +117,9 @@ impl Queue {
         now: Instant,
     ) -> bool {
         self.stats.record(result);
+        if let Some(log) = &mut self.log {
+            log.reply(attempt.place, result);
+        }
         self.in_flight -= 1;
         attempt.attempts += 1;
         if result.as_ref().is_ok_and(|answer| answer.status.is_success()) {
@@ -151,6 +162,7 @@ impl Queue {
         Outcome {
             stats: std::mem::replace(&mut self.stats, Stats::new()),
             state: self.ledger.state.take(),
+            log: self.log.take(),
             acknowledged: self.ledger.acknowledged,
             given_up: self.ledger.given_up,
             uncertain: self.ledger.uncertain,

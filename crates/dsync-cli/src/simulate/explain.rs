@@ -1,0 +1,265 @@
+//! Why a state should be as it should be: the deliveries that decided.
+
+use std::collections::HashMap;
+
+use dsync_cli::directory::{Difference, Life, Plan, Section};
+use tower_workos::{DirectoryEvent, EventData, Timestamp};
+
+use super::log::{Log, Reply};
+
+/// Of each difference, this many deliveries are shown.
+const SHOWN: usize = 6;
+/// This many of them came before the one that decided, if others came after it.
+const BEFORE: usize = 2;
+
+/// The deliveries behind each of these differences, as lines; in the same order.
+///
+/// The events are not remembered while they are sent: a life is made again from its plan, and only what concerns these
+/// differences is kept.
+pub(super) fn explain(plan: Plan, log: &Log, differences: &[&Difference]) -> Vec<Vec<String>> {
+    let mut stories: Vec<_> = differences.iter().map(|it| Story::of(it)).collect();
+    for event in Life::new(plan) {
+        // Its own bodies can always be read.
+        if let Ok(parsed) = DirectoryEvent::parse(event.body().clone()) {
+            for story in &mut stories {
+                story.take(event.sequence(), &parsed);
+            }
+        }
+    }
+    // An event may concern several of them.
+    let mut concerned: HashMap<u64, Vec<usize>> = HashMap::new();
+    for (place, story) in stories.iter().enumerate() {
+        for event in &story.events {
+            concerned.entry(event.sequence).or_default().push(place);
+        }
+    }
+    for (number, sequence, reply) in log.attempts() {
+        for &place in concerned.get(&sequence).into_iter().flatten() {
+            if let Some(story) = stories.get_mut(place) {
+                story.attempts.push(Attempt { number, sequence, reply });
+            }
+        }
+    }
+    stories.iter().map(Story::lines).collect()
+}
+
+/// All that happened to one object.
+struct Story {
+    section: Section,
+    user: Option<String>,
+    group: Option<String>,
+    directory: Option<String>,
+    /// In the order in which they happened.
+    events: Vec<Event>,
+    /// In the order in which they were sent.
+    attempts: Vec<Attempt>,
+}
+
+struct Event {
+    sequence: u64,
+    name: String,
+    id: String,
+    created_at: Option<Timestamp>,
+    updated_at: Option<Timestamp>,
+    /// Of a user.
+    state: Option<String>,
+    /// It ends the object for good.
+    is_end: bool,
+}
+
+struct Attempt {
+    number: usize,
+    sequence: u64,
+    reply: Reply,
+}
+
+impl Story {
+    fn of(difference: &Difference) -> Self {
+        let (section, key) = match difference {
+            Difference::Field { section, key, .. }
+            | Difference::Missing { section, key }
+            | Difference::Unexpected { section, key } => (*section, key.as_str()),
+            _ => (Section::Users, ""),
+        };
+        let key = || Some(key.to_owned());
+        let mut story = Self {
+            section,
+            user: None,
+            group: None,
+            directory: None,
+            events: Vec::new(),
+            attempts: Vec::new(),
+        };
+        match section {
+            Section::Directories => story.directory = key(),
+            Section::Groups => story.group = key(),
+            Section::Memberships => {
+                let key = key().unwrap_or_default();
+                let (user, group) = key.split_once(" in ").unwrap_or_default();
+                (story.user, story.group) = (Some(user.to_owned()), Some(group.to_owned()));
+            }
+            _ => story.user = key(),
+        }
+        story
+    }
+
+    /// Keeps an event if it is about this object.
+    fn take(&mut self, sequence: u64, event: &DirectoryEvent) {
+        let is = |known: &Option<String>, id: &str| known.as_deref() == Some(id);
+        let in_membership = self.section == Section::Memberships;
+        let (related, updated_at, is_end) = match event.data() {
+            EventData::DirectoryActivated(directory) => {
+                let related = self.section == Section::Directories
+                    && is(&self.directory, directory.id.as_str());
+                (related, directory.updated_at, false)
+            }
+            EventData::DirectoryDeleted(directory) => {
+                (is(&self.directory, directory.id.as_str()), None, true)
+            }
+            EventData::UserCreated(user) => {
+                (is(&self.user, user.id.as_str()) && !in_membership, user.updated_at, false)
+            }
+            EventData::UserUpdated(change) => {
+                let user = &change.user;
+                (is(&self.user, user.id.as_str()) && !in_membership, user.updated_at, false)
+            }
+            EventData::UserDeleted(user) => (is(&self.user, user.id.as_str()), None, true),
+            EventData::GroupCreated(group) => {
+                (is(&self.group, group.id.as_str()) && !in_membership, group.updated_at, false)
+            }
+            EventData::GroupUpdated(change) => {
+                let group = &change.group;
+                (is(&self.group, group.id.as_str()) && !in_membership, group.updated_at, false)
+            }
+            EventData::GroupDeleted(group) => (is(&self.group, group.id.as_str()), None, true),
+            EventData::GroupUserAdded(membership) | EventData::GroupUserRemoved(membership) => {
+                let user = is(&self.user, membership.user.id.as_str());
+                let group = is(&self.group, membership.group.id.as_str());
+                match self.section {
+                    Section::Memberships => (user && group, None, false),
+                    Section::Groups => (group, membership.group.updated_at, false),
+                    _ => (user, membership.user.updated_at, false),
+                }
+            }
+            _ => return,
+        };
+        if !related {
+            return;
+        }
+        if let Some(directory) = event.directory_id() {
+            self.directory.get_or_insert_with(|| directory.to_string());
+        }
+        self.events.push(Event {
+            sequence,
+            name: event.name().to_owned(),
+            id: event.id().to_string(),
+            created_at: event.created_at(),
+            updated_at,
+            state: user_state(event.data()),
+            is_end,
+        });
+    }
+
+    fn is_acknowledged(&self, sequence: u64) -> bool {
+        self.attempts.iter().any(|it| it.sequence == sequence && it.reply.is_success())
+    }
+
+    /// The acknowledged event that says how it should be: the end, or the latest version.
+    fn decisive(&self) -> Option<&Event> {
+        let known = || self.events.iter().filter(|event| self.is_acknowledged(event.sequence));
+        let latest = || {
+            // Of several with the same version, the first brought it.
+            known().rev().max_by_key(|event| event.updated_at.or(event.created_at))
+        };
+        known().find(|event| event.is_end).or_else(latest)
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let Some(decisive) = self.decisive() else {
+            let text = match (self.events.as_slice(), self.attempts.as_slice()) {
+                ([], _) => "no event is about it: was the application empty at the beginning?",
+                (_, []) => "none of the events about it was sent (--drop)",
+                _ => "none of the deliveries about it was acknowledged",
+            };
+            return vec![text.to_owned()];
+        };
+        // A membership's user and group are versions, too; but many, and rarely the ones that count.
+        let counts = |event: &&Event| {
+            event.sequence == decisive.sequence
+                || self.section == Section::Memberships
+                || !event.name.contains("group.user_")
+        };
+        let events: HashMap<_, _> =
+            self.events.iter().filter(counts).map(|event| (event.sequence, event)).collect();
+        let attempts: Vec<_> =
+            self.attempts.iter().filter(|it| events.contains_key(&it.sequence)).collect();
+        let decided = attempts
+            .iter()
+            .position(|it| it.sequence == decisive.sequence && it.reply.is_success())
+            .unwrap_or_default();
+        let last_start = attempts.len().saturating_sub(SHOWN);
+        let start = decided.saturating_sub(BEFORE).min(last_start);
+        let mut lines = Vec::new();
+        if start > 0 {
+            lines.push(format!("{} before these", deliveries(start)));
+        }
+        for (place, attempt) in attempts.iter().enumerate().skip(start).take(SHOWN) {
+            let Some(event) = events.get(&attempt.sequence) else { continue };
+            let before = attempts.get(..place).unwrap_or_default();
+            lines.push(describe(attempt, event, before, place == decided));
+        }
+        let shown = attempts.len().min(start + SHOWN);
+        if shown < attempts.len() {
+            lines.push(format!("{} after these", deliveries(attempts.len() - shown)));
+        }
+        let unsent = events.keys().filter(|&&it| !attempts.iter().any(|at| at.sequence == it));
+        match unsent.count() {
+            0 => {}
+            1 => lines.push("1 event about it was never sent".to_owned()),
+            count => lines.push(format!("{count} events about it were never sent")),
+        }
+        lines
+    }
+}
+
+/// What access depends on.
+fn user_state(data: &EventData) -> Option<String> {
+    let user = match data {
+        EventData::UserCreated(user) => user,
+        EventData::UserUpdated(change) => &change.user,
+        _ => return None,
+    };
+    user.state.as_ref().map(ToString::to_string)
+}
+
+fn deliveries(count: usize) -> String {
+    if count == 1 { "1 delivery".to_owned() } else { format!("{count} deliveries") }
+}
+
+fn describe(attempt: &Attempt, event: &Event, before: &[&Attempt], decides: bool) -> String {
+    let mut line = format!("#{} {} {}", attempt.number, event.name, event.id);
+    for (name, time) in [("created_at", event.created_at), ("updated_at", event.updated_at)] {
+        if let Some(time) = time {
+            line.push_str(&format!(" {name} {time}"));
+        }
+    }
+    if let Some(state) = &event.state {
+        line.push_str(&format!(" state {state}"));
+    }
+    match attempt.reply {
+        Reply::Status(status) => line.push_str(&format!(": {status}")),
+        Reply::Silence => line.push_str(": no answer"),
+        Reply::Open => line.push_str(": interrupted"),
+    }
+    if decides {
+        line.push_str(", DECIDES");
+    }
+    if before.iter().any(|it| it.sequence == attempt.sequence) {
+        line.push_str(", sent again");
+    }
+    let is_newer = |it: &&&Attempt| it.sequence > attempt.sequence && it.reply.is_success();
+    if let Some(newer) = before.iter().rev().find(is_newer) {
+        line.push_str(&format!(", late: after #{}, which happened later", newer.number));
+    }
+    line
+}
