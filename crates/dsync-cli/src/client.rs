@@ -38,7 +38,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// A sender that gives a delivery so much time, connecting included.
+    /// A sender that gives each delivery this much time, connecting included.
     pub(crate) fn new(network: Network, timeout: Duration) -> Self {
         Self { network, timeout, keep_text: false, max_answer: MAX_ANSWER, sender: None }
     }
@@ -143,7 +143,7 @@ impl Client {
         let (sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| SendError::not_sent(causes(&error)))?;
-        // It ends with its sender; what breaks it is told to the sender.
+        // It ends with its sender; the sender gets its errors.
         tokio::spawn(connection);
         Ok(sender)
     }

@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_the_rest() {
+    fn rejects_the_rest() {
         for text in [
             "",
             "localhost",

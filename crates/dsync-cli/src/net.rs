@@ -37,7 +37,7 @@ impl Network {
         &self.endpoint
     }
 
-    /// Connects. What goes wrong is told with what can be done about it.
+    /// Connects. An error says what can be done about it.
     pub(crate) async fn connect(&self) -> Result<Stream, String> {
         let Endpoint { host, port, .. } = &*self.endpoint;
         let tcp = TcpStream::connect((host.as_str(), *port)).await;

@@ -30,7 +30,7 @@ use crate::{
     secret::SecretArgs,
 };
 
-/// Of an answer's text, so much is shown.
+/// At most this much of an answer's text is shown.
 const SHOWN: usize = 2000;
 
 /// Sign and send a realistic delivery of an event
@@ -57,7 +57,7 @@ pub(crate) struct Trigger {
     #[arg(long, value_name = "FILE", conflicts_with = "event")]
     file: Option<PathBuf>,
 
-    /// Sends so many, one after the other, each with an id of its own (a file's body keeps its id)
+    /// Sends this many, one after the other, each with an id of its own (a file's body keeps its id)
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     count: u32,
 
@@ -101,7 +101,7 @@ Examples:
     dsync trigger user.deactivated --set data.id=directory_user_7
   One of each event, to another address:
     dsync trigger --all --to https://staging.example.com/webhooks/workos
-  A recorded body, signed ten minutes ago (your server should refuse it):
+  A recorded body, signed ten minutes ago (your server should reject it):
     dsync trigger --file body.json --at -10m
   The same event three times (your server should handle it once):
     dsync trigger user.created --set id=event_1 --count 3

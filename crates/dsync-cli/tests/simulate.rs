@@ -35,7 +35,7 @@ fn the_axum_example_takes_a_life() {
 
 #[test]
 fn a_correct_application_is_found_correct_after_a_bad_day() {
-    // Every fifth delivery is refused, every eleventh answer is lost; but no event has such luck four times.
+    // Every fifth delivery is rejected, every eleventh answer is lost; but no event has such luck four times.
     let fault = |number, seen| match (number % 5, number % 11) {
         (3, _) if seen < 4 => Fault::Refuse,
         (_, 7) if seen < 4 => Fault::Lose,
@@ -228,7 +228,7 @@ fn what_is_dropped_is_not_announced() {
 }
 
 #[test]
-fn without_retry_a_refused_event_is_given_up_and_not_announced() {
+fn without_retry_a_rejected_event_is_given_up_and_not_announced() {
     let server = Server::start(App {
         fault: |number, _| if number % 10 == 4 { Fault::Refuse } else { Fault::None },
         ..CORRECT

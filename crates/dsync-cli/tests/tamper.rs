@@ -47,7 +47,7 @@ fn an_endpoint_that_believes_everything_is_found_out() {
 }
 
 #[test]
-fn an_endpoint_that_refuses_everything_proves_nothing() {
+fn an_endpoint_that_rejects_everything_proves_nothing() {
     let server = Server::start(CORRECT);
     let run =
         run_with(&["tamper", "--slow", "0s", "--to", &server.hooks()], b"", "whsec_of_somebody");
@@ -71,7 +71,7 @@ fn a_crash_or_a_server_error_is_a_warning() {
     let server = Server::careless(StatusCode::INTERNAL_SERVER_ERROR);
     let run = run(&["tamper", "--forged-only", "--to", &server.hooks()]);
     assert_eq!(run.code, Some(0), "{run:?}");
-    let warnings = run.stdout.matches("warning: refused as the server's own error").count();
+    let warnings = run.stdout.matches("warning: rejected as the server's own error").count();
     assert_eq!(warnings, run.stdout.lines().filter(|line| line.starts_with("  ")).count());
     assert!(!run.stdout.contains(SECRET));
 }

@@ -27,7 +27,7 @@ fn all_events_are_accepted() {
 }
 
 #[test]
-fn what_is_refused_is_shown_and_exits_with_1() {
+fn what_is_rejected_is_shown_and_exits_with_1() {
     let example = Example::start();
     let stale = run(&["trigger", "user.created", "--at", "-10m", "--to", &example.url]);
     assert_eq!(stale.code, Some(1));

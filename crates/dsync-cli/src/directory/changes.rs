@@ -24,7 +24,7 @@ const CHANGES: [(Change, u64); 10] = [
 ];
 const TRIES: u64 = 99;
 
-/// A directory is deleted once in so many changes.
+/// A directory is deleted once in this many changes.
 const DIRECTORY_ENDS: u64 = 2000;
 
 /// A life shorter than this may end without a deleted directory.

@@ -199,7 +199,7 @@ impl Life {
         Event { sequence, name, id, body }
     }
 
-    /// Lets up to so many milliseconds pass, and one at least.
+    /// Lets up to this many milliseconds pass, and one at least.
     pub(super) fn wait(&mut self, millis: u64) {
         self.now = self.now.saturating_add_unsigned(1 + self.random.below(millis));
     }
@@ -259,7 +259,7 @@ impl Life {
         })
     }
 
-    /// Plans the sync of the directory that is connected next but so many.
+    /// Plans the sync of the directory that is connected this many places after the next.
     pub(super) fn plan_sync(&mut self, place: u32) {
         let share = |all: u32, directories: u32| {
             all / directories + u32::from(place % directories < all % directories)

@@ -1,4 +1,4 @@
-//! The truth about a directory: its life, the order it is told in, and what must be known at the end.
+//! The truth about a directory: its life, the order in which its events arrive, and what must be known at the end.
 //!
 //! ```
 //! use dsync_cli::directory::{Deliveries, Life, Order, Plan, State};
@@ -25,9 +25,9 @@
 //!
 //! [`State`] follows what WorkOS documents about its events:
 //!
-//! - Of an object (directory, user, group), the version with the latest `updated_at` stands. The whole user and the
+//! - Of an object (directory, user, group), the version with the latest `updated_at` counts. The whole user and the
 //!   whole group inside a membership event count as versions too.
-//! - Of a membership, the event with the latest `created_at` stands: joining and leaving do not touch a user's
+//! - Of a membership, the event with the latest `created_at` counts: joining and leaving do not touch a user's
 //!   `updated_at`.
 //! - A deletion is final. Deleted ids never come back, and what comes late about them changes nothing.
 //! - A deleted directory takes its users, its groups and their memberships with it, a deleted group its memberships, a

@@ -29,7 +29,7 @@ impl Order {
         Self { seed, reorder: 0, duplicates: Share::NONE, late: Share::NONE, drop: Share::NONE }
     }
 
-    /// Lets an event arrive up to so many events later.
+    /// Lets an event arrive up to this many events later.
     pub fn reorder(mut self, window: u32) -> Self {
         self.reorder = window;
         self

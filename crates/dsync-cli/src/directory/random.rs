@@ -112,7 +112,7 @@ impl Share {
     /// None of them.
     pub const NONE: Self = Self(0);
 
-    /// So many in a million; more than a million are all.
+    /// This many in a million; more than a million are all.
     #[must_use]
     pub fn per_million(count: u32) -> Self {
         Self(count.min(Self::ALL.0))

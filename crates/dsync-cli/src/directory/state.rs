@@ -180,7 +180,7 @@ struct Membership {
     joined: bool,
 }
 
-/// When what an event says was so. Of two versions the later one stands; the event's time and id decide where the
+/// When what an event says was so. Of two versions the later one counts; the event's time and id decide where the
 /// object's own time can't, so that any order of the same events ends alike.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Version {
@@ -196,7 +196,7 @@ impl Version {
     }
 }
 
-/// Puts a version where no later one stands; returns the record that stands then, unless it is gone.
+/// Puts a version in place unless a later one is there; returns the record that is there then, unless it is gone.
 fn put<'a, I, R>(
     slots: &'a mut HashMap<I, Slot<R>>,
     id: &I,

@@ -106,7 +106,7 @@ impl User {
         pick(&LAST_NAMES, self.last_name).0
     }
 
-    /// What stands before the company in the e-mail address, without the number.
+    /// What precedes the company in the e-mail address, without the number.
     pub(super) fn mailbox(&self) -> [&'static str; 2] {
         [pick(&FIRST_NAMES, self.first_name).1, pick(&LAST_NAMES, self.last_name).1]
     }

@@ -9,7 +9,7 @@ use tower_workos::DirectoryEvent;
 pub(super) struct Ledger {
     pub(super) state: Option<State>,
     pub(super) acknowledged: u64,
-    /// Refused, or never answered, to the last attempt.
+    /// Rejected, or never answered, to the last attempt.
     pub(super) given_up: u64,
     /// Of those given up, the ones that may have been handled: an answer was lost.
     pub(super) uncertain: u64,
@@ -144,13 +144,13 @@ mod tests {
     #[test]
     fn an_event_delivered_twice_counts_once() {
         let lost = End::GivenUp { uncertain: true };
-        let refused = End::GivenUp { uncertain: false };
+        let rejected = End::GivenUp { uncertain: false };
         assert_eq!(counts(&[End::Acknowledged]), [0, 0, 0, 1]);
         assert_eq!(counts(&[End::Acknowledged, End::Acknowledged]), [1, 0, 0, 1]);
         assert_eq!(counts(&[End::Acknowledged, lost]), [1, 0, 0, 1]);
         assert_eq!(counts(&[lost, End::Acknowledged]), [1, 0, 0, 1]);
-        assert_eq!(counts(&[lost, refused]), [0, 1, 1, 0]);
-        assert_eq!(counts(&[refused, refused]), [0, 1, 0, 0]);
+        assert_eq!(counts(&[lost, rejected]), [0, 1, 1, 0]);
+        assert_eq!(counts(&[rejected, rejected]), [0, 1, 0, 0]);
     }
 
     #[test]

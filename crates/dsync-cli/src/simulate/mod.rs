@@ -117,7 +117,7 @@ struct DeliveryArgs {
     #[arg(long, value_name = "FACTOR", default_value = "0.00001", value_parser = retry::time_scale)]
     time_scale: f64,
 
-    /// Retries carry the first attempt's signature, instead of being signed anew
+    /// Retries carry the first attempt's signature, instead of a new one
     #[arg(long, requires = "retry")]
     keep_signature: bool,
 
@@ -274,7 +274,7 @@ impl DeliveryArgs {
 fn print(deliveries: Deliveries<Life>) -> ExitCode {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for delivery in deliveries {
-        // Whoever reads has seen enough, as `head` has.
+        // The reader has seen enough, as `head` has.
         if out.write_all(delivery.event().body()).and_then(|()| out.write_all(b"\n")).is_err() {
             break;
         }

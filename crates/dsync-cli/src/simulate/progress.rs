@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{engine::Settings, queue::Queue, stats::grouped};
 use crate::output::complain;
 
-/// On a terminal, a bar and a line that are drawn anew; else a line now and then. On stderr.
+/// On a terminal, a bar and a line that are drawn again and again; otherwise a line now and then. On stderr.
 pub(super) struct Progress {
     bar: Option<ProgressBar>,
     begin: Instant,

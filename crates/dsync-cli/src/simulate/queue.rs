@@ -174,7 +174,7 @@ impl Queue {
     }
 }
 
-/// So many a second, evenly.
+/// A number of deliveries a second, evenly.
 struct Pace {
     interval: Duration,
     next: Option<Instant>,

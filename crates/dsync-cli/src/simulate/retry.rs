@@ -24,7 +24,7 @@ impl Backoff {
         Self { random: Random::new(seed, "retry"), scale }
     }
 
-    /// The pause after so many attempts; `None` after the last.
+    /// The pause after this many attempts; `None` after the last.
     pub(super) fn pause(&mut self, attempts: u8) -> Option<Duration> {
         if attempts == 0 || attempts >= ATTEMPTS {
             return None;

@@ -10,7 +10,7 @@ use crate::client::{Answer, SendError};
 /// The longest latency told apart, in microseconds: ten minutes.
 const MAX_LATENCY: u64 = 600_000_000;
 
-/// Of deliveries, each attempt by itself.
+/// Of deliveries, each attempt on its own.
 pub(super) struct Stats {
     statuses: BTreeMap<StatusCode, u64>,
     timeouts: u64,

@@ -1,4 +1,4 @@
-//! What WorkOS, its emulator or a future version of either may send: to refuse it is to lose an event.
+//! What WorkOS, its emulator or a future version of either may send: to reject it is to lose an event.
 
 use tower_workos::testing::sample;
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::json::{Style, restyle};
 
-/// The first is a plain delivery: where it is refused, the rest says little.
+/// The first is a plain delivery: where it is rejected, the rest says little.
 pub(super) fn cases(forge: &Forge<'_>) -> Vec<Case> {
     let mut cases = Vec::new();
     let mut add = |name, request| cases.push(Case { name, expect: Expect::Genuine, request });

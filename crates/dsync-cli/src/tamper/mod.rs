@@ -55,10 +55,10 @@ pub(crate) struct Tamper {
 
 const MANUAL: &str = "\
 Three kinds of requests are sent, over real connections:
-  genuine    what WorkOS, its emulator, or a later version of either sends. Should be answered 2xx; a refusal is a
+  genuine    what WorkOS, its emulator, or a later version of either sends. Should be answered 2xx; a rejection is a
              warning, for it loses events
   malformed  signed with the secret, but not as WorkOS does: odd times, two headers, oversized and slow bodies, wrong
-             lengths, no JSON. Should be refused (4xx, or the connection closed); to accept one is a warning
+             lengths, no JSON. Should be rejected (4xx, or the connection closed); to accept one is a warning
   forged     what somebody can send who does not have the secret, but has seen a delivery: changed bodies, other keys,
              stale and future times, headers that parsers disagree on. To accept one is what this command is for
 
@@ -68,7 +68,7 @@ application, with new event ids and invented people: use an endpoint for tests.
 Exit codes:
   0    nothing forged was accepted; there may be warnings
   1    something forged was accepted, or with --exact something else came back
-  2    a bad option, no secret, no connection; or every genuine delivery was refused, so that nothing was proven
+  2    a bad option, no secret, no connection; or every genuine delivery was rejected, so that nothing was proven
 
 Examples:
   dsync tamper --to http://localhost:3000/webhooks/workos

@@ -18,7 +18,7 @@ pub(super) struct Report {
     warnings: u32,
     forgeries: u32,
     genuine: u32,
-    genuine_refused: u32,
+    genuine_rejected: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl Report {
             warnings: 0,
             forgeries: 0,
             genuine: 0,
-            genuine_refused: 0,
+            genuine_rejected: 0,
         }
     }
 
@@ -69,7 +69,7 @@ impl Report {
         };
         if case.expect == Expect::Genuine {
             self.genuine += 1;
-            self.genuine_refused += u32::from(!is_success(reply));
+            self.genuine_rejected += u32::from(!is_success(reply));
         }
         say(format!("  {:<42} {should:<10} {reply:<10} {text}", case.name));
     }
@@ -84,9 +84,9 @@ impl Report {
             say("Somebody without the secret can make this endpoint believe things.");
             return ExitCode::from(NO);
         }
-        if self.genuine > 0 && self.genuine == self.genuine_refused {
+        if self.genuine > 0 && self.genuine == self.genuine_rejected {
             say(
-                "Every genuine delivery was refused, so the refusals prove nothing: is this the endpoint's secret, and its URL?",
+                "Every genuine delivery was rejected, so the rejections prove nothing: is this the endpoint's secret, and its URL?",
             );
             return ExitCode::from(USAGE);
         }
@@ -97,7 +97,7 @@ impl Report {
 fn judge(expect: Expect, reply: Reply, exact: bool) -> Verdict {
     let (status, forged) = match expect {
         Expect::Genuine if is_success(reply) => return Verdict::Ok,
-        Expect::Genuine => return Verdict::Warning("warning: genuine, and refused"),
+        Expect::Genuine => return Verdict::Warning("warning: genuine, and rejected"),
         Expect::Forged(status) => (status, true),
         Expect::Malformed(status) => (status, false),
     };
@@ -108,8 +108,8 @@ fn judge(expect: Expect, reply: Reply, exact: bool) -> Verdict {
             Verdict::Warning("warning: another status")
         }
         Reply::Status(400..500) => Verdict::Ok,
-        Reply::Status(500..) => Verdict::Warning("warning: refused as the server's own error"),
-        Reply::Status(_) => Verdict::Warning("warning: neither accepted nor refused"),
+        Reply::Status(500..) => Verdict::Warning("warning: rejected as the server's own error"),
+        Reply::Status(_) => Verdict::Warning("warning: neither accepted nor rejected"),
         Reply::Closed if exact => Verdict::Warning("warning: no answer"),
         Reply::Closed if forged => Verdict::Warning("warning: no answer; did it crash?"),
         Reply::Closed => Verdict::Ok,
@@ -134,7 +134,7 @@ mod tests {
         assert!(judge(Expect::Forged(401), 403) == Verdict::Ok);
         assert!(judge(Expect::Malformed(400), 200) == Verdict::Warning("warning: accepted"));
         assert!(judge(Expect::Genuine, 201) == Verdict::Ok);
-        assert!(judge(Expect::Genuine, 401) == Verdict::Warning("warning: genuine, and refused"));
+        assert!(judge(Expect::Genuine, 401) == Verdict::Warning("warning: genuine, and rejected"));
         assert!(matches!(judge(Expect::Forged(401), 500), Verdict::Warning(_)));
         assert!(matches!(judge(Expect::Forged(401), 302), Verdict::Warning(_)));
     }

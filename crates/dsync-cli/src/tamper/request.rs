@@ -15,18 +15,18 @@ pub(super) struct RawRequest {
     pub(super) pace: Pace,
 }
 
-/// How the body's end is told.
+/// How the body's end is found.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Framing {
     /// By its length.
     Length,
-    /// By a length that is so much more than there is.
+    /// By a length that is this much more than there is.
     Longer(usize),
-    /// By a length that is so much less.
+    /// By a length that is this much less.
     Shorter(usize),
     /// By two lengths, one of them wrong.
     TwoLengths,
-    /// In chunks of so many bytes.
+    /// In chunks of this many bytes.
     Chunks(usize),
 }
 
@@ -35,7 +35,7 @@ pub(super) enum Framing {
 pub(super) enum Pace {
     /// All at once.
     AtOnce,
-    /// In writes of so many bytes with a pause between.
+    /// In writes of this many bytes with a pause between.
     Pieces(usize),
     /// The head and then a byte of the body now and then, and never all of it.
     Slow,
@@ -134,13 +134,13 @@ fn chunked(body: &[u8], size: usize) -> Vec<u8> {
     out
 }
 
-/// The MAC of a text for the time and a body, in hex. Whoever signs with the right key is WorkOS; the rest are forgers.
+/// The MAC of a text for the time and a body, in hex. With the right key it is WorkOS's, with any other a forger's.
 pub(super) fn mac(key: &[u8], time: &str, body: &[u8]) -> String {
     hex(&mac_of(key, &[time.as_bytes(), b".", body]))
 }
 
 pub(super) fn mac_of(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
-    // No length of key is refused.
+    // No length of key is rejected.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return Vec::new() };
     parts.iter().for_each(|part| mac.update(part));
     mac.finalize().into_bytes().to_vec()

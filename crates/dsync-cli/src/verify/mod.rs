@@ -177,6 +177,7 @@ fn say_possible(secret: &str, body: &[u8]) {
 /// Sixteen digits are a time far in the future, or microseconds.
 fn say_microseconds(parts: &Parts, now: Timestamp) {
     if parts.time.len() == 16
+        && !parts.time.starts_with('0')
         && let Ok(micros) = parts.time.parse::<i64>()
     {
         let issued_at = Timestamp::from_unix_millis_saturating(micros / 1000);
