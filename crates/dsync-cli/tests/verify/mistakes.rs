@@ -42,7 +42,14 @@ fn mistakes_with_the_secret() {
     for (header, secret, expected) in [
         (with(&format!("{SECRET}\n")), SECRET, "the signer's secret ends with a line break"),
         (with(&format!("{SECRET} ")), SECRET, "the signer's secret ends with a space"),
+        (with(&format!(" {SECRET}")), SECRET, "the signer's secret begins with a space"),
+        (with(&format!("{SECRET}\r\n")), SECRET, "the signer's secret ends with CR and LF"),
         (with(SECRET), &format!(" {SECRET}"), "the secret given here has white space at an end"),
+        (
+            header_of(&decoded, TIME, BODY.as_bytes()),
+            "c2VjcmV0LW9mLXRlc3Rz",
+            "the signer decoded the secret as base64; WorkOS uses its text",
+        ),
         (with(SECRET), &format!("\"{SECRET}\""), "the secret given here is in quotes"),
         (with(SECRET), &format!("'{SECRET}'"), "the secret given here is in quotes"),
         (with(&format!("\"{SECRET}\"")), SECRET, "the signer's secret is in quotes"),
@@ -78,7 +85,38 @@ fn mistakes_with_the_body() {
         .replace('ë', "\\u00eb")
         .replace('Ω', "\\u03a9");
     let php = BODY.replace('/', "\\/").replace('ë', "\\u00eb").replace('Ω', "\\u03a9");
+    let spaced = BODY.replace("\":", "\": ").replace(",\"", ", \"");
+    let indented = BODY
+        .replace("\":", "\": ")
+        .replace("{\"id\": \"event", "{\n  \"id\": \"event")
+        .replace(",\"data", ",\n  \"data")
+        .replace("{\"id\": \"dir", "{\n    \"id\": \"dir")
+        .replace(",\"n", ",\n    \"n")
+        .replace("},\"event\"", "\n  },\n  \"event\"")
+        .replace("created\"}", "created\"\n}");
     for (signed, given, expected) in [
+        (BODY.to_owned(), format!(" {BODY}\t"), "the body has gained white space at its ends"),
+        (
+            indented.clone(),
+            BODY.to_owned(),
+            "the body was serialized again without its indentation (2 spaces)",
+        ),
+        (
+            indented.replace("  ", "    "),
+            BODY.to_owned(),
+            "the body was serialized again without its indentation (4 spaces)",
+        ),
+        (spaced, BODY.to_owned(), "the body was signed with spaces after colons and commas"),
+        (
+            BODY.replace('/', "\\/"),
+            BODY.to_owned(),
+            "the body was signed with \\/ for slashes: sign the bytes sent",
+        ),
+        (
+            indented.replace('\n', "\r\n"),
+            indented,
+            "the body's line breaks were CRLF and became LF",
+        ),
         (BODY.to_owned(), format!("{BODY}\n"), "the body has gained a line break"),
         (format!("{BODY}\n"), BODY.to_owned(), "the body has lost the line break"),
         (
