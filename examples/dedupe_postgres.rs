@@ -1,17 +1,17 @@
-//! The handler's effect and the memory of the event in one transaction: exactly once, whatever crashes.
+//! The handler's changes and the record of the event in one transaction: exactly once, whatever crashes.
 //!
 //! ```text
 //! DATABASE_URL=postgres://postgres@127.0.0.1/postgres cargo run --example dedupe_postgres --features postgres
 //! ```
 //!
-//! Makes the tables `tower_workos_dedupe` and `example_leavers` in that database. `WORKOS_WEBHOOK_SECRET` and `PORT` as
+//! Creates the tables `tower_workos_dedupe`, `tower_workos_dedupe_migrations` and `example_leavers` in that database. `WORKOS_WEBHOOK_SECRET` and `PORT` as
 //! in the `axum` example.
 
 mod support;
 
 use std::{env, process::ExitCode, time::Duration};
 
-use axum::{Extension, Router, extract::State, http::StatusCode, routing::post};
+use axum::{Extension, Router, http::StatusCode, routing::post};
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use support::{BoxError, PATH, Settings, bind, demonstrate_duplicates, describe, say, shutdown};
 use tower::ServiceBuilder;
@@ -25,19 +25,18 @@ fn main() -> ExitCode {
 }
 
 fn app(layer: DirectorySyncLayer, pool: PgPool) -> Router {
-    let dedupe = DedupeLayer::new("workos", PostgresStore::new(pool.clone()));
+    let dedupe = DedupeLayer::new("workos", PostgresStore::new(pool));
     let stack = ServiceBuilder::new().layer(layer).layer(dedupe);
-    Router::new().route(PATH, post(on_event)).route_layer(stack).with_state(pool)
+    Router::new().route(PATH, post(on_event)).route_layer(stack)
 }
 
 async fn on_event(
-    State(pool): State<PgPool>,
     Extension(claimed): Extension<Claimed<PostgresStore>>,
     event: DirectoryEvent,
 ) -> StatusCode {
-    match handle(&pool, &claimed, &event).await {
+    match handle(&claimed, &event).await {
         Ok(Completion::Completed) => StatusCode::OK,
-        // Another call may be at the event by now. Nothing of this one was committed.
+        // The lease expired, so another delivery may be handling the event. Nothing was committed.
         Ok(Completion::Stale) => StatusCode::SERVICE_UNAVAILABLE,
         Err(error) => {
             eprintln!("not handled: {error}");
@@ -47,11 +46,10 @@ async fn on_event(
 }
 
 async fn handle(
-    pool: &PgPool,
     claimed: &Claimed<PostgresStore>,
     event: &DirectoryEvent,
 ) -> Result<Completion, BoxError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = claimed.store().begin().await?;
     if let Some(AccessChange::Ended(user)) = event.access_change() {
         sqlx::query("INSERT INTO example_leavers (user_id, event_id) VALUES ($1, $2)")
             .bind(user.id.as_str())
@@ -89,11 +87,12 @@ async fn connect() -> Result<PgPool, BoxError> {
     let url = env::var("DATABASE_URL")
         .map_err(|_| "DATABASE_URL is not set; set it to postgres://user@host/database")?;
     let pool = PgPoolOptions::new()
-        .acquire_timeout(Duration::from_secs(5))
+        // Shorter than the sender waits for an answer.
+        .acquire_timeout(Duration::from_secs(2))
         .connect(&url)
         .await
         .map_err(|error| format!("can't reach the database ({error}); check DATABASE_URL"))?;
-    PostgresStore::new(pool.clone()).create_table().await?;
+    PostgresStore::new(pool.clone()).migrate().await?;
     sqlx::raw_sql(
         "CREATE TABLE IF NOT EXISTS example_leavers (user_id TEXT NOT NULL, event_id TEXT NOT NULL)",
     )

@@ -44,7 +44,7 @@ async fn open(file: &PathBuf) -> Result<SqliteStore, BoxError> {
         )
     })?;
     let store = SqliteStore::new(pool);
-    store.create_table().await?;
+    store.migrate().await?;
     Ok(store)
 }
 

@@ -24,7 +24,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use services::Schema;
-use sqlx::{PgPool, Row, SqlitePool};
+use sqlx::{Row, SqlitePool};
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
 use tower::ServiceBuilder;
 use tower_workos::{
@@ -54,13 +54,12 @@ async fn pause() {
 
 /// The effect and the memory of it in one transaction.
 async fn on_sqlite(
-    State(pool): State<SqlitePool>,
     Extension(claimed): Extension<Claimed<SqliteStore>>,
     event: DirectoryEvent,
 ) -> Result<(), StatusCode> {
     let unavailable = |_| StatusCode::SERVICE_UNAVAILABLE;
     pause().await;
-    let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.map_err(unavailable)?;
+    let mut tx = claimed.store().begin().await.map_err(unavailable)?;
     sqlx::query("INSERT INTO effects VALUES (?1)")
         .bind(event.id().as_str())
         .execute(&mut *tx)
@@ -77,13 +76,12 @@ async fn on_sqlite(
 
 /// The same in Postgres.
 async fn on_postgres(
-    State(pool): State<PgPool>,
     Extension(claimed): Extension<Claimed<PostgresStore>>,
     event: DirectoryEvent,
 ) -> Result<(), StatusCode> {
     let unavailable = |_| StatusCode::SERVICE_UNAVAILABLE;
     pause().await;
-    let mut tx = pool.begin().await.map_err(unavailable)?;
+    let mut tx = claimed.store().begin().await.map_err(unavailable)?;
     sqlx::query("INSERT INTO effects VALUES ($1)")
         .bind(event.id().as_str())
         .execute(&mut *tx)
@@ -123,15 +121,15 @@ async fn server() {
     let app: Router = match kind.as_str() {
         "sqlite-tx" => {
             let pool = services::sqlite_pool(file).await;
-            let (verify, dedupe) = stack(SqliteStore::new(pool.clone()), "");
+            let (verify, dedupe) = stack(SqliteStore::new(pool), "");
             let stack = ServiceBuilder::new().layer(verify).layer(dedupe);
-            Router::new().route("/", post(on_sqlite)).route_layer(stack).with_state(pool)
+            Router::new().route("/", post(on_sqlite)).route_layer(stack)
         }
         "postgres-tx" => {
             let pool = services::postgres_pool(&place).await;
-            let (verify, dedupe) = stack(PostgresStore::new(pool.clone()), "");
+            let (verify, dedupe) = stack(PostgresStore::new(pool), "");
             let stack = ServiceBuilder::new().layer(verify).layer(dedupe);
-            Router::new().route("/", post(on_postgres)).route_layer(stack).with_state(pool)
+            Router::new().route("/", post(on_postgres)).route_layer(stack)
         }
         "redis" => {
             let store = RedisStore::connect(&services::redis_url()).await.unwrap();

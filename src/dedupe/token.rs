@@ -40,14 +40,3 @@ pub(super) fn millis(duration: Duration) -> i64 {
 pub(super) fn remaining(millis: i64) -> Duration {
     Duration::from_millis(u64::try_from(millis).unwrap_or(1).max(1))
 }
-
-/// Lets a task do what nobody waits for. Outside a runtime it is not done.
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-pub(super) fn detach<T: 'static>(future: StoreFuture<T>) {
-    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-        runtime.spawn(async move {
-            // Were it to fail, the lease or the next call would do it.
-            let _ = future.await.is_ok();
-        });
-    }
-}

@@ -93,9 +93,17 @@ impl Schema {
         postgres_pool(&self.name).await
     }
 
+    /// A pool of this size, with a setting of its own.
+    pub async fn pool_with(&self, connections: u32, setting: (&str, &str)) -> PgPool {
+        let options = PgConnectOptions::from_str(&postgres_url()).unwrap();
+        let options = options.options([("search_path", self.name.as_str()), setting]);
+        let pool = PgPoolOptions::new().max_connections(connections);
+        pool.connect_with(options).await.unwrap()
+    }
+
     pub async fn store(&self) -> PostgresStore {
         let store = PostgresStore::new(self.pool().await);
-        store.create_table().await.unwrap();
+        store.migrate().await.unwrap();
         store
     }
 
@@ -130,7 +138,7 @@ pub async fn sqlite_pool(file: &std::path::Path) -> SqlitePool {
 
 pub async fn sqlite_store(file: &std::path::Path) -> SqliteStore {
     let store = SqliteStore::new(sqlite_pool(file).await);
-    store.create_table().await.unwrap();
+    store.migrate().await.unwrap();
     store
 }
 
