@@ -1,5 +1,6 @@
 //! The stores over real databases.
 
+mod claims;
 mod migrate;
 
 use std::{
