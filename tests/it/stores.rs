@@ -2,6 +2,7 @@
 
 mod claims;
 mod migrate;
+mod transactions;
 
 use std::{
     sync::{
