@@ -1,6 +1,7 @@
 //! The stores over real databases.
 
 mod claims;
+mod errors;
 mod migrate;
 mod transactions;
 
