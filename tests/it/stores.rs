@@ -3,6 +3,7 @@
 mod claims;
 mod errors;
 mod migrate;
+mod purge;
 mod transactions;
 
 use std::{
