@@ -2,6 +2,7 @@
 
 mod claims;
 mod errors;
+mod history;
 mod migrate;
 mod purge;
 mod transactions;
