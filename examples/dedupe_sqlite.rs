@@ -1,4 +1,5 @@
-//! Each event handled once, across crashes and restarts, with nothing but a file.
+//! The handler's changes and the record of the event in one transaction, with nothing but a file: exactly once, across
+//! crashes and restarts.
 //!
 //! ```text
 //! cargo run --example dedupe_sqlite --features sqlite
@@ -11,11 +12,14 @@ mod support;
 
 use std::{env, path::PathBuf, process::ExitCode, time::Duration};
 
-use axum::{Router, routing::post};
+use axum::{Extension, Router, http::StatusCode, routing::post};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 use support::{BoxError, PATH, Settings, bind, demonstrate_duplicates, describe, say, shutdown};
 use tower::ServiceBuilder;
-use tower_workos::{DedupeLayer, DirectoryEvent, DirectorySyncLayer, dedupe::SqliteStore};
+use tower_workos::{
+    AccessChange, DedupeLayer, DirectoryEvent, DirectorySyncLayer,
+    dedupe::{Claimed, Completion, SqliteStore},
+};
 
 fn main() -> ExitCode {
     support::main(run())
@@ -27,8 +31,40 @@ fn app(layer: DirectorySyncLayer, store: SqliteStore) -> Router {
     Router::new().route(PATH, post(on_event)).route_layer(stack)
 }
 
-async fn on_event(event: DirectoryEvent) {
-    say(format!("  handling {}", describe(&event)));
+async fn on_event(
+    Extension(claimed): Extension<Claimed<SqliteStore>>,
+    event: DirectoryEvent,
+) -> StatusCode {
+    match handle(&claimed, &event).await {
+        Ok(Completion::Completed) => StatusCode::OK,
+        // The lease expired, so another delivery may be handling the event. Nothing was committed.
+        Ok(Completion::Stale) => StatusCode::SERVICE_UNAVAILABLE,
+        Err(error) => {
+            eprintln!("not handled: {error}");
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+    }
+}
+
+async fn handle(
+    claimed: &Claimed<SqliteStore>,
+    event: &DirectoryEvent,
+) -> Result<Completion, BoxError> {
+    // BEGIN IMMEDIATE: waits for its turn to write. Keep what follows short.
+    let mut tx = claimed.store().begin().await?;
+    if let Some(AccessChange::Ended(user)) = event.access_change() {
+        sqlx::query("INSERT INTO example_leavers (user_id, event_id) VALUES (?1, ?2)")
+            .bind(user.id.as_str())
+            .bind(event.id().as_str())
+            .execute(&mut *tx)
+            .await?;
+    }
+    let completion = claimed.complete_in(&mut tx).await?;
+    if completion == Completion::Completed {
+        tx.commit().await?;
+        say(format!("  handled {}", describe(event)));
+    }
+    Ok(completion)
 }
 
 async fn open(file: &PathBuf) -> Result<SqliteStore, BoxError> {
@@ -36,13 +72,22 @@ async fn open(file: &PathBuf) -> Result<SqliteStore, BoxError> {
         .filename(file)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
-        .busy_timeout(Duration::from_secs(5));
-    let pool = SqlitePoolOptions::new().connect_with(options).await.map_err(|error| {
-        format!(
-            "can't open {} ({error}); set DEDUPE_DB to a file that can be written",
-            file.display()
-        )
-    })?;
+        .busy_timeout(Duration::from_secs(2));
+    let pool = SqlitePoolOptions::new()
+        .acquire_timeout(Duration::from_secs(2))
+        .connect_with(options)
+        .await
+        .map_err(|error| {
+            format!(
+                "can't open {} ({error}); set DEDUPE_DB to a file that can be written",
+                file.display()
+            )
+        })?;
+    sqlx::raw_sql(
+        "CREATE TABLE IF NOT EXISTS example_leavers (user_id TEXT NOT NULL, event_id TEXT NOT NULL)",
+    )
+    .execute(&pool)
+    .await?;
     let store = SqliteStore::new(pool);
     store.migrate().await?;
     Ok(store)
