@@ -86,13 +86,17 @@ async fn a_limit_further_out_is_a_body_too_large() {
     assert_eq!(send(&layer(), limited).await.kind(), RejectionKind::BodyTooLarge);
 }
 
+/// It is a slice of the server's read buffer, which a kept event would keep.
 #[tokio::test]
-async fn one_frame_is_not_copied() {
-    let bytes = Bytes::from_static(BODY);
-    let address = bytes.as_ptr();
-    let outcome = send(&layer(), delivery::<Full<Bytes>>(bytes)).await;
-    assert_eq!(outcome.event().raw().as_ptr(), address);
-    assert_eq!(outcome.body.as_ptr(), address);
+async fn one_frame_is_copied_unless_it_is_large() {
+    for (length, copied) in [(BODY.len(), true), (64 * 1024, true), (64 * 1024 + 1, false)] {
+        let mut bytes = BODY.to_vec();
+        bytes.resize(length, b' ');
+        let bytes = Bytes::from(bytes);
+        let outcome = send(&layer(), delivery::<Full<Bytes>>(bytes.clone())).await;
+        assert_eq!(outcome.event().raw().as_ptr() != bytes.as_ptr(), copied, "{length}");
+        assert_eq!(outcome.event().raw().as_ptr(), outcome.body.as_ptr(), "{length}");
+    }
 }
 
 #[tokio::test]
