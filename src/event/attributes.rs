@@ -365,7 +365,7 @@ macro_rules! predefined_attributes {
 }
 
 predefined_attributes! {
-    /// The postal addresses.
+    /// The postal addresses. An entry that can't be read is left out; `get` returns the list as JSON.
     addresses: read_addresses -> Vec<PostalAddress>,
     /// The cost center's name.
     cost_center_name: read_text -> Cow<'_, str>,
@@ -373,7 +373,7 @@ predefined_attributes! {
     department_name: read_text -> Cow<'_, str>,
     /// The division's name.
     division_name: read_text -> Cow<'_, str>,
-    /// The e-mail addresses.
+    /// The e-mail addresses. An entry that can't be read is left out; `get` returns the list as JSON.
     emails: read_emails -> Vec<EmailAddress>,
     /// The employee's number, which may have letters.
     employee_number: read_text -> Cow<'_, str>,
@@ -422,7 +422,7 @@ previous_fields! {
     name: read_text -> Cow<'_, str>,
     /// The former role.
     role: read_role -> Role,
-    /// The former roles.
+    /// The former roles. An entry that can't be read is left out; `get` returns the list as JSON.
     roles: read_roles -> Vec<Role>,
     /// The former state.
     state: read_state -> DirectoryUserState,
@@ -525,11 +525,21 @@ object! {
 }
 
 fn read_addresses(raw: &RawValue, key: &str) -> Result<Vec<PostalAddress>, AttributeError> {
-    read(raw, key, "a list of addresses")
+    read_list(raw, key, "a list of addresses")
 }
 
 fn read_emails(raw: &RawValue, key: &str) -> Result<Vec<EmailAddress>, AttributeError> {
-    read(raw, key, "a list of e-mail addresses")
+    read_list(raw, key, "a list of e-mail addresses")
+}
+
+/// Reads a list without the entries that can't be read: they don't hide the others.
+fn read_list<'a, T: Deserialize<'a>>(
+    raw: &'a RawValue,
+    key: &str,
+    expected: &'static str,
+) -> Result<Vec<T>, AttributeError> {
+    let entries: Vec<&RawValue> = read(raw, key, expected)?;
+    Ok(entries.into_iter().filter_map(|entry| serde_json::from_str(entry.get()).ok()).collect())
 }
 
 fn read_role(raw: &RawValue, key: &str) -> Result<Role, AttributeError> {
@@ -537,7 +547,7 @@ fn read_role(raw: &RawValue, key: &str) -> Result<Role, AttributeError> {
 }
 
 fn read_roles(raw: &RawValue, key: &str) -> Result<Vec<Role>, AttributeError> {
-    read(raw, key, "a list of roles")
+    read_list(raw, key, "a list of roles")
 }
 
 fn read_state(raw: &RawValue, key: &str) -> Result<DirectoryUserState, AttributeError> {

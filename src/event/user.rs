@@ -1,5 +1,7 @@
 //! A directory user.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Deserializer, de::DeserializeSeed};
 
 use crate::event::{
@@ -64,6 +66,36 @@ impl DirectoryUser {
     #[must_use]
     pub fn is_active(&self) -> bool {
         matches!(self.state, None | Some(DirectoryUserState::Active))
+    }
+}
+
+impl DirectoryUser {
+    /// The e-mail address to reach the person at: [`email`](Self::email), or else the primary one of
+    /// [`custom_attributes.emails`](CustomAttributes::emails). An empty text is none.
+    ///
+    /// Primary is an entry with `primary: true`, and of several the first with an address. If no entry is marked, this is
+    /// `None`: a list without a primary one may begin with a private address, and accounts are matched by what this
+    /// returns.
+    ///
+    /// ```
+    /// use tower_workos::DirectoryUser;
+    ///
+    /// let user: DirectoryUser = serde_json::from_str(
+    ///     r#"{"id":"directory_user_1","email":"",
+    ///         "custom_attributes":{"emails":[{"value":"home@example.com"},
+    ///                                        {"value":"ada@example.com","primary":true}]}}"#,
+    /// )?;
+    /// assert_eq!(user.primary_email().as_deref(), Some("ada@example.com"));
+    /// # Ok::<_, serde_json::Error>(())
+    /// ```
+    #[must_use]
+    pub fn primary_email(&self) -> Option<Cow<'_, str>> {
+        if let Some(email) = self.email.as_deref().filter(|email| !email.is_empty()) {
+            return Some(email.into());
+        }
+        let emails = self.custom_attributes.emails().ok()??;
+        let mut primary = emails.into_iter().filter(|email| email.primary == Some(true));
+        primary.find_map(|email| email.value.filter(|value| !value.is_empty())).map(Cow::Owned)
     }
 }
 

@@ -457,6 +457,40 @@ fn envelopes_that_are_none_are_faults() {
 }
 
 #[test]
+fn the_primary_email_is_the_first_that_says_something() {
+    for (user, expected) in [
+        (json!({"id": USER, "email": "ada@example.com"}), Some("ada@example.com")),
+        (
+            json!({"id": USER, "email": "ada@example.com",
+                   "custom_attributes": {"emails": [{"primary": true, "value": "other@example.com"}]}}),
+            Some("ada@example.com"),
+        ),
+        (
+            json!({"id": USER, "email": "", "custom_attributes": {"emails": [
+                null, 7, {"value": "home@example.com"}, {"primary": false, "value": "b@example.com"},
+                {"primary": true, "value": ""}, {"primary": true}, {"primary": true, "value": "ada@example.com"},
+                {"primary": true, "value": "second@example.com"}]}}),
+            Some("ada@example.com"),
+        ),
+        (
+            json!({"id": USER, "custom_attributes": {"emails": [{"value": "home@example.com"}]}}),
+            None,
+        ),
+        (
+            json!({"id": USER, "email": "", "custom_attributes": {"emails": [{"primary": true, "value": ""}]}}),
+            None,
+        ),
+        (json!({"id": USER, "email": "", "custom_attributes": {"emails": "x"}}), None),
+        (json!({"id": USER, "custom_attributes": 7}), None),
+        (json!({"id": USER, "email": ""}), None),
+        (json!({"id": USER}), None),
+    ] {
+        let read: DirectoryUser = serde_json::from_value(user.clone()).unwrap();
+        assert_eq!(read.primary_email().as_deref(), expected, "{user}");
+    }
+}
+
+#[test]
 fn odd_times_are_read() {
     let event = parse(
         r#"{"id":"e","event":"dsync.activated","data":{"id":"d"},"created_at":"2023-04-28 20:05:31.093"}"#,
