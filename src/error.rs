@@ -1,8 +1,10 @@
 //! The errors: [`ConfigError`] at set-up, [`Rejection`] and its [`RejectionKind`] for a request.
 
-use std::{error::Error, fmt, time::Duration};
+use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use http::StatusCode;
+
+use crate::UnreadableEvent;
 
 /// A setting that can't be used. Returned while the application starts, never for a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +44,8 @@ impl Error for ConfigError {}
 /// Why a request was rejected.
 ///
 /// It is in the extensions of the response that answers the request, so that an outer layer can
-/// count or log it. Its texts hold neither the secret nor anything of the body.
+/// count or log it. Its texts hold neither the secret nor anything of the body, except the id and the name of a genuine
+/// event that can't be read: without them nobody could find it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
     kind: RejectionKind,
@@ -68,6 +71,20 @@ impl Rejection {
         self.kind.mend()
     }
 
+    /// The genuine body that can't be read as an event: a dead letter. `Some` exactly for
+    /// [`RejectionKind::InvalidPayload`], so never for a body that was not verified (or given to
+    /// [`DirectoryEvent::parse`](crate::DirectoryEvent::parse)).
+    ///
+    /// A retry can't help. An application that must not lose the event keeps these bytes: see
+    /// [`rejection_response`](crate::DirectorySyncLayer::rejection_response).
+    #[must_use]
+    pub fn unreadable_event(&self) -> Option<&UnreadableEvent> {
+        match &self.detail {
+            Detail::Unreadable(event) => Some(event),
+            _ => None,
+        }
+    }
+
     pub(crate) fn new(kind: RejectionKind) -> Self {
         Self { kind, detail: Detail::None }
     }
@@ -91,8 +108,8 @@ impl Rejection {
         Self { kind: RejectionKind::BodyTimeout, detail: Detail::Timeout(timeout) }
     }
 
-    pub(crate) fn payload(fault: PayloadFault) -> Self {
-        Self { kind: RejectionKind::InvalidPayload, detail: Detail::Payload(fault) }
+    pub(crate) fn unreadable(event: UnreadableEvent) -> Self {
+        Self { kind: RejectionKind::InvalidPayload, detail: Detail::Unreadable(Arc::new(event)) }
     }
 }
 
@@ -111,7 +128,7 @@ impl fmt::Display for Rejection {
             }
             Detail::Limit(limit) => write!(f, ": the limit is {limit} bytes"),
             Detail::Timeout(timeout) => write!(f, ": not complete after {timeout:?}"),
-            Detail::Payload(fault) => write!(f, ": {fault}"),
+            Detail::Unreadable(event) => write!(f, ": {event}"),
         }
     }
 }
@@ -128,7 +145,8 @@ pub enum RejectionKind {
     BodyTimeout,
     /// The body, or its declared length, is over the limit: 413.
     BodyTooLarge,
-    /// The signature is genuine, but the body is no event that this version can read: 422.
+    /// The signature is genuine, but the body isn't JSON, or lacks the id or the name of the event, or the id of an object
+    /// that it is about: 422. [`Rejection::unreadable_event`] has what there is.
     InvalidPayload,
     /// The `workos-signature` header is there, but can't be one: 400.
     MalformedSignature,
@@ -172,8 +190,8 @@ impl RejectionKind {
             }
             Self::BodyTooLarge => "raise `body_limit` if genuine events are this large",
             Self::InvalidPayload => {
-                "compare the event in the WorkOS dashboard with the API reference and update tower-workos; \
-                 WorkOS keeps the event and sends it again"
+                "keep the body (`Rejection::unreadable_event`): WorkOS stops sending it after some days; compare \
+                 the event in the WorkOS dashboard with the API reference and update tower-workos"
             }
             Self::MalformedSignature => {
                 "check that no proxy rewrites, joins or doubles the `workos-signature` header"
@@ -232,7 +250,7 @@ impl fmt::Display for RejectionKind {
     }
 }
 
-/// What a log needs beyond the kind; never a value that came with the body.
+/// What a log needs beyond the kind. No text of it shows a value that came with the body, except an event's id and name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Detail {
     None,
@@ -240,7 +258,7 @@ enum Detail {
     Age { age: Duration, direction: Direction, tolerance: Duration },
     Limit(usize),
     Timeout(Duration),
-    Payload(PayloadFault),
+    Unreadable(Arc<UnreadableEvent>),
 }
 
 /// On which side of now a signature's time is.
@@ -248,32 +266,6 @@ enum Detail {
 pub(crate) enum Direction {
     Past,
     Future,
-}
-
-/// Why a body is no event: positions and names that we know ourselves, nothing of its content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PayloadFault {
-    /// The first byte that is not UTF-8.
-    NotUtf8 { at: usize },
-    /// No JSON object, or a field of the envelope of the wrong type.
-    Envelope { at: usize },
-    /// The envelope lacks this field, or it is `null` or empty.
-    Missing(&'static str),
-    /// The `data` of this event is not what its documentation says.
-    Data { event: &'static str, at: usize },
-}
-
-impl fmt::Display for PayloadFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotUtf8 { at } => write!(f, "not UTF-8 at byte {at}"),
-            Self::Envelope { at } => write!(f, "not a JSON event envelope at byte {at}"),
-            Self::Missing(field) => write!(f, "no `{field}` in the envelope"),
-            Self::Data { event, at } => {
-                write!(f, "unexpected `data` of a {event} event at byte {at}")
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -294,10 +286,6 @@ mod tests {
         assert_eq!(
             Rejection::body_too_large(7).to_string(),
             "the request body is too large: the limit is 7 bytes"
-        );
-        assert_eq!(
-            Rejection::payload(PayloadFault::Data { event: "dsync.deleted", at: 9 }).to_string(),
-            "the signed body is not a readable event: unexpected `data` of a dsync.deleted event at byte 9"
         );
     }
 }

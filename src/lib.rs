@@ -54,8 +54,11 @@
 //! typed by event ([`EventData`]), [`raw`](DirectoryEvent::raw) are the bytes that were signed, and
 //! [`access_change`](DirectoryEvent::access_change) says in one place what an event means for somebody's access.
 //! Only an object's id is certain; nearly every other field can be absent, and is an `Option` or an empty list.
-//! Unknown fields, unknown enum values and unknown events are kept, not refused; only a known event whose `data` has another shape than documented
-//! is, with 422, so that WorkOS keeps it until this crate (or you) can read it.
+//! Unknown fields, unknown enum values and unknown events are kept, not rejected. A field of an unexpected type counts as
+//! absent, and [`unreadable_fields`](DirectoryEvent::unreadable_fields) lists it: an event that ends somebody's access must
+//! not be lost because of a detail. Only a body that isn't JSON, or lacks the event's id, its name, or the id of the
+//! directory, user, group or token that it is about, is rejected, with 422. A retry can't help there, so
+//! [`Rejection::unreadable_event`] hands the application what there is, bytes included.
 //!
 //! # Tolerance and retries
 //!
@@ -69,7 +72,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `tracing` (default) | one event for each rejected request, under the target `tower_workos::rejection` |
+//! | `tracing` (default) | one event for each rejected request, under the target `tower_workos::rejection`; one for each event with unreadable fields, under `tower_workos::event` |
 //! | `axum` | [`DirectoryEvent`] as a handler argument; [`Rejection`] as a response |
 //! | `tonic` | the `grpc` module |
 //! | `testing` | the `testing` module: a signer, a clock, a sample of every event, a check for stores |
@@ -126,7 +129,7 @@ pub use self::{
         DirectoryUserState, EmailAddress, EventContext, EventData, EventId, GroupMembership,
         GroupUpdated, OrganizationDomain, OrganizationDomainId, OrganizationId, PostalAddress,
         Previous, PreviousAttributes, PreviousCustomAttributes, Role, Timestamp, TimestampError,
-        UnknownEvent, UserUpdated,
+        UnknownEvent, UnreadableEvent, UserUpdated,
     },
     layer::{DirectorySync, DirectorySyncLayer},
     secret::{WebhookSecret, WebhookSecrets},

@@ -6,20 +6,30 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::value::RawValue;
 
-use self::parse::Envelope;
-use crate::{Rejection, error::PayloadFault};
+use self::{
+    parse::Envelope,
+    unreadable::{Fault, Unread},
+};
+use crate::Rejection;
 
 mod access;
 mod attributes;
 mod directory;
 mod group;
+mod guess;
 mod id;
+mod kind;
+mod lenient;
 mod macros;
 mod parse;
+mod repair;
 mod timestamp;
 mod token;
+mod unreadable;
 mod user;
 
+#[cfg(feature = "tracing")]
+pub(crate) use self::unreadable::Excerpt;
 pub use self::{
     access::AccessChange,
     attributes::{
@@ -34,12 +44,13 @@ pub use self::{
     },
     timestamp::{Timestamp, TimestampError},
     token::DirectoryToken,
+    unreadable::UnreadableEvent,
     user::{DirectoryUser, DirectoryUserState, Role, UserUpdated},
 };
 
 /// An event, as WorkOS signed it and as Rust reads it.
 ///
-/// Cloning is one reference count. `Debug` shows ids and states, nothing else of the body.
+/// Cloning is one reference count. `Debug` shows ids, states and the paths of unreadable fields, nothing else of the body.
 ///
 /// It serializes to an object of the exact body, as a string, and what the signature said about it, and back:
 /// for queues and tables of one's own. A plain event object, from the Events API for instance, is read by
@@ -74,6 +85,7 @@ struct Inner {
     created_at: Option<Timestamp>,
     data: EventData,
     context: EventContext,
+    unreadable: Vec<String>,
     raw: Bytes,
     signed_by: Option<(Timestamp, u32)>,
 }
@@ -86,9 +98,11 @@ impl DirectoryEvent {
     ///
     /// # Errors
     ///
-    /// [`RejectionKind::InvalidPayload`](crate::RejectionKind::InvalidPayload) where the body is no JSON
-    /// object with an `id` and an `event`, or where the `data` of an event of [`EventData`] can't be read. An
-    /// event that this version does not know is no error.
+    /// [`RejectionKind::InvalidPayload`](crate::RejectionKind::InvalidPayload) if the body isn't a JSON object with an
+    /// `id` and an `event`, or if the `data` of an event of [`EventData`] lacks the id of an object that it is about (the
+    /// directory, the user, the group, the token; the user and the group of a membership). Any other field that can't be
+    /// read counts as absent: see [`unreadable_fields`](Self::unreadable_fields). An event that this version does not
+    /// know isn't an error. The rejection's [`unreadable_event`](Rejection::unreadable_event) says what is wrong.
     pub fn parse(body: Bytes) -> Result<Self, Rejection> {
         Self::parse_signed(body, None)
     }
@@ -97,17 +111,28 @@ impl DirectoryEvent {
         raw: Bytes,
         signed_by: Option<(Timestamp, u32)>,
     ) -> Result<Self, Rejection> {
-        let text = std::str::from_utf8(&raw).map_err(|error| {
-            Rejection::payload(PayloadFault::NotUtf8 { at: error.valid_up_to() })
-        })?;
-        let missing = |field| Rejection::payload(PayloadFault::Missing(field));
         let mut envelope = Envelope::default();
-        envelope.read(&raw, text).map_err(Rejection::payload)?;
+        let read = match str::from_utf8(&raw) {
+            Ok(text) => envelope.read(&raw, text),
+            Err(error) => {
+                let fault = Fault::NotUtf8 { at: error.valid_up_to() };
+                Err(lenient::only_names(&String::from_utf8_lossy(&raw), fault))
+            }
+        };
+        let rejection =
+            |unread| Rejection::unreadable(UnreadableEvent { unread, raw: raw.clone() });
+        read.map_err(rejection)?;
+        // After a successful read, neither is absent.
+        let absent = |path| {
+            let fault = Fault::Field { path, expected: "readable" };
+            rejection(Unread { id: None, name: None, fault })
+        };
         Ok(Self(Arc::new(Inner {
-            id: envelope.id.ok_or_else(|| missing("id"))?,
+            id: envelope.id.ok_or_else(|| absent("id"))?,
             created_at: envelope.created_at,
-            data: envelope.data.ok_or_else(|| missing("data"))?,
+            data: envelope.data.ok_or_else(|| absent("data"))?,
             context: envelope.context.unwrap_or_default(),
+            unreadable: envelope.unreadable,
             raw,
             signed_by,
         })))
@@ -208,7 +233,8 @@ impl DirectoryEvent {
         }
     }
 
-    /// The exact bytes that were signed.
+    /// The exact bytes that were signed. In the typed values, each lone surrogate (`\ud83d` without its other half, which
+    /// JSON can write and text can't hold) is U+FFFD; here it is as it was sent.
     #[must_use]
     pub fn raw(&self) -> &Bytes {
         &self.0.raw
@@ -226,6 +252,7 @@ impl fmt::Debug for DirectoryEvent {
             .field("created_at", &self.created_at())
             .field("issued_at", &self.issued_at())
             .field("data", self.data())
+            .field("unreadable_fields", &self.unreadable_fields())
             .finish_non_exhaustive()
     }
 }

@@ -1,11 +1,11 @@
 //! From a body's text to what its [`Envelope`] says.
 //!
-//! The type of `data` hangs on `event`, and WorkOS mostly writes `data` first. The fast way guesses the type
-//! from the last `"event"` in the text, reads `data` as that in the same pass, and checks the guess when it
-//! comes to the real `event`. Whatever is unusual (a wrong guess, a field that can't be read) goes the plain
-//! way: find the fields as text, as each last stands, then read them. The plain way alone says what is valid.
+//! The type of `data` depends on `event`, and WorkOS mostly writes `data` first. The fast path guesses the type from the
+//! last `"event"` in the text, reads `data` as that in the same pass, and checks the guess when it comes to the real
+//! `event`. Whatever is unusual (a wrong guess, a field that can't be read) is left to the [lenient path](lenient), which
+//! alone defines what is valid.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use bytes::Bytes;
 use serde::{
@@ -14,16 +14,15 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use crate::{
-    error::PayloadFault,
-    event::{
-        EventContext, EventData, EventId, Timestamp, UnknownEvent,
-        macros::{Lazy, Read, Required, WithPrevious},
-    },
+use crate::event::{
+    EventContext, EventData, EventId, Timestamp, UnknownEvent,
+    guess::guess,
+    kind::Kind,
+    lenient,
+    macros::{Lazy, Read, Required, WithPrevious},
+    repair::without_lone_surrogates,
+    unreadable::Unread,
 };
-
-/// How far from the end `"event"` is looked for. WorkOS writes it, `created_at` and `context` last.
-const GUESS_WINDOW: usize = 512;
 
 /// What of an envelope has been read. Functions fill it in rather than return it: an event is half a kilobyte, and serde
 /// hands what it returns through many functions, each of which would copy it.
@@ -34,65 +33,21 @@ pub(super) struct Envelope {
     pub(super) created_at: Option<Timestamp>,
     pub(super) data: Option<EventData>,
     pub(super) context: Option<EventContext>,
+    /// The paths of the fields that can't be read.
+    pub(super) unreadable: Vec<String>,
 }
 
 impl Envelope {
     /// Reads a body, of which this is the text, into an empty envelope: its id and its data, or why not.
-    pub(super) fn read(&mut self, body: &Bytes, text: &str) -> Result<(), PayloadFault> {
-        fast(body, text, self).map_or_else(|| plain(body, text, self), Ok)
-    }
-}
-
-/// The event types that have a type here.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Activated,
-    Deleted,
-    GroupCreated,
-    GroupDeleted,
-    GroupUpdated,
-    GroupUserAdded,
-    GroupUserRemoved,
-    TokenCreated,
-    TokenRevoked,
-    UserCreated,
-    UserDeleted,
-    UserUpdated,
-}
-
-impl Kind {
-    fn from_name(name: &str) -> Option<Self> {
-        Some(match name {
-            "dsync.activated" => Self::Activated,
-            "dsync.deleted" => Self::Deleted,
-            "dsync.group.created" => Self::GroupCreated,
-            "dsync.group.deleted" => Self::GroupDeleted,
-            "dsync.group.updated" => Self::GroupUpdated,
-            "dsync.group.user_added" => Self::GroupUserAdded,
-            "dsync.group.user_removed" => Self::GroupUserRemoved,
-            "dsync.token.created" => Self::TokenCreated,
-            "dsync.token.revoked" => Self::TokenRevoked,
-            "dsync.user.created" => Self::UserCreated,
-            "dsync.user.deleted" => Self::UserDeleted,
-            "dsync.user.updated" => Self::UserUpdated,
-            _ => return None,
-        })
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Activated => "dsync.activated",
-            Self::Deleted => "dsync.deleted",
-            Self::GroupCreated => "dsync.group.created",
-            Self::GroupDeleted => "dsync.group.deleted",
-            Self::GroupUpdated => "dsync.group.updated",
-            Self::GroupUserAdded => "dsync.group.user_added",
-            Self::GroupUserRemoved => "dsync.group.user_removed",
-            Self::TokenCreated => "dsync.token.created",
-            Self::TokenRevoked => "dsync.token.revoked",
-            Self::UserCreated => "dsync.user.created",
-            Self::UserDeleted => "dsync.user.deleted",
-            Self::UserUpdated => "dsync.user.updated",
+    pub(super) fn read(&mut self, body: &Bytes, text: &str) -> Result<(), Unread> {
+        match without_lone_surrogates(text) {
+            Cow::Borrowed(_) => {
+                fast(body, text, self).map_or_else(|| lenient::read(body, text, self), Ok)
+            }
+            Cow::Owned(repaired) => {
+                let body = Bytes::from(repaired);
+                lenient::read(&body, str::from_utf8(&body).unwrap_or_default(), self)
+            }
         }
     }
 }
@@ -144,11 +99,30 @@ impl<'de> DeserializeSeed<'de> for ReadData<'_> {
     }
 }
 
+/// Reads `data`, of which this is the text, as what the event's kind says.
+pub(super) fn read_data(
+    kind: Kind,
+    body: &Bytes,
+    text: &str,
+    into: &mut Option<EventData>,
+) -> Option<()> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    ReadData { kind, body, into }.deserialize(&mut deserializer).ok()
+}
+
 /// The value of `event`.
-#[derive(PartialEq)]
-enum Name {
+pub(super) enum Name {
     Known(Kind),
     Unknown(Box<str>),
+}
+
+impl Name {
+    pub(super) fn as_str(&self) -> &str {
+        match self {
+            Self::Known(kind) => kind.name(),
+            Self::Unknown(name) => name,
+        }
+    }
 }
 
 impl<'de> Deserialize<'de> for Name {
@@ -172,7 +146,7 @@ impl<'de> Deserialize<'de> for Name {
 }
 
 /// The keys of an envelope.
-enum Key {
+pub(super) enum Key {
     Context,
     CreatedAt,
     Data,
@@ -209,7 +183,7 @@ impl<'de> Deserialize<'de> for Key {
 }
 
 /// The whole envelope in one pass, or `None` where something is not as usual.
-fn fast(body: &Bytes, text: &str, envelope: &mut Envelope) -> Option<()> {
+pub(super) fn fast(body: &Bytes, text: &str, envelope: &mut Envelope) -> Option<()> {
     let mut name = None;
     let mut guessed = None;
     let mut untyped = None;
@@ -287,136 +261,12 @@ impl<'de> Visitor<'de> for Fast<'_, '_> {
     }
 }
 
-/// The event type that the text's end speaks of. Only a guess: the same characters may stand in `data`.
-fn guess(text: &str) -> Option<Kind> {
-    let mut start = text.len().saturating_sub(GUESS_WINDOW);
-    while !text.is_char_boundary(start) {
-        start += 1;
-    }
-    let window = text.get(start..)?;
-    if let Some(name) = usual_name(window) {
-        return Kind::from_name(name);
-    }
-    // As a value it stands in `"object":"event"`, with which full envelopes end.
-    window.rmatch_indices("\"event\"").find_map(|(at, key)| {
-        let value = window.get(at + key.len()..)?.trim_start().strip_prefix(':')?;
-        Kind::from_name(value.trim_start().strip_prefix('"')?.split_once('"')?.0)
-    })
-}
-
-/// The name in front of the members that WorkOS mostly writes last, without a search.
-fn usual_name(text: &str) -> Option<&str> {
-    const TIME: &str = "2021-06-25T19:07:33.155Z";
-
-    let text = text.strip_suffix('}')?;
-    let text = text.strip_suffix(r#","object":"event""#).unwrap_or(text);
-    let text = text.strip_suffix(r#","context":{}"#).unwrap_or(text).strip_suffix('"')?;
-    let text = text.get(..text.len().checked_sub(TIME.len())?)?;
-    let text = text.strip_suffix(r#"","created_at":""#)?;
-    let name = text.bytes().rposition(|byte| byte == b'"')?;
-    let (before, name) = text.split_at_checked(name + 1)?;
-    before.ends_with(r#""event":""#).then_some(name)
-}
-
-/// The fields of an envelope as text, each as it last stands.
-#[derive(Default)]
-struct Fields<'a> {
-    id: Option<&'a RawValue>,
-    event: Option<&'a RawValue>,
-    data: Option<&'a RawValue>,
-    created_at: Option<&'a RawValue>,
-    context: Option<&'a RawValue>,
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct FieldsVisitor;
-
-        impl<'de> Visitor<'de> for FieldsVisitor {
-            type Value = Fields<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an event")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
-                let mut fields = Fields::default();
-                while let Some(key) = map.next_key()? {
-                    match key {
-                        Key::Context => fields.context = map.next_value()?,
-                        Key::CreatedAt => fields.created_at = map.next_value()?,
-                        Key::Data => fields.data = map.next_value()?,
-                        Key::Event => fields.event = map.next_value()?,
-                        Key::Id => fields.id = map.next_value()?,
-                        Key::Unknown => {
-                            map.next_value::<IgnoredAny>()?;
-                        }
-                    }
-                }
-                Ok(fields)
-            }
-        }
-
-        deserializer.deserialize_map(FieldsVisitor)
-    }
-}
-
-/// Field by field.
-fn plain(body: &Bytes, text: &str, envelope: &mut Envelope) -> Result<(), PayloadFault> {
-    let fields: Fields<'_> = serde_json::from_str(text)
-        .map_err(|error| PayloadFault::Envelope { at: offset(text, &error) })?;
-    envelope.id = field(text, fields.id)?.filter(Required::is_present);
-    if envelope.id.is_none() {
-        return Err(PayloadFault::Missing("id"));
-    }
-    envelope.context = fields.context.map(|raw| EventContext::from_body(raw, body));
-    envelope.data = None;
-    match (field(text, fields.event)?.ok_or(PayloadFault::Missing("event"))?, fields.data) {
-        (Name::Known(kind), Some(raw)) => {
-            ReadData { kind, body, into: &mut envelope.data }
-                .deserialize(&mut serde_json::Deserializer::from_str(raw.get()))
-                .map_err(|error| PayloadFault::Data {
-                    event: kind.name(),
-                    at: start(text, raw) + offset(raw.get(), &error),
-                })?;
-        }
-        (Name::Known(_), None) => return Err(PayloadFault::Missing("data")),
-        (Name::Unknown(name), raw) => {
-            let data = raw.unwrap_or(RawValue::NULL).to_owned();
-            envelope.data = Some(EventData::Unknown(UnknownEvent { name, data }));
-        }
-    }
-    envelope.created_at = field(text, fields.created_at)?;
-    Ok(())
-}
-
-fn field<'a, T: Deserialize<'a>>(
-    text: &str,
-    raw: Option<&'a RawValue>,
-) -> Result<Option<T>, PayloadFault> {
-    let Some(raw) = raw else {
-        return Ok(None);
-    };
-    serde_json::from_str(raw.get()).map_err(|_| PayloadFault::Envelope { at: start(text, raw) })
-}
-
-/// Where in the text a part of it begins.
-fn start(text: &str, part: &RawValue) -> usize {
-    part.get().as_ptr().addr().saturating_sub(text.as_ptr().addr())
-}
-
-/// The byte that an error of serde_json speaks of. Its message would quote the body, its place does not.
-fn offset(text: &str, error: &serde_json::Error) -> usize {
-    let lines_before = error.line().saturating_sub(1);
-    let line_start: usize = text.split_inclusive('\n').take(lines_before).map(str::len).sum();
-    line_start + error.column()
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::event::guess::WINDOW;
 
     const LONG_USER: &str = r#"{"id":"u","custom_attributes":{"bio":"She joined the company in its second year, led the move of the dispatch office from paper to a system of its own, and has trained everybody who plans a route there since. She speaks three languages, chairs the safety committee, and answers the telephone herself when a driver is stuck."}}"#;
 
@@ -437,6 +287,7 @@ mod tests {
             r#"{"id":"u","x":{"event":"dsync.deleted"}}"#,
             r#"{"name":"\"event\":\"dsync.user.created\"","id":"g"}"#,
             r#"{"email":1}"#,
+            r#"{"id":"u","idp_id":42,"roles":[null,{"slug":"a"}],"domains":["foo.com"],"state":{}}"#,
             // Long enough to be shared with the body.
             LONG_USER,
             "null",
@@ -459,10 +310,10 @@ mod tests {
         ]
     }
 
-    /// Else it would be right, but not fast.
+    /// Guards the fast path; a fallback would be correct but slower.
     #[test]
-    fn the_fast_way_is_taken_for_what_is_usual() {
-        let data = format!(r#"{{"id":"u","name":"{}"}}"#, "é".repeat(GUESS_WINDOW));
+    fn the_fast_path_is_taken_for_what_is_usual() {
+        let data = format!(r#"{{"id":"u","name":"{}"}}"#, "é".repeat(WINDOW));
         // With bytes of either number after them, so that the window's edge falls into a character once.
         for id in ["e", "ee"] {
             for text in [
@@ -481,30 +332,6 @@ mod tests {
         }
     }
 
-    /// Else it would be right, but not fast.
-    #[test]
-    fn the_name_before_the_usual_end_needs_no_search() {
-        let time = r#""created_at":"2026-01-15T12:00:00.000Z""#;
-        let start = r#"{"id":"e","data":{},"event":"dsync.user.updated","#;
-        for end in
-            ["", r#","context":{}"#, r#","object":"event""#, r#","context":{},"object":"event""#]
-        {
-            let text = format!("{start}{time}{end}}}");
-            assert_eq!(usual_name(&text), Some("dsync.user.updated"), "{text}");
-        }
-        for text in [
-            format!("{start}{time}}}\n"),
-            format!("{start}{time}}}}}"),
-            format!("{start}{time},{time}}}"),
-            format!(r#"{{"event":"dsync.user.updated","data":{{}},{time}}}"#),
-            format!(r#"{{"name":"dsync.user.updated",{time}}}"#),
-            "}".to_owned(),
-            String::new(),
-        ] {
-            assert_eq!(usual_name(&text), None, "{text}");
-        }
-    }
-
     proptest! {
         #![proptest_config(ProptestConfig {
             // Miri takes a second for each.
@@ -514,29 +341,30 @@ mod tests {
         })]
 
         #[test]
-        fn the_fast_way_says_what_the_plain_way_says(fields in prop::collection::vec(field(), 0..8)) {
+        fn the_fast_path_reads_what_the_lenient_path_reads(fields in prop::collection::vec(field(), 0..8)) {
             let text = format!("{{{}}}", fields.join(","));
             let body = Bytes::from(text.clone());
-            let (mut quickly, mut plainly) = (Envelope::default(), Envelope::default());
+            let (mut quickly, mut leniently) = (Envelope::default(), Envelope::default());
             if fast(&body, &text, &mut quickly).is_some() {
-                let read = plain(&body, &text, &mut plainly);
+                let read = lenient::read(&body, &text, &mut leniently);
                 prop_assert!(read.is_ok(), "{text}: {:?}", read.err());
-                prop_assert_eq!(quickly, plainly, "{}", text);
+                prop_assert!(leniently.unreadable.is_empty(), "{text}: {:?}", leniently.unreadable);
+                prop_assert_eq!(quickly, leniently, "{}", text);
             }
         }
 
-        /// Of what is no usual envelope nothing may be left when it is read field by field.
+        /// Nothing that the fast path read before it gave up may be left.
         #[test]
-        fn the_plain_way_keeps_nothing_of_the_fast_one(fields in prop::collection::vec(field(), 0..8)) {
+        fn the_lenient_path_keeps_nothing_of_the_fast_one(fields in prop::collection::vec(field(), 0..8)) {
             let text = format!("{{{}}}", fields.join(","));
-            let (mut anew, mut again) = (Envelope::default(), Envelope::default());
+            let (mut clean, mut used) = (Envelope::default(), Envelope::default());
             let body = Bytes::from(text.clone());
-            let _ = fast(&body, &text, &mut again);
-            let anew_says = plain(&body, &text, &mut anew);
-            let again_says = plain(&body, &text, &mut again);
-            prop_assert_eq!(anew_says, again_says, "{}", text);
-            if anew_says.is_ok() {
-                prop_assert_eq!(anew, again, "{}", text);
+            let _ = fast(&body, &text, &mut used);
+            let of_clean = lenient::read(&body, &text, &mut clean);
+            let of_used = lenient::read(&body, &text, &mut used);
+            prop_assert_eq!(&of_clean, &of_used, "{}", text);
+            if of_clean.is_ok() {
+                prop_assert_eq!(clean, used, "{}", text);
             }
         }
     }

@@ -64,21 +64,37 @@ impl DirectorySyncLayer {
 
     /// Answers rejected requests in another way than with [`Rejection::to_response`].
     ///
-    /// The layer adds the [`Rejection`] to the response's extensions in any case. Answering a genuine but
-    /// unreadable event with 2xx makes WorkOS drop it.
+    /// The layer adds the [`Rejection`] to the response's extensions in any case.
+    ///
+    /// # Dead letters
+    ///
+    /// A genuine body that can't be read as an event is the one rejection that loses something: WorkOS sends the same bytes
+    /// a few more times, then never again. [`Rejection::unreadable_event`] has them, here and in the extensions of the
+    /// response. Store them, and look at what is stored: a person may have lost access by that event.
+    ///
+    /// The closure can't wait, so it hands them on. A hand-over is not yet stored, so the answer stays 422, and each retry
+    /// hands the same event over again; store it under its id. Never answer 2xx here: WorkOS would drop the event. To
+    /// answer 2xx once it is stored, do that in an outer layer, which finds the rejection in the response's extensions and
+    /// can wait for the database.
     ///
     /// ```
-    /// use bytes::Bytes;
-    /// use http::Response;
-    /// use tower_workos::{DirectorySyncLayer, WebhookSecret};
+    /// use tokio::sync::mpsc;
+    /// use tower_workos::{DirectorySyncLayer, UnreadableEvent, WebhookSecret};
     ///
     /// # fn main() -> Result<(), tower_workos::ConfigError> {
     /// # let secret = WebhookSecret::new("whsec_from_the_dashboard")?;
-    /// let layer = DirectorySyncLayer::new(secret).rejection_response(|rejection| {
-    ///     let mut response = Response::new(Bytes::new());
-    ///     *response.status_mut() = rejection.status();
+    /// // The task with the receiver stores `event.raw()` under `event.id()`, with `event.to_string()` as the reason.
+    /// let (dead_letters, receiver) = mpsc::channel::<UnreadableEvent>(64);
+    /// let layer = DirectorySyncLayer::new(secret).rejection_response(move |rejection| {
+    ///     let mut response = rejection.to_response();
+    ///     if let Some(event) = rejection.unreadable_event() {
+    ///         if dead_letters.try_send(event.clone()).is_err() {
+    ///             *response.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
+    ///         }
+    ///     }
     ///     response
     /// });
+    /// # drop(receiver);
     /// # Ok(())
     /// # }
     /// ```

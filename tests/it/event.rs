@@ -31,6 +31,7 @@ fn fault(body: impl Into<Bytes>) -> String {
 }
 
 const USER: &str = "directory_user_1";
+const NO_ID: &str = "`id` is missing or not a non-empty string";
 
 #[test]
 fn every_event_has_its_type() {
@@ -261,11 +262,14 @@ fn what_is_missing_is_told_with_its_place() {
         fault(
             r#"{"id":"e","event":"dsync.group.user_added","data":{"user":{"id":"u"},"group":{}}}"#
         ),
-        "unexpected `data` of a dsync.group.user_added event at byte 79"
+        "event \"e\" (dsync.group.user_added): `data.group.id` is missing or not a non-empty string"
     );
     // What is missing in the envelope comes before what is wrong in the data.
-    assert_eq!(fault("{}"), "no `id` in the envelope");
-    assert_eq!(fault(r#"{"event":"dsync.deleted","data":7}"#), "no `id` in the envelope");
+    assert_eq!(fault("{}"), NO_ID);
+    assert_eq!(
+        fault(r#"{"event":"dsync.deleted","data":7}"#),
+        format!("event (dsync.deleted): {NO_ID}")
+    );
 }
 
 /// Both ways of parsing, and wherever a free-form object can stand.
@@ -398,62 +402,217 @@ fn unknown_events_keep_their_name_and_data() {
 }
 
 #[test]
-fn a_known_event_with_unreadable_data_is_a_fault_that_quotes_nothing() {
-    for data in [
-        r#"{"email":"payload_canary"}"#,
-        r#"{"id":"","email":"payload_canary"}"#,
-        r#"{"id":"u","email":17}"#,
-        r#"{"id":"u","state":{"payload_canary":1}}"#,
-        r#"{"id":"u","updated_at":"payload_canary"}"#,
-        r#"{"id":"u","roles":{"slug":"payload_canary"}}"#,
-        r#"{"id":"u","role":{}}"#,
-        r#""payload_canary""#,
-        "[]",
-        "17",
+fn a_known_event_without_its_ids_is_a_fault_that_names_it_and_quotes_nothing() {
+    for (data, path, expected) in [
+        (r#"{"email":"payload_canary"}"#, "data.id", "a non-empty string"),
+        (r#"{"id":"","email":"payload_canary"}"#, "data.id", "a non-empty string"),
+        (r#"{"id":{"payload_canary":1}}"#, "data.id", "a non-empty string"),
+        (r#""payload_canary""#, "data", "an object"),
+        (r#"["payload_canary"]"#, "data", "an object"),
+        ("17", "data", "an object"),
+        ("null", "data", "an object"),
     ] {
         for body in [
-            format!(r#"{{"id":"e","event":"dsync.user.created","data":{data}}}"#),
-            format!(r#"{{"id":"e","data":{data},"event":"dsync.user.created"}}"#),
+            format!(r#"{{"id":"event_1","event":"dsync.user.created","data":{data}}}"#),
+            format!(r#"{{"id":"event_1","data":{data},"event":"dsync.user.created"}}"#),
         ] {
-            let fault = fault(body.clone());
-            assert!(
-                fault.starts_with("unexpected `data` of a dsync.user.created event at byte"),
-                "{fault}"
+            let rejection = parse(body.clone()).unwrap_err();
+            let message = format!(
+                "the signed body is not a readable event: event \"event_1\" (dsync.user.created): \
+                 `{path}` is missing or not {expected}"
             );
-            let at: usize = fault.rsplit(' ').next().unwrap().parse().unwrap();
-            let start = body.find(data).unwrap();
-            assert!((start..=start + data.len()).contains(&at), "{at} in {body}");
+            assert_eq!(rejection.to_string(), message);
+            assert!(!format!("{rejection:?}").contains("payload_canary"), "{rejection:?}");
+            let unreadable = rejection.unreadable_event().unwrap();
+            assert_eq!(unreadable.id(), Some(&"event_1".into()));
+            assert_eq!(unreadable.name(), Some("dsync.user.created"));
+            assert_eq!(unreadable.path(), Some(path));
+            assert_eq!(unreadable.raw(), &body);
+            // Two rejections are equal if the bodies are.
+            assert_eq!(parse(body.clone()).unwrap_err(), rejection);
+            assert_ne!(parse(format!("{body} ")).unwrap_err(), rejection);
         }
     }
-    assert_eq!(fault(r#"{"id":"e","event":"dsync.deleted"}"#), "no `data` in the envelope");
-    assert_eq!(
-        fault(r#"{"id":"e","event":"dsync.deleted","data":null}"#),
-        "no `data` in the envelope"
-    );
+    let absent = fault(r#"{"id":"e","event":"dsync.deleted"}"#);
+    assert_eq!(absent, "event \"e\" (dsync.deleted): `data` is missing or not an object");
 }
 
 #[test]
 fn envelopes_that_are_none_are_faults() {
-    assert_eq!(fault(r#"{"event":"dsync.deleted","data":{"id":"d"}}"#), "no `id` in the envelope");
-    assert_eq!(fault(r#"{"id":null,"event":"x","data":{}}"#), "no `id` in the envelope");
-    assert_eq!(fault(r#"{"id":"","event":"x","data":{}}"#), "no `id` in the envelope");
-    assert_eq!(fault(r#"{"id":"e","data":{"id":"d"}}"#), "no `event` in the envelope");
-    assert_eq!(fault(r#"{"id":"e","event":null,"data":{}}"#), "no `event` in the envelope");
-    assert_eq!(fault(r#"{"id":7,"event":"x","data":{}}"#), "not a JSON event envelope at byte 6");
-    assert_eq!(fault("{\n\n  x"), "not a JSON event envelope at byte 6");
-    for body in
-        ["", "null", "[]", "\"x\"", "{", "{}x", r#"{"id":"e","event":"x","data":{}} {}"#, "[{}]"]
-    {
-        assert!(fault(body).contains("envelope"), "{body}");
+    let no_event = "event \"e\": `event` is missing or not a string";
+    for (body, expected) in [
+        (
+            r#"{"event":"dsync.deleted","data":{"id":"d"}}"#,
+            format!("event (dsync.deleted): {NO_ID}"),
+        ),
+        (r#"{"id":null,"event":"x","data":{}}"#, format!("event (x): {NO_ID}")),
+        (r#"{"id":"","event":"x","data":{}}"#, format!("event (x): {NO_ID}")),
+        (r#"{"id":7,"event":"x\n","data":{}}"#, format!("event (x\\n): {NO_ID}")),
+        (r#"{"id":"e","data":{"id":"d"}}"#, no_event.to_owned()),
+        (r#"{"id":"e","event":null,"data":{}}"#, no_event.to_owned()),
+        (r#"{"id":"e","event":7,"data":{}}"#, no_event.to_owned()),
+        ("{\n\n  x", "the body is not JSON at byte 6".to_owned()),
+        (
+            r#"{"id":"e","event":"x"} {}"#,
+            "event \"e\" (x): the body is not JSON at byte 24".to_owned(),
+        ),
+        (r#"{"id":"e","event":"#, "event \"e\": the body is not JSON at byte 18".to_owned()),
+        ("", "the body is not JSON at byte 0".to_owned()),
+        ("null", "the body is not a JSON object".to_owned()),
+        ("[{}]", "the body is not a JSON object".to_owned()),
+        ("\"x\"", "the body is not a JSON object".to_owned()),
+    ] {
+        assert_eq!(fault(body), expected, "{body}");
     }
-    assert_eq!(fault(b"{\"id\":\"\xff\"}".to_vec()), "not UTF-8 at byte 7");
-    assert!(fault(r#"{"id":"e","event":"x","data":{},"created_at":"soon"}"#).contains("at byte"));
-    let deep = format!(
-        r#"{{"id":"e","event":"dsync.user.created","data":{}{}}}"#,
-        "[".repeat(100_000),
-        "]".repeat(100_000)
+    // Its id and name can be read nevertheless.
+    let body = b"{\"id\":\"event_1\",\"event\":\"dsync.user.deleted\",\"data\":\"\xff\"}".to_vec();
+    let rejection = parse(body.clone()).unwrap_err();
+    let unreadable = rejection.unreadable_event().unwrap();
+    assert_eq!(
+        unreadable.to_string(),
+        "event \"event_1\" (dsync.user.deleted): the body is not UTF-8 at byte 53"
     );
-    assert!(fault(deep).contains("unexpected `data`"));
+    assert_eq!((unreadable.path(), unreadable.raw()), (None, &Bytes::from(body)));
+}
+
+/// Each was answered 422 for ever, although the person leaves.
+#[test]
+fn a_genuine_event_is_not_lost_because_of_a_detail() {
+    for (detail, path) in [
+        (r#""role":"member""#, "data.role"),
+        (r#""role":{}"#, "data.role"),
+        (r#""idp_id":42"#, "data.idp_id"),
+        (r#""updated_at":"""#, "data.updated_at"),
+        (r#""created_at":1768478400000"#, "data.created_at"),
+        (r#""roles":[null]"#, "data.roles[0]"),
+        (r#""roles":{"slug":"payload_canary"}"#, "data.roles"),
+        (r#""name":false"#, "data.name"),
+        (r#""email":1e999"#, "data.email"),
+        (r#""state":{"payload_canary":1}"#, "data.state"),
+    ] {
+        for body in [
+            format!(
+                r#"{{"id":"event_1","event":"dsync.user.deleted","data":{{"id":"{USER}",{detail}}}}}"#
+            ),
+            format!(
+                r#"{{"id":"event_1","data":{{{detail},"id":"{USER}"}},"event":"dsync.user.deleted"}}"#
+            ),
+        ] {
+            let event = parse(body.clone()).unwrap();
+            assert_eq!(event.unreadable_fields(), [path], "{body}");
+            assert_eq!(event.raw(), &body);
+            let EventData::UserDeleted(user) = event.data() else { panic!("{event:?}") };
+            let absent = parse(format!(
+                r#"{{"id":"event_1","event":"dsync.user.deleted","data":{{"id":"{USER}"}}}}"#
+            ));
+            assert!(matches!(absent.unwrap().data(), EventData::UserDeleted(bare) if bare == user));
+            assert!(!format!("{event:?}").contains("payload_canary"), "{event:?}");
+        }
+    }
+    let body = r#"{"id":"event_1","event":"dsync.user.deleted","data":{"id":"u"},"created_at":1768478400000}"#;
+    let event = parse(body).unwrap();
+    assert_eq!(
+        (event.created_at(), event.unreadable_fields()),
+        (None, &["created_at".to_owned()][..])
+    );
+    let delivery = crate::support::signer().sign(body);
+    let signed = crate::support::verifier()
+        .construct_event(&delivery.signature().parse().unwrap(), body.into())
+        .unwrap();
+    assert_eq!(signed.created_at(), Some(at(crate::support::NOW)), "the signature's time");
+    assert_eq!(parse(sample::USER_UPDATED).unwrap().unreadable_fields(), [""; 0]);
+}
+
+#[test]
+fn an_odd_entry_does_not_hide_the_others() {
+    let updated = event(
+        "dsync.user.updated",
+        json!({"id": USER, "roles": [null, {"slug": "admin"}, "x", {"slug": 7}, {"slug": "member"}]}),
+    );
+    let EventData::UserUpdated(change) = updated.data() else { panic!() };
+    let slugs: Vec<_> = change.user.roles.iter().map(|role| role.slug.as_str()).collect();
+    assert_eq!(slugs, ["admin", "member"]);
+    assert_eq!(updated.unreadable_fields(), ["data.roles[0]", "data.roles[2]", "data.roles[3]"]);
+    let activated =
+        event("dsync.activated", json!({"id": "d", "domains": ["foo.com", {"id": "x"}]}));
+    let EventData::DirectoryActivated(directory) = activated.data() else { panic!() };
+    assert_eq!((directory.domains.len(), &directory.domains[0].id), (1, &"x".into()));
+    assert_eq!(activated.unreadable_fields(), ["data.domains[0]"]);
+}
+
+#[test]
+fn a_membership_needs_its_ids_and_nothing_else() {
+    let removed = event(
+        "dsync.group.user_removed",
+        json!({"directory_id": 1, "user": {"id": "u", "idp_id": 2, "state": "inactive"},
+               "group": {"id": "g", "raw_attributes": {"a": 1}, "created_at": true}}),
+    );
+    let EventData::GroupUserRemoved(membership) = removed.data() else { panic!() };
+    assert_eq!(membership.user.state, Some(DirectoryUserState::Inactive));
+    assert_eq!((&membership.user.idp_id, &membership.directory_id), (&None, &None));
+    assert_eq!(membership.group.raw_attributes.raw(), r#"{"a":1}"#);
+    assert_eq!(
+        removed.unreadable_fields(),
+        ["data.user.idp_id", "data.group.created_at", "data.directory_id"]
+    );
+}
+
+/// `JSON.stringify("Ann 😀".slice(0, 5))` has one.
+#[test]
+fn a_lone_surrogate_is_a_replacement_character_wherever_it_is() {
+    let lone = r"Ann \ud83d";
+    for (data, more) in [
+        (format!(r#"{{"id":"u","first_name":"{lone}"}}"#), ""),
+        (format!(r#"{{"id":"u","first_name":"Ann \ufffd","{lone}":1}}"#), ""),
+        (format!(r#"{{"id":"u","first_name":"Ann \ufffd","x":["{lone}"]}}"#), ""),
+        (r#"{"id":"u","first_name":"Ann \ufffd"}"#.to_owned(), r#""\udc00":"\udc00","#),
+    ] {
+        let body =
+            format!(r#"{{{more}"id":"event_1","event":"dsync.user.created","data":{data}}}"#);
+        let event = parse(body.clone()).unwrap();
+        let EventData::UserCreated(user) = event.data() else { panic!() };
+        assert_eq!(user.first_name.as_deref(), Some("Ann \u{fffd}"), "{body}");
+        assert_eq!(event.raw(), &body);
+        assert_eq!(event.unreadable_fields(), [""; 0], "{body}");
+    }
+    // Read on demand, and of an unknown event.
+    let body = format!(
+        r#"{{"id":"e","event":"dsync.user.updated","context":{{"actor":{{"id":"{lone}"}}}},"data":{{"id":"u",
+            "custom_attributes":{{"job_title":"{lone}","{lone}":"x","username":"\\ud83d","n":"\ud83d\ude00"}},
+            "previous_attributes":{{"{lone}":1,"state":"active"}}}}}}"#
+    );
+    let event = parse(body).unwrap();
+    let EventData::UserUpdated(change) = event.data() else { panic!() };
+    let attributes = &change.user.custom_attributes;
+    assert_eq!(attributes.job_title().unwrap().unwrap(), "Ann \u{fffd}");
+    assert_eq!(attributes.username().unwrap().unwrap(), r"\ud83d", "a backslash is no escape");
+    assert_eq!(attributes.get_as::<String>("n").unwrap().unwrap(), "\u{1f600}");
+    assert!(attributes.raw().contains(r"Ann \ufffd"), "{}", attributes.raw());
+    let state = change.previous_attributes.state().unwrap();
+    assert_eq!(state, Previous::Was(DirectoryUserState::Active));
+    assert_eq!(event.context().actor().unwrap().unwrap().id, "Ann \u{fffd}");
+    let unknown = parse(format!(r#"{{"id":"e","event":"x.y","data":"{lone}"}}"#)).unwrap();
+    let EventData::Unknown(unknown) = unknown.data() else { panic!() };
+    assert_eq!(serde_json::from_str::<String>(unknown.data().get()).unwrap(), "Ann \u{fffd}");
+    // Ids and names too: an id is whatever it is.
+    let odd = parse(r#"{"id":"\ud83d","event":"\ud83d","data":1}"#).unwrap();
+    assert_eq!((odd.id(), odd.name()), (&"\u{fffd}".into(), "\u{fffd}"));
+}
+
+#[test]
+fn depth_harms_only_its_field() {
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let body = |data: &str| format!(r#"{{"id":"e","event":"dsync.user.created","data":{data}}}"#);
+    assert_eq!(
+        fault(body(&deep)),
+        "event \"e\" (dsync.user.created): `data` is missing or not an object"
+    );
+    let event =
+        parse(body(&format!(r#"{{"id":"u","name":{deep},"x":{deep},"email":"a@b"}}"#))).unwrap();
+    assert_eq!(event.unreadable_fields(), ["data.name"]);
+    assert!(
+        matches!(event.data(), EventData::UserCreated(user) if user.email.as_deref() == Some("a@b"))
+    );
 }
 
 #[test]
@@ -526,16 +685,16 @@ fn keys_that_stand_twice_count_as_they_last_stand() {
     assert!(matches!(event.access_change(), Some(AccessChange::Ended(_))));
     assert_eq!(event.created_at().unwrap().to_string(), "2026-01-01T00:00:00Z");
     let body = r#"{"id":"e","data":{"id":"u"},"event":"dsync.user.created","data":null}"#;
-    assert_eq!(fault(body), "no `data` in the envelope");
+    let no_data = "event \"e\" (dsync.user.created): `data` is missing or not an object";
+    assert_eq!(fault(body), no_data);
     let body =
         r#"{"id":"e","data":{"id":"u"},"event":"x","data":null,"event":"dsync.user.created"}"#;
-    assert_eq!(
-        fault(body),
-        "no `data` in the envelope",
-        "a guessed type does not keep what was replaced"
-    );
+    assert_eq!(fault(body), no_data, "a guessed type does not keep what was replaced");
     // The later one empties it.
-    assert_eq!(fault(r#"{"id":"e","id":null,"event":"x","data":{}}"#), "no `id` in the envelope");
+    assert_eq!(
+        fault(r#"{"id":"e","id":null,"event":"x","data":{}}"#),
+        format!("event (x): {NO_ID}")
+    );
 }
 
 #[test]

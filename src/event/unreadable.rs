@@ -1,0 +1,222 @@
+//! What can't be read: fields of events, and genuine bodies that are not events.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::event::{DirectoryEvent, EventId};
+
+impl DirectoryEvent {
+    /// The paths of the fields that are there but can't be read, and therefore count as absent: `data.role`,
+    /// `data.roles[0]`, `data.user.idp_id`, `created_at`. Empty for almost every event.
+    ///
+    /// An event that ends somebody's access must not be lost because of a field that doesn't matter. So all that an event
+    /// needs is its `id`, its name, and the id of each object that it is about; any other field of an unexpected type is
+    /// left out of [`data`](Self::data), and [`raw`](Self::raw) still has it. In a list, one odd entry doesn't hide the
+    /// others: only the entry is left out, and the first 16 such entries of a list are listed here. `null` means absent,
+    /// and is never listed.
+    ///
+    /// A user whose `data.state` is listed has a state, but not one that says `active`.
+    ///
+    /// The paths consist of field names known to this crate and of indexes, never of anything that was sent. With the
+    /// feature `tracing`, the layer and [`Verifier::construct_event`](crate::Verifier::construct_event) also log them: one
+    /// `WARN` event of the target `tower_workos::event` for each such event, with its id and name.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use tower_workos::{DirectoryEvent, EventData};
+    ///
+    /// # fn main() -> Result<(), tower_workos::Rejection> {
+    /// let event = DirectoryEvent::parse(Bytes::from_static(
+    ///     br#"{"id":"event_1","event":"dsync.user.deleted",
+    ///          "data":{"id":"directory_user_1","idp_id":42,"roles":[null,{"slug":"admin"}]}}"#,
+    /// ))?;
+    /// assert_eq!(event.unreadable_fields(), ["data.idp_id", "data.roles[0]"]);
+    ///
+    /// let EventData::UserDeleted(user) = event.data() else { panic!() };
+    /// assert_eq!(user.idp_id, None);
+    /// assert_eq!(user.roles[0].slug, "admin");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn unreadable_fields(&self) -> &[String] {
+        &self.0.unreadable
+    }
+}
+
+/// A genuine body that can't be read as an event: what it takes to keep it and to find the cause.
+///
+/// From [`Rejection::unreadable_event`](crate::Rejection::unreadable_event). A retry can't help, since WorkOS sends the
+/// same bytes again, and it stops after some days; an application that must not lose anything keeps the bytes and reads
+/// them with [`DirectoryEvent::parse`](crate::DirectoryEvent::parse) once it can.
+///
+/// `Display` says what is wrong, as ``event "event_01…" (dsync.user.deleted): `data.id` is missing or not a non-empty
+/// string``. Neither it nor `Debug` shows anything else of the body; the id and the name are escaped, and cut after 64
+/// characters.
+///
+/// Cloning it copies the name and counts references.
+#[derive(Clone, PartialEq, Eq)]
+pub struct UnreadableEvent {
+    pub(super) unread: Unread,
+    pub(super) raw: Bytes,
+}
+
+impl UnreadableEvent {
+    /// The event's id, if it could be read.
+    #[must_use]
+    pub fn id(&self) -> Option<&EventId> {
+        self.unread.id.as_ref()
+    }
+
+    /// The event's name, as `dsync.user.created`, if it could be read.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.unread.name.as_deref()
+    }
+
+    /// The field that makes it unreadable: one of `id`, `event`, `data`, `data.id`, `data.user`, `data.user.id`,
+    /// `data.group` and `data.group.id`. `None` if the body is not a JSON object at all.
+    #[must_use]
+    pub fn path(&self) -> Option<&str> {
+        match self.unread.fault {
+            Fault::Field { path, .. } => Some(path),
+            Fault::NotAnObject | Fault::NotUtf8 { .. } | Fault::Syntax { .. } => None,
+        }
+    }
+
+    /// What is wrong, without the id and the name of the event.
+    pub fn reason(&self) -> impl fmt::Display {
+        self.unread.fault
+    }
+
+    /// The exact bytes that were signed.
+    #[must_use]
+    pub fn raw(&self) -> &Bytes {
+        &self.raw
+    }
+}
+
+impl fmt::Display for UnreadableEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fault = self.unread.fault;
+        match (self.id(), self.name().map(Excerpt)) {
+            (Some(id), Some(name)) => {
+                write!(f, "event \"{}\" ({name}): {fault}", Excerpt(id.as_str()))
+            }
+            (Some(id), None) => write!(f, "event \"{}\": {fault}", Excerpt(id.as_str())),
+            (None, Some(name)) => write!(f, "event ({name}): {fault}"),
+            (None, None) => fault.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for UnreadableEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("UnreadableEvent").field(&format_args!("{self}")).finish()
+    }
+}
+
+/// Why a body is not an event, and what could be read nevertheless.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Unread {
+    pub(super) id: Option<EventId>,
+    pub(super) name: Option<Box<str>>,
+    pub(super) fault: Fault,
+}
+
+/// Why a body is not an event: positions and names known to this crate, nothing of its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// A field that every event has.
+    Field { path: &'static str, expected: &'static str },
+    /// JSON, but not an object.
+    NotAnObject,
+    /// The first byte that is not UTF-8.
+    NotUtf8 { at: usize },
+    /// The first byte that is not JSON.
+    Syntax { at: usize },
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Field { path, expected } => write!(f, "`{path}` is missing or not {expected}"),
+            Self::NotAnObject => f.write_str("the body is not a JSON object"),
+            Self::NotUtf8 { at } => write!(f, "the body is not UTF-8 at byte {at}"),
+            Self::Syntax { at } => write!(f, "the body is not JSON at byte {at}"),
+        }
+    }
+}
+
+/// Text from a body as logs and errors may show it: escaped, and no longer than an id or a name would be.
+pub(crate) struct Excerpt<'t>(pub(crate) &'t str);
+
+impl Excerpt<'_> {
+    /// Ids of WorkOS have up to 41 characters.
+    const LONGEST: usize = 64;
+}
+
+impl fmt::Display for Excerpt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let end = self.0.char_indices().nth(Self::LONGEST).map(|(at, _)| at);
+        let shown = end.and_then(|end| self.0.get(..end)).unwrap_or(self.0);
+        write!(f, "{}{}", shown.escape_debug(), if end.is_some() { "…" } else { "" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unreadable(id: Option<&str>, name: Option<&str>, fault: Fault) -> UnreadableEvent {
+        let unread = Unread { id: id.map(Into::into), name: name.map(Into::into), fault };
+        UnreadableEvent { unread, raw: Bytes::from_static(b"payload_canary") }
+    }
+
+    #[test]
+    fn messages_lead_to_the_event() {
+        let fault = Fault::Field { path: "data.id", expected: "a non-empty string" };
+        let reason = "`data.id` is missing or not a non-empty string";
+        for (id, name, message) in [
+            (
+                Some("event_1"),
+                Some("dsync.deleted"),
+                format!("event \"event_1\" (dsync.deleted): {reason}"),
+            ),
+            (Some("event_1"), None, format!("event \"event_1\": {reason}")),
+            (None, Some("dsync.deleted"), format!("event (dsync.deleted): {reason}")),
+            (None, None, reason.to_owned()),
+        ] {
+            let event = unreadable(id, name, fault);
+            assert_eq!(event.to_string(), message);
+            assert_eq!(format!("{event:?}"), format!("UnreadableEvent({message})"));
+            assert_eq!(event.reason().to_string(), reason);
+            assert_eq!(event.path(), Some("data.id"));
+        }
+    }
+
+    #[test]
+    fn what_came_with_the_body_is_escaped_and_bounded() {
+        let event = unreadable(Some("e\n\u{1b}\"\u{202e}"), Some("x\r\n"), Fault::NotAnObject);
+        assert_eq!(
+            event.to_string(),
+            r#"event "e\n\u{1b}\"\u{202e}" (x\r\n): the body is not a JSON object"#
+        );
+        let exactly = "é".repeat(64);
+        assert_eq!(Excerpt(&exactly).to_string(), exactly);
+        assert_eq!(Excerpt(&format!("{exactly}é")).to_string(), format!("{exactly}…"));
+    }
+
+    #[test]
+    fn a_body_that_is_not_an_object_has_no_path() {
+        for (fault, reason) in [
+            (Fault::NotAnObject, "the body is not a JSON object"),
+            (Fault::NotUtf8 { at: 7 }, "the body is not UTF-8 at byte 7"),
+            (Fault::Syntax { at: 7 }, "the body is not JSON at byte 7"),
+        ] {
+            let event = unreadable(None, None, fault);
+            assert_eq!((event.path(), event.to_string().as_str()), (None, reason));
+        }
+    }
+}
