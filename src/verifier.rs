@@ -6,6 +6,8 @@ use bytes::Bytes;
 use hmac::Mac;
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
+#[cfg(feature = "tracing")]
+use crate::event::Excerpt;
 use crate::{
     Clock, DirectoryEvent, Rejection, RejectionKind, SignatureHeader, SystemClock, Timestamp,
     WebhookSecret, WebhookSecrets,
@@ -108,7 +110,8 @@ impl Verifier {
     ///
     /// # Errors
     ///
-    /// As [`Verifier::verify`]; and [`RejectionKind::InvalidPayload`] where the body is genuine, but no event.
+    /// As [`Verifier::verify`]; and [`RejectionKind::InvalidPayload`] if the body is genuine, but not a readable event, as
+    /// for [`DirectoryEvent::parse`].
     pub fn construct_event(
         &self,
         header: &SignatureHeader,
@@ -252,9 +255,20 @@ pub struct Verified {
 }
 
 impl Verified {
-    /// Reads the event in the body that was verified.
+    /// Reads the event in the body that was verified, and logs which of its fields could not be read.
     pub(crate) fn read_event(self, body: Bytes) -> Result<DirectoryEvent, Rejection> {
-        DirectoryEvent::parse_signed(body, Some((self.issued_at, self.secret_index)))
+        let event = DirectoryEvent::parse_signed(body, Some((self.issued_at, self.secret_index)))?;
+        #[cfg(feature = "tracing")]
+        if !event.unreadable_fields().is_empty() {
+            tracing::warn!(
+                target: "tower_workos::event",
+                event_id = %Excerpt(event.id().as_str()),
+                event_name = %Excerpt(event.name()),
+                fields = %event.unreadable_fields().join(", "),
+                "some fields of an event can't be read and count as absent"
+            );
+        }
+        Ok(event)
     }
 
     /// When the signature was made: the header's `t`.

@@ -15,17 +15,25 @@
 //! | it is complete before the deadline | [`BodyTimeout`] | 408 |
 //! | it does not break off | [`BodyRead`] | 400 |
 //! | a signature matches, with one of the secrets | [`SignatureMismatch`] | 401 with `WWW-Authenticate` |
-//! | it is an event | [`InvalidPayload`] | 422 |
+//! | it is JSON with the ids that an event needs | [`InvalidPayload`] | 422 |
 //!
 //! What passes reaches the inner service with a [`DirectoryEvent`](crate::DirectoryEvent) in its extensions and the
-//! signed bytes as its body, in one frame ([`VerifiedBody`]). Trailers are not signed and are dropped.
+//! signed bytes as its body, in one frame ([`VerifiedBody`]). Trailers are not signed and are dropped. A body that
+//! came in a single frame of up to 64 KiB is copied, so that a kept event doesn't keep the server's read buffer alive.
 //!
 //! A rejection is a response, not an error, so the service's error type stays the inner one's, and no outer layer
 //! need translate it: `application/problem+json` (RFC 9457) with a text fixed for each kind. The
 //! [`Rejection`](crate::Rejection) is in the response's extensions, with what a log needs beyond the kind. With the
 //! feature `tracing`, it is logged as one `WARN` event of the target `tower_workos::rejection`, with fields `kind`,
-//! `status`, `reason` and `mend`. Neither has the secret or anything of the body in it.
-//! [`rejection_response`](DirectorySyncLayer::rejection_response) answers in another way.
+//! `status`, `reason` and `mend`. Neither has the secret or anything of the body in it, except the id and the name of a
+//! genuine event that can't be read (`event_id`, `event_name`).
+//! [`rejection_response`](DirectorySyncLayer::rejection_response) answers in another way, and is a place to keep such an
+//! event: it is [in the rejection](crate::Rejection::unreadable_event).
+//!
+//! Such events are rare: a field of an unexpected type doesn't make an event unreadable, unless it is one of the ids that
+//! the event needs. Any other is left out, and [`unreadable_fields`](crate::DirectoryEvent::unreadable_fields) lists it.
+//! With the feature `tracing`, there is one `WARN` event of the target `tower_workos::event` for each delivery of such an
+//! event, with fields `event_id`, `event_name` and `fields`, which are paths.
 //!
 //! # Among other layers
 //!

@@ -8,6 +8,8 @@ use http::{
     header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE},
 };
 
+#[cfg(feature = "tracing")]
+use crate::event::Excerpt;
 use crate::{
     Rejection, RejectionKind,
     layer::{ResponseBody, layer::Config},
@@ -45,10 +47,14 @@ impl Config {
     /// Logs a rejection and makes the response for it.
     pub(super) fn reject<B>(&self, rejection: Rejection) -> Response<ResponseBody<B>> {
         #[cfg(feature = "tracing")]
+        let unreadable = rejection.unreadable_event();
+        #[cfg(feature = "tracing")]
         tracing::warn!(
             target: "tower_workos::rejection",
             kind = rejection.kind().as_str(),
             status = rejection.status().as_u16(),
+            event_id = unreadable.and_then(|event| event.id()).map(|id| tracing::field::display(Excerpt(id.as_str()))),
+            event_name = unreadable.and_then(|event| event.name()).map(|name| tracing::field::display(Excerpt(name))),
             reason = %rejection,
             mend = rejection.mend(),
             "request rejected"
