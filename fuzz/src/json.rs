@@ -68,10 +68,25 @@ impl<'t> Node<'t> {
     ///
     /// Where it is no JSON, or too deep.
     pub fn read(text: &'t str) -> Result<Self, Fault> {
-        let mut reader = Reader { text, at: 0 };
+        let mut reader = Reader::new(text);
         let node = reader.value(0)?;
         reader.white_space();
         if reader.at == text.len() { Ok(node) } else { Err(Fault::Syntax) }
+    }
+
+    /// The text with `\\ufffd` in the place of each escape that is half of a character.
+    ///
+    /// # Errors
+    ///
+    /// As [`Node::read`].
+    pub fn without_halves(text: &str) -> Result<String, Fault> {
+        let mut reader = Reader::new(text);
+        reader.value(0)?;
+        let mut bytes = text.as_bytes().to_vec();
+        for at in reader.halves {
+            bytes.splice(at..at + 6, *b"\\ufffd");
+        }
+        String::from_utf8(bytes).map_err(|_| Fault::Syntax)
     }
 
     /// Whether it is `null`.
@@ -132,9 +147,15 @@ impl<'t> Node<'t> {
 struct Reader<'t> {
     text: &'t str,
     at: usize,
+    /// Where escapes begin that are half of a character.
+    halves: Vec<usize>,
 }
 
 impl<'t> Reader<'t> {
+    fn new(text: &'t str) -> Self {
+        Self { text, at: 0, halves: Vec::new() }
+    }
+
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
@@ -254,17 +275,29 @@ impl<'t> Reader<'t> {
     fn string(&mut self) -> Result<Option<String>, Fault> {
         self.expect(b'"')?;
         let mut units: Vec<u16> = Vec::new();
+        // Where each unit begins in the text.
+        let mut places = Vec::new();
         loop {
+            let start = self.at;
             let next = self.text.get(self.at..).and_then(|rest| rest.chars().next());
             let next = next.ok_or(Fault::Syntax)?;
             self.at += next.len_utf8();
             match next {
-                '"' => return Ok(String::from_utf16(&units).ok()),
+                '"' => break,
                 '\\' => units.push(self.escape()?),
                 '\0'..' ' => return Err(Fault::Syntax),
                 _ => units.extend_from_slice(next.encode_utf16(&mut [0; 2])),
             }
+            places.resize(units.len(), start);
         }
+        let mut unit = 0;
+        for decoded in char::decode_utf16(units.iter().copied()) {
+            if decoded.is_err() {
+                self.halves.extend(places.get(unit));
+            }
+            unit += decoded.map_or(1, char::len_utf16);
+        }
+        Ok(String::from_utf16(&units).ok())
     }
 
     fn escape(&mut self) -> Result<u16, Fault> {

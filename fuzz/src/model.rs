@@ -127,49 +127,80 @@ pub struct Event {
     pub context: String,
     /// The fields of a known event's data; the text of an unknown one's.
     pub data: Value,
+    /// The paths of what is there and can't be read, in alphabetical order.
+    pub unreadable: Vec<String>,
 }
 
+/// What a body is.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_enums, reason = "matched whole, here and by the targets")]
+pub enum Reading {
+    /// An event.
+    Event(Box<Event>),
+    /// An object that lacks what every event needs.
+    DeadLetter {
+        /// The event's id, if there is one.
+        id: Option<String>,
+        /// Its name, if there is one.
+        name: Option<String>,
+        /// What it lacks.
+        path: String,
+    },
+    /// No JSON object.
+    Other,
+}
+
+/// At most this many unreadable entries of a list have a path.
+const LISTED_ENTRIES: usize = 16;
+
 impl Event {
-    /// Reads a body. `Ok(None)` where it is no event.
+    /// Reads a body.
     ///
     /// # Errors
     ///
     /// [`Fault::Depth`] where it is too deep to tell.
-    pub fn read(body: &str) -> Result<Option<Self>, Fault> {
-        match Node::read(body) {
-            Ok(node) => Ok(Self::from_node(&node)),
-            Err(Fault::Syntax) => Ok(None),
-            Err(Fault::Depth) => Err(Fault::Depth),
+    pub fn read(body: &str) -> Result<Reading, Fault> {
+        let read = Node::without_halves(body).and_then(|text| {
+            let node = Node::read(&text)?;
+            Ok(node.as_object().map_or(Reading::Other, Self::from_fields))
+        });
+        match read {
+            Err(Fault::Syntax) => Ok(Reading::Other),
+            read => read,
         }
     }
 
-    fn from_node(node: &Node<'_>) -> Option<Self> {
-        let fields = node.as_object()?;
-        if fields.iter().any(|field| field.key().is_none()) {
-            return None;
-        }
+    fn from_fields(fields: &[Field<'_>]) -> Reading {
         let last = |key| last(fields, key).filter(|node| !node.is_null());
-        let name = last("event")?.as_str()?.to_owned();
-        let data = match rules_of(&name) {
-            Some(rules) => {
-                let mut data = object(last("data")?, rules)?;
-                if !name.ends_with(".updated") {
-                    forget_previous(&mut data);
-                }
-                data
-            }
-            None => Value::from(last("data").map_or("null", |data| data.text)),
-        };
-        Some(Self {
-            id: last("id")?.as_str().filter(|id| !id.is_empty())?.to_owned(),
-            created_at: match last("created_at") {
-                Some(time) => Some(moment(time.as_str()?)?),
-                None => None,
+        let text = |key| last(key).and_then(Node::as_str).map(str::to_owned);
+        let id = text("id").filter(|id| !id.is_empty());
+        let name = text("event");
+        let mut unreadable = Vec::new();
+        let read = match (&id, &name) {
+            (None, _) => Err("id".to_owned()),
+            (_, None) => Err("event".to_owned()),
+            (Some(_), Some(name)) => match rules_of(name) {
+                Some(rules) => lenient(last("data"), rules, "data", &mut unreadable),
+                None => Ok(Value::from(last("data").map_or("null", |data| data.text))),
             },
-            context: last("context").map_or("{}", |context| context.text).to_owned(),
-            data,
-            name,
-        })
+        };
+        let (id, name, mut data) = match (id, name, read) {
+            (Some(id), Some(name), Ok(data)) => (id, name, data),
+            (id, name, read) => {
+                return Reading::DeadLetter { id, name, path: read.err().unwrap_or_default() };
+            }
+        };
+        if !name.ends_with(".updated") {
+            forget_previous(&mut data);
+        }
+        let time = last("created_at");
+        let created_at = time.and_then(Node::as_str).and_then(moment);
+        if time.is_some() && created_at.is_none() {
+            unreadable.push("created_at".to_owned());
+        }
+        unreadable.sort();
+        let context = last("context").map_or("{}", |context| context.text).to_owned();
+        Reading::Event(Box::new(Self { id, name, created_at, context, data, unreadable }))
     }
 
     /// The organization that the data names.
@@ -191,6 +222,18 @@ impl Event {
         let own = data["directory_id"].as_str();
         let user = data["user"]["directory_id"].as_str();
         own.or(user).or(data["group"]["directory_id"].as_str())
+    }
+
+    /// The address to reach a user at.
+    #[must_use]
+    pub fn primary_email(user: &Value) -> Option<String> {
+        let said = |text: &Value| text.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+        said(&user["email"]).or_else(|| {
+            let emails = lookup(user["custom_attributes"].as_str()?, "emails").ok()??;
+            let emails = attribute(&emails, "emails")?;
+            let primary = emails.as_array()?.iter().filter(|email| email["primary"] == true);
+            primary.map(|email| &email["value"]).find_map(said)
+        })
     }
 
     /// What the event means for access: a word and the id of whom or what it concerns.
@@ -249,7 +292,7 @@ pub fn loose_text(node: &Node<'_>) -> Option<String> {
     }
 }
 
-/// A value of a type that attributes are asked for as.
+/// A value of a type that attributes are asked for as. Of a list, what can be read.
 #[must_use]
 pub fn attribute(node: &Node<'_>, key: &str) -> Option<Value> {
     let of = match key {
@@ -268,7 +311,57 @@ fn last<'a, 't>(fields: &'a [Field<'t>], key: &str) -> Option<&'a Node<'t>> {
     fields.iter().rev().find(|field| field.key() == Some(key)).map(|field| &field.value)
 }
 
-/// An object by its rules. What stands earlier under a key that stands twice does not count, but must be readable.
+/// An object of an event's data by its rules, without what can't be read; or the path of what it must not lack.
+fn lenient(
+    node: Option<&Node<'_>>,
+    rules: &[Rule],
+    path: &str,
+    unreadable: &mut Vec<String>,
+) -> Result<Value, String> {
+    let fields = node.and_then(Node::as_object).ok_or(path)?;
+    let mut object = Map::new();
+    for (key, of, required) in rules {
+        let path = format!("{path}.{key}");
+        let node = last(fields, key).filter(|node| !node.is_null());
+        let value = match (of, node) {
+            (Type::Id, node) => {
+                let id = node.and_then(Node::as_str).filter(|id| !id.is_empty());
+                Value::from(id.ok_or(path)?)
+            }
+            (Type::Object(rules), node) if *required => {
+                let mut part = lenient(node, rules, &path, unreadable)?;
+                forget_previous(&mut part);
+                part
+            }
+            (Type::Any, None) => json!("{}"),
+            (Type::List(_), None) => json!([]),
+            (_, None) => Value::Null,
+            (Type::List(rules), Some(node)) => match node.as_array() {
+                Some(items) => entries(items, rules, &path, unreadable),
+                None => {
+                    unreadable.push(path);
+                    json!([])
+                }
+            },
+            (of, Some(node)) => value(node, *of).unwrap_or_else(|| {
+                unreadable.push(path);
+                Value::Null
+            }),
+        };
+        object.insert((*key).to_owned(), value);
+    }
+    Ok(Value::Object(object))
+}
+
+fn entries(items: &[Node<'_>], rules: &[Rule], path: &str, unreadable: &mut Vec<String>) -> Value {
+    let read: Vec<_> = items.iter().map(|item| object(item, rules)).collect();
+    let odd = read.iter().enumerate().filter(|(_, item)| item.is_none());
+    unreadable.extend(odd.take(LISTED_ENTRIES).map(|(index, _)| format!("{path}[{index}]")));
+    read.into_iter().flatten().collect()
+}
+
+/// A small object by its rules, whole or not at all. If a key occurs twice, the earlier value does not count, but must be
+/// readable.
 fn object(node: &Node<'_>, rules: &[Rule]) -> Option<Value> {
     let mut object = Map::new();
     for field in node.as_object()? {
@@ -312,7 +405,7 @@ fn value(node: &Node<'_>, of: Type) -> Option<Value> {
         },
         Type::Id | Type::Text => Value::from(node.as_str()?),
         Type::List(rules) => {
-            node.as_array()?.iter().map(|item| object(item, rules)).collect::<Option<Value>>()?
+            node.as_array()?.iter().filter_map(|item| object(item, rules)).collect::<Value>()
         }
         Type::Object(rules) => {
             let mut object = object(node, rules)?;

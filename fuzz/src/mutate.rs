@@ -5,7 +5,7 @@
 use crate::json::{Kind, Node};
 
 /// What a value is replaced with.
-const VALUES: [&str; 22] = [
+const VALUES: [&str; 27] = [
     "null",
     "true",
     "7",
@@ -25,13 +25,18 @@ const VALUES: [&str; 22] = [
     "[null]",
     "{\"id\":\"x\"}",
     "{\"state\":\"inactive\"}",
+    "\"member\"",
+    "1768478400000",
+    "[null,{\"slug\":\"a\"},7]",
+    "[\"foo.com\",{\"id\":\"x\",\"domain\":7}]",
+    "\"Ann \\ud83d\"",
     "\"dsync.user.updated\"",
     "\"dsync.group.user_added\"",
     "\"dsync.activated\"",
 ];
 
 /// What a key is replaced with, or a field is added under.
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 24] = [
     "\"id\"",
     "\"event\"",
     "\"data\"",
@@ -49,6 +54,10 @@ const KEYS: [&str; 20] = [
     "\"domains\"",
     "\"emails\"",
     "\"actor\"",
+    "\"idp_id\"",
+    "\"email\"",
+    "\"primary\"",
+    "\"updated_at\"",
     "\"organization_id\"",
     "\"directory_id\"",
     "\"\\ud800\"",

@@ -41,7 +41,7 @@ fn verify_split() {
 
 #[test]
 fn event_json() {
-    replay("event_json", 27, event_json::check);
+    replay("event_json", 44, event_json::check);
 }
 
 #[test]

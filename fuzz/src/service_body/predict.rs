@@ -7,7 +7,10 @@ use super::{
     body::Action,
     input::{Broken, Exchange, Hint, Verb},
 };
-use crate::{model::Event, signature_header::Header};
+use crate::{
+    model::{Event, Reading},
+    signature_header::Header,
+};
 use bytes::Buf;
 
 /// What will happen to a request that is not dropped.
@@ -91,8 +94,8 @@ pub(super) fn predict(
     });
     let Some((_, index)) = signer else { return read(RejectionKind::SignatureMismatch) };
     let outcome = match std::str::from_utf8(&bytes).map(Event::read) {
-        Ok(Ok(Some(_))) => Some(Ok(index)),
-        Ok(Ok(None)) | Err(_) => Some(Err(RejectionKind::InvalidPayload)),
+        Ok(Ok(Reading::Event(_))) => Some(Ok(index)),
+        Ok(Ok(_)) | Err(_) => Some(Err(RejectionKind::InvalidPayload)),
         Ok(Err(_)) => None,
     };
     Prediction { outcome, body_is_read: true, sent: bytes }
