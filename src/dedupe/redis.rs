@@ -14,9 +14,9 @@ use crate::dedupe::{
     token::{ClaimToken, StoreFuture, millis, remaining},
 };
 
-/// A connection that takes longer than this to answer, or to be made, is replaced. Shorter than the layer's time-out, so
-/// that a connection that was lost in silence costs few deliveries.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// A connection that takes longer than this to answer, or to be made, is replaced. The layer's own time-out is as long; a
+/// shorter one would take a busy server for a dead connection.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Free: held from now on (1). Done (2). Held: for how many milliseconds more (0).
 const CLAIM: &str = "\
@@ -67,7 +67,7 @@ return 0
 ///
 /// A claim, a completion and a release are one round trip each: a script, atomic on the server, whose clock ends leases.
 /// Clones share one connection. It is made when it is first needed, and replaced after any failure, also if Redis has not
-/// answered for a second: a connection that was cut off without a word looks like that.
+/// answered for two seconds: a connection that was cut off without a word looks like that.
 ///
 /// # What Redis can lose
 ///
@@ -105,7 +105,7 @@ impl RedisStore {
     ///
     /// # Errors
     ///
-    /// If the address is not one, or nothing answers there within a second.
+    /// If the address is not one, or nothing answers there within two seconds.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         let store = Self::connect_lazy(url)?;
         store.connection().await?;

@@ -109,7 +109,7 @@ impl Received {
 }
 
 /// A single frame is a slice of the server's read buffer (hyper: 8 to 408 KiB), which a kept event would keep alive. The
-/// copy costs 2 % of the layer's time for a usual event. Above this, the buffer is in proportion to the body.
+/// copy costs 3 % of the layer's instructions for a usual event. Above this, the buffer is in proportion to the body.
 const COPIED_UP_TO: usize = 64 * 1024;
 
 /// What is reserved on the sender's word alone.
