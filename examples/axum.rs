@@ -24,7 +24,7 @@ fn app(layer: DirectorySyncLayer) -> Router {
 }
 
 async fn on_event(event: DirectoryEvent) -> StatusCode {
-    if let Some(AccessChange::Ended(_user)) = event.access_change() {
+    if let Some(AccessChange::Revoked(_user)) = event.access_change() {
         // Here an application ends the user's sessions.
     }
     say(describe(&event));

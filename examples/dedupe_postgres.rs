@@ -50,7 +50,7 @@ async fn handle(
     event: &DirectoryEvent,
 ) -> Result<Completion, BoxError> {
     let mut tx = claimed.store().begin().await?;
-    if let Some(AccessChange::Ended(user)) = event.access_change() {
+    if let Some(AccessChange::Revoked(user)) = event.access_change() {
         sqlx::query("INSERT INTO example_leavers (user_id, event_id) VALUES ($1, $2)")
             .bind(user.id.as_str())
             .bind(event.id().as_str())

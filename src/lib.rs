@@ -11,42 +11,49 @@
 //! ```
 //! # #[cfg(feature = "axum")]
 //! # {
-//! use axum::{Router, http::StatusCode, routing::post};
-//! use tower_workos::{AccessChange, DirectoryEvent, DirectorySyncLayer, EventData, WebhookSecret};
+//! use std::sync::{Arc, Mutex};
 //!
-//! fn app(secret: WebhookSecret) -> Router {
+//! use axum::{Router, extract::State, http::StatusCode, routing::post};
+//! use tower_workos::{
+//!     AccessChange, DirectoryEvent, DirectoryId, DirectorySyncLayer, DirectoryUserId, WebhookSecret,
+//! };
+//!
+//! /// Who is logged in, and from which directory. Yours is in a database or a cache.
+//! type Sessions = Arc<Mutex<Vec<(DirectoryUserId, DirectoryId)>>>;
+//!
+//! fn app(secret: WebhookSecret, sessions: Sessions) -> Router {
 //!     Router::new()
 //!         .route("/webhooks/workos", post(on_event))
 //!         .route_layer(DirectorySyncLayer::new(secret))
+//!         .with_state(sessions)
 //! }
 //!
-//! async fn on_event(event: DirectoryEvent) -> StatusCode {
-//!     match event.data() {
-//!         EventData::UserCreated(user) => println!("hello {}", user.id),
-//!         EventData::UserUpdated(change) => println!("{} changed", change.user.id),
-//!         EventData::DirectoryDeleted(directory) => println!("{} and all in it is gone", directory.id),
+//! async fn on_event(State(sessions): State<Sessions>, event: DirectoryEvent) -> StatusCode {
+//!     let mut sessions = sessions.lock().unwrap();
+//!     // Safe in any order: ending a session again is harmless, and nothing here lets anybody in.
+//!     match event.access_change() {
+//!         Some(AccessChange::Revoked(user)) => sessions.retain(|(id, _)| *id != user.id),
+//!         Some(AccessChange::DirectoryRevoked(gone)) => sessions.retain(|(_, id)| *id != gone.id),
 //!         _ => {}
-//!     }
-//!     // What matters most: an ex-employee may arrive as an *update*.
-//!     if let Some(AccessChange::Ended(user)) = event.access_change() {
-//!         println!("end the sessions of {}", user.id);
 //!     }
 //!     StatusCode::OK
 //! }
 //!
 //! # fn main() -> Result<(), tower_workos::ConfigError> {
-//! let app = app(WebhookSecret::from_env("WORKOS_WEBHOOK_SECRET")?);
+//! let app = app(WebhookSecret::from_env("WORKOS_WEBHOOK_SECRET")?, Sessions::default());
 //! # Ok(())
 //! # }
 //! # }
 //! ```
 //!
-//! Answer 2xx once the event is safe (handled, or stored): WorkOS delivers anything else again. It also delivers
-//! twice at times, which [`DedupeLayer`] is for, and out of order, for which handlers compare `updated_at`.
+//! Answer 2xx once the event is safe (handled, or stored): WorkOS retries everything else.
 //!
-//! The [`layer`] module describes the middleware: what a rejected request is answered, and where it stands among
-//! other layers. The `grpc` module (feature `tonic`) turns a delivery into a call of a tonic service method.
-//! Without tower, [`Verifier::construct_event`] does all of it for a header and a body at hand.
+//! **WorkOS also delivers twice, and out of order.** [`DedupeLayer`] takes care of the first. A handler that only
+//! revokes, as the one above, needs nothing for the second. One that grants needs versions and tombstones, or it lets
+//! former employees back in: the [`ordering`] module has the rules and a complete table of users.
+//!
+//! The [`layer`] module describes the middleware: how requests are answered, and its place among other layers. The `grpc` module (feature `tonic`) turns a delivery into a call of a tonic service method.
+//! Without tower, [`Verifier::construct_event`] does all of it for a header and a body.
 //!
 //! # The event
 //!
@@ -63,7 +70,7 @@
 //! # Tolerance and retries
 //!
 //! A signature's time may be 180 s from the clock, in either direction, as in WorkOS's own SDKs. WorkOS does not
-//! say whether it signs a retry anew. Should it keep the first `t`, every retry would be refused as too old; if
+//! say whether a retry gets a new signature. If it keeps the first `t`, every retry is rejected as too old: if
 //! [`TimestampOutsideTolerance`](RejectionKind::TimestampOutsideTolerance) shows up for genuine retries, raise
 //! [`Verifier::tolerance`]. The tolerance only bounds replays of captured deliveries: with a [`DedupeLayer`] over a
 //! durable store, whose retention is longer than the tolerance, a long one is safe.
@@ -80,7 +87,7 @@
 //!
 //! # Limits
 //!
-//! - Order is the application's, so far.
+//! - Order is the application's, so far: see [`ordering`].
 //! - The body is held in memory, up to [`body_limit`](DirectorySyncLayer::body_limit) a request, and up to twice that
 //!   while its frames are joined.
 //! - The body's deadline is a tokio timer: a request whose body does not come at once needs a tokio runtime with
@@ -90,7 +97,7 @@
 //!
 //! # Minimum supported Rust
 //!
-//! 1.88; with the features `sqlite` and `postgres`, 1.94, as sqlx 0.9 asks. Raising it is a minor release.
+//! 1.88; with the features `sqlite` and `postgres`, 1.94, which sqlx 0.9 requires. Raising it is a minor release.
 //!
 //! [WorkOS Directory Sync]: https://workos.com/docs/directory-sync
 //! [tower]: https://docs.rs/tower
@@ -107,6 +114,8 @@ mod extract;
 #[cfg_attr(docsrs, doc(cfg(feature = "tonic")))]
 pub mod grpc;
 pub mod layer;
+#[doc = include_str!("ordering.md")]
+pub mod ordering {}
 mod response;
 mod secret;
 mod signature;

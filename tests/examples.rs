@@ -140,14 +140,14 @@ fn without_settings_they_demonstrate_themselves() {
         }
         assert!(
             text.lines()
-                .any(|line| line.starts_with("dsync.user.updated") && line.contains("ENDED"))
+                .any(|line| line.starts_with("dsync.user.updated") && line.contains("REVOKED"))
         );
 
         let command = text.split_once("\ncurl ").unwrap().1.split_once("\n\n").unwrap().0;
         let command = format!("curl {command}");
         if let Some(status) = curl(&command) {
             assert!(status.starts_with("HTTP/1.1 200"), "{name}: {status}");
-            assert!(example.read_until("event_by_hand").contains("ENDED"));
+            assert!(example.read_until("event_by_hand").contains("REVOKED"));
             // The same with one byte changed.
             let forged = curl(&command.replace("directory_user_7", "directory_user_8")).unwrap();
             assert!(forged.starts_with("HTTP/1.1 401"), "{name}: {forged}");
@@ -182,7 +182,7 @@ fn with_a_secret_they_only_serve() {
         let lines: Vec<_> = lines.lines().collect();
         assert_eq!(lines.len(), 2, "one line an event and nothing else: {lines:?}");
         assert!(lines[0].contains("dsync.user.created") && lines[0].contains("event_genuine"));
-        assert!(lines[1].contains("dsync.user.deleted") && lines[1].contains("ENDED"));
+        assert!(lines[1].contains("dsync.user.deleted") && lines[1].contains("REVOKED"));
 
         let (code, out, err) = example.interrupt();
         assert_eq!((code, out.as_str()), (Some(0), "bye\n"), "{name}");

@@ -138,10 +138,12 @@ pub fn describe(event: &DirectoryEvent) -> String {
     let access = match event.access_change() {
         Some(AccessChange::Granted(_)) => "access granted",
         Some(AccessChange::Changed(_)) => "access changed",
-        Some(AccessChange::Ended(_)) => "access ENDED",
-        Some(AccessChange::GroupChanged(_)) => "group's access changed",
-        Some(AccessChange::GroupEnded(_)) => "group's access ENDED",
-        Some(AccessChange::DirectoryEnded(_)) => "everybody's access ENDED",
+        Some(AccessChange::Revoked(_)) => "access REVOKED",
+        Some(AccessChange::MembershipAdded { .. }) => "joined a group",
+        Some(AccessChange::MembershipRemoved { .. }) => "left a group",
+        Some(AccessChange::GroupChanged(_)) => "group changed",
+        Some(AccessChange::GroupRevoked(_)) => "group's access REVOKED",
+        Some(AccessChange::DirectoryRevoked(_)) => "everybody's access REVOKED",
         _ => "no access changed",
     };
     format!("{:<24} {access:<24} {object} ({})", event.name(), event.id())

@@ -153,11 +153,13 @@ fn same(event: &DirectoryEvent, expected: &Event) {
     assert_eq!(event.directory_id().map(AsRef::as_ref), expected.directory_id());
     let access = event.access_change().map(|change| match change {
         AccessChange::Changed(user) => ("changed", user.id.as_str()),
-        AccessChange::DirectoryEnded(directory) => ("directory ended", directory.id.as_str()),
-        AccessChange::Ended(user) => ("ended", user.id.as_str()),
+        AccessChange::DirectoryRevoked(directory) => ("directory revoked", directory.id.as_str()),
         AccessChange::GroupChanged(group) => ("group changed", group.id.as_str()),
-        AccessChange::GroupEnded(group) => ("group ended", group.id.as_str()),
+        AccessChange::GroupRevoked(group) => ("group revoked", group.id.as_str()),
         AccessChange::Granted(user) => ("granted", user.id.as_str()),
+        AccessChange::MembershipAdded { user, .. } => ("added", user.id.as_str()),
+        AccessChange::MembershipRemoved { user, .. } => ("removed", user.id.as_str()),
+        AccessChange::Revoked(user) => ("revoked", user.id.as_str()),
         _ => ("?", "?"),
     });
     assert_eq!(access, expected.access_change());

@@ -240,21 +240,23 @@ impl Event {
     #[must_use]
     pub fn access_change(&self) -> Option<(&'static str, &str)> {
         let (object, word) = match self.name.as_str() {
-            "dsync.deleted" => (&self.data, "directory ended"),
+            "dsync.deleted" => (&self.data, "directory revoked"),
             "dsync.group.updated" => (&self.data, "group changed"),
-            "dsync.group.deleted" => (&self.data, "group ended"),
-            "dsync.group.user_added" | "dsync.group.user_removed" => {
-                (&self.data["user"], "changed")
-            }
+            "dsync.group.deleted" => (&self.data, "group revoked"),
+            "dsync.group.user_added" => (&self.data["user"], "added"),
+            "dsync.group.user_removed" => (&self.data["user"], "removed"),
             "dsync.user.created" => (&self.data, "granted"),
             "dsync.user.updated" if self.was_not_active() => (&self.data, "granted"),
             "dsync.user.updated" => (&self.data, "changed"),
-            "dsync.user.deleted" => (&self.data, "ended"),
+            "dsync.user.deleted" => (&self.data, "revoked"),
             _ => return None,
         };
-        let of_a_user = matches!(word, "changed" | "granted");
-        let active = object["state"].is_null() || object["state"] == "active";
-        Some((if of_a_user && !active { "ended" } else { word }, object["id"].as_str()?))
+        let stays = match word {
+            "changed" | "granted" => object["state"] == "active",
+            "added" => object["state"].is_null() || object["state"] == "active",
+            _ => true,
+        };
+        Some((if stays { word } else { "revoked" }, object["id"].as_str()?))
     }
 
     /// Whether the state is among the former values, and was another than `active`.

@@ -3,71 +3,127 @@
 use crate::event::{Directory, DirectoryEvent, DirectoryGroup, DirectoryUser, EventData};
 
 /// What an event means for somebody's access; from [`DirectoryEvent::access_change`].
+///
+/// [`Revoked`](Self::Revoked), [`DirectoryRevoked`](Self::DirectoryRevoked) and [`GroupRevoked`](Self::GroupRevoked)
+/// can be acted on at once, in any order and any number of times. The others can be late, and then they are wrong: see
+/// [the rules](crate::ordering).
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum AccessChange<'a> {
-    /// The person keeps access, but what decides about its extent (attributes, roles or groups) may have
-    /// changed.
+    /// The person keeps access, but the attributes or roles that decide how much may have changed.
     Changed(&'a DirectoryUser),
-    /// Everybody in this directory loses access. No event follows for its users and groups.
-    DirectoryEnded(&'a Directory),
-    /// The person has no access any more: deleted, inactive, suspended, or in a state unknown to this
-    /// version.
-    Ended(&'a DirectoryUser),
-    /// The group's name or attributes changed; what its members may do changes where rights hang on those.
+    /// Everybody in this directory loses access. No event follows for its users, groups and memberships.
+    DirectoryRevoked(&'a Directory),
+    /// The group's name or attributes changed.
     GroupChanged(&'a DirectoryGroup),
-    /// Whatever this group gave its members ends. No event follows for its memberships.
-    GroupEnded(&'a DirectoryGroup),
-    /// The person has access from now on: created, or active again.
+    /// Everything that this group gave its members ends. No event follows for its memberships.
+    GroupRevoked(&'a DirectoryGroup),
+    /// The person has access from now on: created active, or active again.
     Granted(&'a DirectoryUser),
+    /// The person joined the group. This never means "create the user": it can arrive after the user's deletion.
+    #[non_exhaustive]
+    MembershipAdded {
+        /// The person, as of the event.
+        user: &'a DirectoryUser,
+        /// The group, as of the event.
+        group: &'a DirectoryGroup,
+    },
+    /// The person left the group, or the group lost a member that was deleted. This never means "create the user".
+    #[non_exhaustive]
+    MembershipRemoved {
+        /// The person, as of the event.
+        user: &'a DirectoryUser,
+        /// The group, as of the event.
+        group: &'a DirectoryGroup,
+    },
+    /// The person has no access any more: deleted, or in any state other than `active`.
+    Revoked(&'a DirectoryUser),
 }
 
 impl DirectoryEvent {
-    /// Whether this grants, changes or ends somebody's access; `None` where it does nothing of the kind, or
-    /// is an event that this version does not know.
+    /// Whether this event grants, changes or revokes somebody's access. `None` if it does none of these, or if this
+    /// version does not know the event.
     ///
-    /// # The trap
+    /// # Former employees
     ///
     /// Depending on how a WorkOS environment is set up, a person who leaves arrives as `dsync.user.deleted`
     /// **or as `dsync.user.updated` whose user is `inactive`**. An application that acts on the first alone
-    /// lets former employees in. Both are [`AccessChange::Ended`] here, as is any other event whose user is
-    /// not [active](DirectoryUser::is_active): someone added to a group while deactivated, for instance.
+    /// lets former employees in. Both are [`AccessChange::Revoked`] here.
     ///
-    /// Each event is judged by itself. Deliveries come late, twice and out of order: compare the user's
-    /// `updated_at` with the one last acted on before acting on a [`Granted`](AccessChange::Granted).
+    /// # The rules
+    ///
+    /// Only an explicit `active` grants. A state that is absent, `null`, unreadable or unknown to this version
+    /// revokes: a person locked out by mistake complains, a former employee let in does not.
+    ///
+    /// | event | user's state | result |
+    /// |---|---|---|
+    /// | `dsync.user.created` | `active` | [`Granted`](AccessChange::Granted) |
+    /// | | anything else | [`Revoked`](AccessChange::Revoked) |
+    /// | `dsync.user.updated` | `active`, and another one before | [`Granted`](AccessChange::Granted) |
+    /// | | `active` | [`Changed`](AccessChange::Changed) |
+    /// | | anything else | [`Revoked`](AccessChange::Revoked) |
+    /// | `dsync.user.deleted` | any | [`Revoked`](AccessChange::Revoked) |
+    /// | `dsync.group.user_added` | `active`, or absent | [`MembershipAdded`](AccessChange::MembershipAdded) |
+    /// | | anything else | [`Revoked`](AccessChange::Revoked) |
+    /// | `dsync.group.user_removed` | any | [`MembershipRemoved`](AccessChange::MembershipRemoved) |
+    /// | `dsync.group.updated` | | [`GroupChanged`](AccessChange::GroupChanged) |
+    /// | `dsync.group.deleted` | | [`GroupRevoked`](AccessChange::GroupRevoked) |
+    /// | `dsync.deleted` | | [`DirectoryRevoked`](AccessChange::DirectoryRevoked) |
+    /// | any other | | `None` |
+    ///
+    /// - In `dsync.group.user_added`, an absent state says nothing about the person, and joining a group gives nobody
+    ///   access, so it does not revoke. An application that stores memberships reads them from
+    ///   [`data`](Self::data): the membership of a person who is not active is there too.
+    /// - `dsync.group.user_removed` is a removal from the group whatever the state is. As a
+    ///   [`Revoked`](AccessChange::Revoked), it would let an application forget to remove the membership, and if the
+    ///   person were reactivated, the group's rights would come back. The user's own event carries the state.
+    /// - Of the directory events, only `dsync.deleted` revokes. `dsync.activated` says nothing about any person.
+    ///
+    /// # Late events
+    ///
+    /// The result follows from this event alone, and an event can't know that it is late: a
+    /// [`Granted`](AccessChange::Granted) may arrive after the deletion of the same user. Revoking is safe in any
+    /// order. Granting needs versions and tombstones: see [the rules](crate::ordering) and the complete example there.
     ///
     /// ```
     /// use tower_workos::{AccessChange, DirectoryEvent};
     ///
     /// fn act(event: &DirectoryEvent) {
     ///     match event.access_change() {
-    ///         Some(AccessChange::Granted(user) | AccessChange::Changed(user)) => { /* upsert user.id */ }
-    ///         Some(AccessChange::Ended(user)) => { /* end the sessions of user.id */ }
-    ///         Some(AccessChange::DirectoryEnded(directory)) => { /* and of all users of directory.id */ }
-    ///         Some(AccessChange::GroupEnded(group)) => { /* take away what group.id gave */ }
+    ///         Some(AccessChange::Revoked(user)) => { /* end the sessions of user.id */ }
+    ///         Some(AccessChange::DirectoryRevoked(directory)) => { /* and of everybody in directory.id */ }
+    ///         Some(AccessChange::GroupRevoked(group)) => { /* drop what group.id gave from all sessions */ }
     ///         _ => {}
     ///     }
     /// }
     /// ```
     #[must_use]
     pub fn access_change(&self) -> Option<AccessChange<'_>> {
-        let unless_ended = |user, change| {
-            if DirectoryUser::is_active(user) { change } else { AccessChange::Ended(user) }
+        let if_active = |user, change| {
+            if DirectoryUser::is_active(user) { change } else { AccessChange::Revoked(user) }
         };
         Some(match self.data() {
-            EventData::DirectoryDeleted(directory) => AccessChange::DirectoryEnded(directory),
-            EventData::GroupDeleted(group) => AccessChange::GroupEnded(group),
+            EventData::DirectoryDeleted(directory) => AccessChange::DirectoryRevoked(directory),
+            EventData::GroupDeleted(group) => AccessChange::GroupRevoked(group),
             EventData::GroupUpdated(change) => AccessChange::GroupChanged(&change.group),
-            EventData::GroupUserAdded(membership) | EventData::GroupUserRemoved(membership) => {
-                unless_ended(&membership.user, AccessChange::Changed(&membership.user))
+            EventData::GroupUserAdded(membership) => {
+                let (user, group) = (&membership.user, &membership.group);
+                if user.state.is_none() || user.is_active() {
+                    AccessChange::MembershipAdded { user, group }
+                } else {
+                    AccessChange::Revoked(user)
+                }
             }
-            EventData::UserCreated(user) => unless_ended(user, AccessChange::Granted(user)),
-            EventData::UserDeleted(user) => AccessChange::Ended(user),
+            EventData::GroupUserRemoved(membership) => {
+                AccessChange::MembershipRemoved { user: &membership.user, group: &membership.group }
+            }
+            EventData::UserCreated(user) => if_active(user, AccessChange::Granted(user)),
+            EventData::UserDeleted(user) => AccessChange::Revoked(user),
             EventData::UserUpdated(change) if change.is_reactivation() => {
                 AccessChange::Granted(&change.user)
             }
             EventData::UserUpdated(change) => {
-                unless_ended(&change.user, AccessChange::Changed(&change.user))
+                if_active(&change.user, AccessChange::Changed(&change.user))
             }
             EventData::DirectoryActivated(_)
             | EventData::GroupCreated(_)

@@ -169,7 +169,7 @@ impl DirectoryEvent {
         &self.0.data
     }
 
-    /// What WorkOS tells beside the data; empty where it tells nothing.
+    /// What WorkOS sends in addition to the data; empty if it sends nothing.
     #[must_use]
     pub fn context(&self) -> &EventContext {
         &self.0.context

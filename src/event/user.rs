@@ -59,13 +59,13 @@ object! {
 }
 
 impl DirectoryUser {
-    /// Whether the directory says that this person may have access: the state is `active`, or not sent.
+    /// Whether the directory says explicitly that this person may have access: the state is `active`.
     ///
-    /// A state that this version does not know is not active: a person shut out by mistake complains, a
-    /// former employee let in does not.
+    /// A state that is absent, unreadable or unknown to this version is not active: a person locked out by mistake
+    /// complains, a former employee let in does not.
     #[must_use]
     pub fn is_active(&self) -> bool {
-        matches!(self.state, None | Some(DirectoryUserState::Active))
+        self.state == Some(DirectoryUserState::Active)
     }
 }
 
@@ -133,7 +133,8 @@ pub struct UserUpdated {
 }
 
 impl UserUpdated {
-    /// Whether this update made an inactive user active.
+    /// Whether this update made the user active: the state is explicitly `active`, and
+    /// [`previous_attributes`](Self::previous_attributes) names another one, or that there was none.
     #[must_use]
     pub fn is_reactivation(&self) -> bool {
         self.reactivated

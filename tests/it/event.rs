@@ -678,11 +678,11 @@ fn keys_that_stand_twice_count_as_they_last_stand() {
         assert_eq!(event.id(), &"b", "{body}");
         assert!(matches!(event.data(), EventData::UserCreated(user) if user.id == "u1"), "{body}");
     }
-    // Whether somebody has access may hang on it.
+    // Whether somebody has access may depend on it.
     let body = r#"{"id":"e","created_at":"2020-01-01T00:00:00Z","data":{"id":"u","state":"active","state":"inactive"},
         "event":"dsync.user.updated","created_at":"2026-01-01T00:00:00Z"}"#;
     let event = parse(body).unwrap();
-    assert!(matches!(event.access_change(), Some(AccessChange::Ended(_))));
+    assert!(matches!(event.access_change(), Some(AccessChange::Revoked(_))));
     assert_eq!(event.created_at().unwrap().to_string(), "2026-01-01T00:00:00Z");
     let body = r#"{"id":"e","data":{"id":"u"},"event":"dsync.user.created","data":null}"#;
     let no_data = "event \"e\" (dsync.user.created): `data` is missing or not an object";
@@ -791,53 +791,83 @@ fn access_change_of_every_event() {
             None => "none".into(),
             Some(AccessChange::Granted(user)) => format!("granted {}", user.id),
             Some(AccessChange::Changed(user)) => format!("changed {}", user.id),
-            Some(AccessChange::Ended(user)) => format!("ended {}", user.id),
+            Some(AccessChange::Revoked(user)) => format!("revoked {}", user.id),
+            Some(AccessChange::MembershipAdded { user, group, .. }) => {
+                format!("added {} to {}", user.id, group.id)
+            }
+            Some(AccessChange::MembershipRemoved { user, group, .. }) => {
+                format!("removed {} from {}", user.id, group.id)
+            }
             Some(AccessChange::GroupChanged(group)) => format!("group changed {}", group.id),
-            Some(AccessChange::GroupEnded(group)) => format!("group ended {}", group.id),
-            Some(AccessChange::DirectoryEnded(directory)) => {
-                format!("directory ended {}", directory.id)
+            Some(AccessChange::GroupRevoked(group)) => format!("group revoked {}", group.id),
+            Some(AccessChange::DirectoryRevoked(directory)) => {
+                format!("directory revoked {}", directory.id)
             }
             Some(other) => panic!("{other:?}"),
         }
     }
     let user = |state: Value, previous: Value| json!({"id": "u", "state": state, "previous_attributes": previous});
+    let stateless = |previous: Value| json!({"id": "u", "previous_attributes": previous});
     let member = |state: Value| json!({"user": {"id": "u", "state": state}, "group": {"id": "g"}});
     let active = || json!("active");
     for (name, data, expected) in [
         ("dsync.activated", json!({"id": "d"}), "none"),
-        ("dsync.deleted", json!({"id": "d", "state": "active"}), "directory ended d"),
+        ("dsync.activated", json!({"id": "d", "state": "inactive"}), "none"),
+        ("dsync.deleted", json!({"id": "d", "state": "active"}), "directory revoked d"),
         ("dsync.group.created", json!({"id": "g"}), "none"),
         ("dsync.group.updated", json!({"id": "g"}), "group changed g"),
-        ("dsync.group.deleted", json!({"id": "g"}), "group ended g"),
-        ("dsync.group.user_added", member(active()), "changed u"),
-        ("dsync.group.user_added", member(Value::Null), "changed u"),
-        ("dsync.group.user_added", member(json!("inactive")), "ended u"),
-        ("dsync.group.user_removed", member(active()), "changed u"),
-        ("dsync.group.user_removed", member(json!("suspended")), "ended u"),
+        ("dsync.group.deleted", json!({"id": "g"}), "group revoked g"),
+        ("dsync.group.user_added", member(active()), "added u to g"),
+        ("dsync.group.user_added", member(Value::Null), "added u to g"),
+        (
+            "dsync.group.user_added",
+            json!({"user": {"id": "u"}, "group": {"id": "g"}}),
+            "added u to g",
+        ),
+        ("dsync.group.user_added", member(json!("inactive")), "revoked u"),
+        ("dsync.group.user_added", member(json!("suspended")), "revoked u"),
+        ("dsync.group.user_added", member(json!("unheard_of")), "revoked u"),
+        ("dsync.group.user_removed", member(active()), "removed u from g"),
+        ("dsync.group.user_removed", member(Value::Null), "removed u from g"),
+        ("dsync.group.user_removed", member(json!("inactive")), "removed u from g"),
+        ("dsync.group.user_removed", member(json!("suspended")), "removed u from g"),
+        ("dsync.group.user_removed", member(json!("unheard_of")), "removed u from g"),
         ("dsync.token.created", json!({"id": "t"}), "none"),
         ("dsync.token.revoked", json!({"id": "t"}), "none"),
         ("dsync.user.created", user(active(), Value::Null), "granted u"),
-        ("dsync.user.created", user(Value::Null, Value::Null), "granted u"),
-        ("dsync.user.created", user(json!("inactive"), Value::Null), "ended u"),
-        ("dsync.user.created", user(json!("suspended"), Value::Null), "ended u"),
-        ("dsync.user.created", user(json!("unheard_of"), Value::Null), "ended u"),
-        ("dsync.user.deleted", user(active(), Value::Null), "ended u"),
-        ("dsync.user.deleted", user(json!("inactive"), Value::Null), "ended u"),
+        ("dsync.user.created", user(Value::Null, Value::Null), "revoked u"),
+        ("dsync.user.created", stateless(Value::Null), "revoked u"),
+        ("dsync.user.created", user(json!("inactive"), Value::Null), "revoked u"),
+        ("dsync.user.created", user(json!("suspended"), Value::Null), "revoked u"),
+        ("dsync.user.created", user(json!("unheard_of"), Value::Null), "revoked u"),
+        ("dsync.user.created", user(json!("Active"), Value::Null), "revoked u"),
+        ("dsync.user.deleted", user(active(), Value::Null), "revoked u"),
+        ("dsync.user.deleted", user(json!("inactive"), Value::Null), "revoked u"),
+        ("dsync.user.deleted", user(Value::Null, Value::Null), "revoked u"),
         ("dsync.user.updated", user(active(), json!({"email": "x"})), "changed u"),
         ("dsync.user.updated", user(active(), Value::Null), "changed u"),
-        ("dsync.user.updated", user(json!("inactive"), json!({"state": "active"})), "ended u"),
-        ("dsync.user.updated", user(json!("inactive"), json!({})), "ended u"),
-        ("dsync.user.updated", user(json!("suspended"), json!({"state": "active"})), "ended u"),
+        ("dsync.user.updated", user(json!("inactive"), json!({"state": "active"})), "revoked u"),
+        ("dsync.user.updated", user(json!("inactive"), json!({})), "revoked u"),
+        ("dsync.user.updated", user(json!("suspended"), json!({"state": "active"})), "revoked u"),
+        ("dsync.user.updated", user(json!("inactive"), json!({"state": "suspended"})), "revoked u"),
         ("dsync.user.updated", user(active(), json!({"state": "inactive"})), "granted u"),
         ("dsync.user.updated", user(active(), json!({"state": "suspended"})), "granted u"),
+        ("dsync.user.updated", user(active(), json!({"state": null})), "granted u"),
         ("dsync.user.updated", user(active(), json!({"state": "active"})), "changed u"),
-        ("dsync.user.updated", user(json!("inactive"), json!({"state": "suspended"})), "ended u"),
+        // The state has disappeared, whether the change is named or not.
+        ("dsync.user.updated", user(Value::Null, json!({"state": "active"})), "revoked u"),
+        ("dsync.user.updated", stateless(json!({"state": "active"})), "revoked u"),
+        ("dsync.user.updated", user(Value::Null, json!({"state": "inactive"})), "revoked u"),
+        ("dsync.user.updated", stateless(json!({"state": "inactive"})), "revoked u"),
+        ("dsync.user.updated", stateless(json!({"state": null})), "revoked u"),
+        ("dsync.user.updated", stateless(json!({"email": "x"})), "revoked u"),
+        ("dsync.user.updated", stateless(Value::Null), "revoked u"),
     ] {
         assert_eq!(of(&event(name, data.clone())), expected, "{name} {data}");
     }
     assert!(matches!(
         parse(sample::USER_DEACTIVATED).unwrap().access_change(),
-        Some(AccessChange::Ended(_))
+        Some(AccessChange::Revoked(_))
     ));
 }
 
@@ -885,8 +915,11 @@ fn debug_shows_ids_and_states_only() {
 #[test]
 fn objects_from_the_rest_api_are_read_by_the_same_types() {
     let user: DirectoryUser =
-        serde_json::from_value(json!({"object": "directory_user", "id": USER})).unwrap();
+        serde_json::from_value(json!({"object": "directory_user", "id": USER, "state": "active"}))
+            .unwrap();
     assert!(user.is_active());
+    let user: DirectoryUser = serde_json::from_value(json!({"id": USER})).unwrap();
+    assert!(!user.is_active(), "a state that was not sent is not active");
     let directory: Directory =
         serde_json::from_value(json!({"id": "d", "type": "workday", "state": "linked"})).unwrap();
     assert_eq!(directory.state, Some(DirectoryState::Active));

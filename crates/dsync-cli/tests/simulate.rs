@@ -135,7 +135,7 @@ fn an_application_that_trusts_the_order_is_found_out_by_disorder_alone() {
             Some(AccessChange::Granted(user)) => {
                 held.access.insert(user.id.to_string());
             }
-            Some(AccessChange::Ended(user)) => {
+            Some(AccessChange::Revoked(user)) => {
                 held.access.remove(user.id.as_str());
             }
             _ => {}
