@@ -52,7 +52,7 @@ async fn handle(
 ) -> Result<Completion, BoxError> {
     // BEGIN IMMEDIATE: waits for its turn to write. Keep what follows short.
     let mut tx = claimed.store().begin().await?;
-    if let Some(AccessChange::Ended(user)) = event.access_change() {
+    if let Some(AccessChange::Revoked(user)) = event.access_change() {
         sqlx::query("INSERT INTO example_leavers (user_id, event_id) VALUES (?1, ?2)")
             .bind(user.id.as_str())
             .bind(event.id().as_str())

@@ -139,11 +139,11 @@ pub fn describe(event: &DirectoryEvent) -> String {
         Some(AccessChange::Granted(_)) => "access granted",
         Some(AccessChange::Changed(_)) => "access changed",
         Some(AccessChange::Revoked(_)) => "access REVOKED",
-        Some(AccessChange::MembershipAdded { .. }) => "joined a group",
-        Some(AccessChange::MembershipRemoved { .. }) => "left a group",
-        Some(AccessChange::GroupChanged(_)) => "group changed",
-        Some(AccessChange::GroupRevoked(_)) => "group's access REVOKED",
-        Some(AccessChange::DirectoryRevoked(_)) => "everybody's access REVOKED",
+        Some(AccessChange::MembershipAdded { .. }) => "group access added",
+        Some(AccessChange::MembershipRemoved { .. }) => "group access removed",
+        Some(AccessChange::GroupChanged(_)) => "group access changed",
+        Some(AccessChange::GroupRevoked(_)) => "group access REVOKED",
+        Some(AccessChange::DirectoryRevoked(_)) => "directory access REVOKED",
         _ => "no access changed",
     };
     format!("{:<24} {access:<24} {object} ({})", event.name(), event.id())
@@ -161,7 +161,7 @@ pub async fn demonstrate(signer: Signer, address: SocketAddr) -> Result<(), BoxE
     let by_hand = signer.sign(
         r#"{"id":"event_by_hand","event":"dsync.user.updated","data":{"id":"directory_user_7","state":"inactive"}}"#,
     );
-    say("\ndeliver one yourself (change a byte of it, and it is refused):\n");
+    say("\ndeliver one yourself (change a byte of it, and it is rejected):\n");
     say(curl(&by_hand, address));
     say(format!(
         "\nto receive real ones, set {SECRET_VARIABLE} to your endpoint's secret; Ctrl-C ends"

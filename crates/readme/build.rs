@@ -1,0 +1,26 @@
+//! Takes the samples out of the documentation, so that the tests run the text that people copy.
+
+use std::{env, error::Error, fs, path::Path};
+
+const SAMPLES: [(&str, &[&str]); 2] =
+    [("../../README.md", &["sessions", "table"]), ("../../docs/servers.md", &["hyper", "slashes"])];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let out = env::var("OUT_DIR")?;
+    for (file, names) in SAMPLES {
+        println!("cargo::rerun-if-changed={file}");
+        let text = fs::read_to_string(file)?;
+        for name in names {
+            let code =
+                sample(&text, name).ok_or_else(|| format!("{file} has no sample `{name}`"))?;
+            fs::write(Path::new(&out).join(format!("{name}.rs")), code)?;
+        }
+    }
+    Ok(())
+}
+
+/// The block of code that follows a sample's mark.
+fn sample<'t>(text: &'t str, name: &str) -> Option<&'t str> {
+    let (_, after) = text.split_once(&format!("<!-- sample: {name} -->\n```rust\n"))?;
+    Some(after.split_once("\n```\n")?.0)
+}
