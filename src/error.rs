@@ -16,7 +16,23 @@ pub enum ConfigError {
     MissingVariable(String),
     /// A set of secrets has no secret in it.
     NoSecrets,
-    /// The secret begins or ends with white space, as a careless copy or a file's last line does.
+    /// The secret begins with `sk_`: it is an API key of WorkOS.
+    SecretApiKey,
+    /// The secret has a character that can't be seen: a control or zero-width character, or a byte order mark.
+    #[non_exhaustive]
+    SecretInvisible {
+        /// Which character it is, counted from 1.
+        at: usize,
+    },
+    /// The secret is `undefined` or `null`: a script wrote down a value that it did not have.
+    SecretPlaceholder,
+    /// The secret is `whsec_` and nothing else.
+    SecretPrefixOnly,
+    /// The secret is in quotes, which `docker run --env-file` and some dashboards keep.
+    SecretQuoted,
+    /// The secret is a template that was not expanded, such as `${NAME}` or `$NAME`.
+    SecretTemplate,
+    /// The secret begins or ends with white space, for example with a file's last line break.
     SecretWhitespace,
 }
 
@@ -32,8 +48,32 @@ impl fmt::Display for ConfigError {
                  secret from the WorkOS dashboard"
             ),
             Self::NoSecrets => f.write_str("no webhook secret was given; give at least one"),
+            Self::SecretApiKey => f.write_str(
+                "the webhook secret is an API key (`sk_…`); use the secret of the webhook endpoint, from its page in the \
+                 WorkOS dashboard, and replace the key if it was shown to anybody",
+            ),
+            Self::SecretInvisible { at } => write!(
+                f,
+                "character {at} of the webhook secret can't be seen (a control character, a zero-width character or a byte \
+                 order mark); copy the secret again, as plain text, and save the file as UTF-8 without a byte order mark"
+            ),
+            Self::SecretPlaceholder => f.write_str(
+                "the webhook secret is the text `undefined` or `null`; look for the script or template that sets it from a \
+                 value that does not exist",
+            ),
+            Self::SecretPrefixOnly => f.write_str(
+                "the webhook secret is only the prefix `whsec_`; copy the whole secret from the endpoint's page in the \
+                 WorkOS dashboard",
+            ),
+            Self::SecretQuoted => f.write_str(
+                "the webhook secret is in quotes; remove them (an env file of docker takes quotes as part of the value)",
+            ),
+            Self::SecretTemplate => f.write_str(
+                "the webhook secret is a template that was not expanded, such as `${NAME}` or `$NAME`; set the variable that \
+                 it names, and check that the file is one in which variables are expanded",
+            ),
             Self::SecretWhitespace => f.write_str(
-                "the webhook secret begins or ends with white space; remove it (a trailing newline, mostly)",
+                "the webhook secret begins or ends with white space; remove it (often a line break at the end)",
             ),
         }
     }

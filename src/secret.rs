@@ -29,16 +29,22 @@ impl WebhookSecret {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::EmptySecret`], or [`ConfigError::SecretWhitespace`] where it begins or ends with white
-    /// space: both mean a broken configuration, and the first would let anyone sign.
+    /// Texts that no endpoint has as its secret. With an empty one anybody could sign; with the others nobody could, and
+    /// every delivery would be rejected:
+    ///
+    /// - [`ConfigError::EmptySecret`]
+    /// - [`ConfigError::SecretWhitespace`]: it begins or ends with white space
+    /// - [`ConfigError::SecretInvisible`]: it has a control or zero-width character, or a byte order mark
+    /// - [`ConfigError::SecretQuoted`]: it is in quotes
+    /// - [`ConfigError::SecretTemplate`]: it has a `${…}`, or is `$NAME` in capitals, `$(…)` or `{{…}}`
+    /// - [`ConfigError::SecretApiKey`]: it begins with `sk_`
+    /// - [`ConfigError::SecretPlaceholder`]: it is `undefined` or `null`
+    /// - [`ConfigError::SecretPrefixOnly`]: it is `whsec_`
+    ///
+    /// Any other text is valid, with or without `whsec_`.
     pub fn new(secret: impl AsRef<str>) -> Result<Self, ConfigError> {
         let secret = secret.as_ref();
-        if secret.is_empty() {
-            return Err(ConfigError::EmptySecret);
-        }
-        if secret.trim().len() != secret.len() {
-            return Err(ConfigError::SecretWhitespace);
-        }
+        check(secret)?;
         Self::from_key(secret.as_bytes())
     }
 
@@ -46,7 +52,7 @@ impl WebhookSecret {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::MissingVariable`] where it is not set or not Unicode; else as [`WebhookSecret::new`].
+    /// [`ConfigError::MissingVariable`] if it is not set or not Unicode; otherwise as [`WebhookSecret::new`].
     pub fn from_env(name: &str) -> Result<Self, ConfigError> {
         let secret = env::var(name)
             .map(Zeroizing::new)
@@ -56,7 +62,7 @@ impl WebhookSecret {
 
     /// Prepares a key of any bytes.
     pub(crate) fn from_key(key: &[u8]) -> Result<Self, ConfigError> {
-        // RFC 2104 hashes a long key and pads a short one, so no length is refused.
+        // RFC 2104 hashes a long key and pads a short one, so no length is rejected.
         let keyed = MacState::new_from_slice(key).map_err(|_| ConfigError::EmptySecret)?;
         Ok(Self { keyed: Arc::new(keyed) })
     }
@@ -72,6 +78,70 @@ impl fmt::Debug for WebhookSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("WebhookSecret(..)")
     }
+}
+
+/// Finds the usual accidents of copying and configuring. A secret that could be genuine passes.
+fn check(secret: &str) -> Result<(), ConfigError> {
+    if secret.is_empty() {
+        return Err(ConfigError::EmptySecret);
+    }
+    if secret.trim().len() != secret.len() {
+        return Err(ConfigError::SecretWhitespace);
+    }
+    if let Some((_, at)) = secret.chars().zip(1..).find(|&(character, _)| is_invisible(character)) {
+        return Err(ConfigError::SecretInvisible { at });
+    }
+    if is_quoted(secret) {
+        return Err(ConfigError::SecretQuoted);
+    }
+    if is_template(secret) {
+        return Err(ConfigError::SecretTemplate);
+    }
+    if secret.starts_with("sk_") {
+        return Err(ConfigError::SecretApiKey);
+    }
+    if secret.eq_ignore_ascii_case("undefined") || secret.eq_ignore_ascii_case("null") {
+        return Err(ConfigError::SecretPlaceholder);
+    }
+    if secret == "whsec_" {
+        return Err(ConfigError::SecretPrefixOnly);
+    }
+    Ok(())
+}
+
+/// Control characters, and what is there without a width: joiners, direction marks, the byte order mark.
+fn is_invisible(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+        )
+}
+
+/// Quotes on both sides, straight or typographic.
+fn is_quoted(secret: &str) -> bool {
+    const QUOTES: [(char, char); 5] =
+        [('"', '"'), ('\'', '\''), ('`', '`'), ('\u{201c}', '\u{201d}'), ('\u{2018}', '\u{2019}')];
+    let within =
+        |(open, close)| secret.strip_prefix(open).is_some_and(|rest| rest.ends_with(close));
+    QUOTES.into_iter().any(within)
+}
+
+/// `${…}` anywhere; `$(…)`, `{{…}}` and `$NAME` as the whole, the last in capitals: `$ecret` may be somebody's.
+fn is_template(secret: &str) -> bool {
+    let braces = secret.split_once("${").is_some_and(|(_, rest)| rest.contains('}'));
+    let whole = |open, close| secret.starts_with(open) && secret.ends_with(close);
+    let name = secret.strip_prefix('$').is_some_and(|name| {
+        let first = name.starts_with(|it: char| it == '_' || it.is_ascii_uppercase());
+        first && name.chars().all(|it| it == '_' || it.is_ascii_uppercase() || it.is_ascii_digit())
+    });
+    braces || whole("$(", ")") || whole("{{", "}}") || name
 }
 
 /// One or several [`WebhookSecret`]s, replaceable while requests are served.
@@ -92,7 +162,7 @@ impl WebhookSecrets {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::NoSecrets`] where there is none.
+    /// [`ConfigError::NoSecrets`] if there is none.
     pub fn new(secrets: impl IntoIterator<Item = WebhookSecret>) -> Result<Self, ConfigError> {
         Ok(Self { set: Arc::new(ArcSwap::new(collect(secrets)?)) })
     }
@@ -101,7 +171,7 @@ impl WebhookSecrets {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::NoSecrets`] where there is none; the present ones then stay.
+    /// [`ConfigError::NoSecrets`] if there is none; the present ones then stay.
     pub fn replace(
         &self,
         secrets: impl IntoIterator<Item = WebhookSecret>,
@@ -171,7 +241,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refuses_unusable_secrets() {
+    fn rejects_unusable_secrets() {
         assert_eq!(WebhookSecret::new("").unwrap_err(), ConfigError::EmptySecret);
         for secret in [" s", "s ", "s\n", "\ts", " ", "s\u{a0}"] {
             assert_eq!(
@@ -180,7 +250,76 @@ mod tests {
                 "{secret:?}"
             );
         }
-        assert!(WebhookSecret::new("a b").is_ok());
+        let invisible = |at| ConfigError::SecretInvisible { at };
+        for (secret, error) in [
+            ("\"whsec_5f1c\"", ConfigError::SecretQuoted),
+            ("'whsec_5f1c'", ConfigError::SecretQuoted),
+            ("`whsec_5f1c`", ConfigError::SecretQuoted),
+            ("\u{201c}whsec_5f1c\u{201d}", ConfigError::SecretQuoted),
+            ("\u{2018}whsec_5f1c\u{2019}", ConfigError::SecretQuoted),
+            ("\"\"", ConfigError::SecretQuoted),
+            ("'sk_test_5f1c'", ConfigError::SecretQuoted),
+            ("sk_test_5f1c", ConfigError::SecretApiKey),
+            ("sk_live_5f1c", ConfigError::SecretApiKey),
+            ("sk_", ConfigError::SecretApiKey),
+            ("undefined", ConfigError::SecretPlaceholder),
+            ("null", ConfigError::SecretPlaceholder),
+            ("NULL", ConfigError::SecretPlaceholder),
+            ("whsec_", ConfigError::SecretPrefixOnly),
+            ("${WORKOS_WEBHOOK_SECRET}", ConfigError::SecretTemplate),
+            ("${}", ConfigError::SecretTemplate),
+            ("whsec_${SUFFIX}", ConfigError::SecretTemplate),
+            ("$WORKOS_WEBHOOK_SECRET", ConfigError::SecretTemplate),
+            ("$_1", ConfigError::SecretTemplate),
+            ("$(WORKOS_WEBHOOK_SECRET)", ConfigError::SecretTemplate),
+            ("{{ .Values.secret }}", ConfigError::SecretTemplate),
+            ("\u{feff}whsec_5f1c", invisible(1)),
+            ("whsec_5f1c\u{feff}", invisible(11)),
+            ("whsec_\u{200b}5f1c", invisible(7)),
+            ("whsec_5f\u{ad}1c", invisible(9)),
+            ("whsec_5f1c\u{200d}", invisible(11)),
+            ("\u{202a}whsec_5f1c", invisible(1)),
+            ("whsec_\n5f1c", invisible(7)),
+            ("whsec_\r5f1c", invisible(7)),
+            ("whsec_\t5f1c", invisible(7)),
+            ("whsec_\u{0}5f1c", invisible(7)),
+            ("é\u{7f}5", invisible(2)),
+            ("\"\u{feff}\"", invisible(2)),
+        ] {
+            assert_eq!(WebhookSecret::new(secret).unwrap_err(), error, "{secret:?}");
+            // What to do next, and nothing of the secret.
+            let text = error.to_string();
+            assert!(text.contains("; ") && !text.contains("5f1c"), "{text}");
+        }
+        // Odd, but somebody's: a secret is whatever the dashboard or an emulator says.
+        for secret in [
+            "a b",
+            "s",
+            "secret",
+            "5f1c",
+            "whsec_5f1c",
+            "WHSEC_",
+            "\"",
+            "'tis",
+            "it's'",
+            "\"a'",
+            "skeleton",
+            "a_sk_b",
+            "undefined1",
+            "nullify",
+            "$ecret",
+            "$",
+            "$1",
+            "$NAME-x",
+            "a$NAME",
+            "${",
+            "$}{",
+            "{{a",
+            "пароль",
+            "日本語",
+        ] {
+            assert!(WebhookSecret::new(secret).is_ok(), "{secret:?}");
+        }
         assert_eq!(WebhookSecrets::new([]).unwrap_err(), ConfigError::NoSecrets);
         assert_eq!(
             WebhookSecret::from_env("TOWER_WORKOS_NOT_SET").unwrap_err(),
