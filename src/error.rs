@@ -108,7 +108,13 @@ impl Rejection {
     /// What the operator can do about it.
     #[must_use]
     pub fn mend(&self) -> &'static str {
-        self.kind.mend()
+        match self.detail {
+            Detail::Hashed(0) => {
+                "the body was empty when it reached the verification: look for a layer or a server outside it that \
+                 reads the body, and put that inside"
+            }
+            _ => self.kind.mend(),
+        }
     }
 
     /// The genuine body that can't be read as an event: a dead letter. `Some` exactly for
@@ -140,6 +146,10 @@ impl Rejection {
         }
     }
 
+    pub(crate) fn mismatch(hashed: usize) -> Self {
+        Self { kind: RejectionKind::SignatureMismatch, detail: Detail::Hashed(hashed) }
+    }
+
     pub(crate) fn body_too_large(limit: usize) -> Self {
         Self { kind: RejectionKind::BodyTooLarge, detail: Detail::Limit(limit) }
     }
@@ -166,6 +176,8 @@ impl fmt::Display for Rejection {
                 };
                 write!(f, ": issued {age:?} {relation}, tolerance {tolerance:?}")
             }
+            Detail::Hashed(1) => f.write_str(": 1 byte was hashed"),
+            Detail::Hashed(hashed) => write!(f, ": {hashed} bytes were hashed"),
             Detail::Limit(limit) => write!(f, ": the limit is {limit} bytes"),
             Detail::Timeout(timeout) => write!(f, ": not complete after {timeout:?}"),
             Detail::Unreadable(event) => write!(f, ": {event}"),
@@ -234,7 +246,7 @@ impl RejectionKind {
                  the event in the WorkOS dashboard with the API reference and update tower-workos"
             }
             Self::MalformedSignature => {
-                "check that no proxy rewrites, joins or doubles the `workos-signature` header"
+                "check that no proxy rewrites, joins or repeats the `workos-signature` header"
             }
             Self::MethodNotAllowed => {
                 "send deliveries with POST; check the endpoint's URL in the dashboard"
@@ -247,7 +259,7 @@ impl RejectionKind {
                  server changes the body"
             }
             Self::TimestampOutsideTolerance => {
-                "check this machine's clock; if genuine retries are refused, raise the tolerance and \
+                "check this machine's clock; if genuine retries are rejected, raise the tolerance and \
                  remember event ids (see the crate docs on retries)"
             }
         }
@@ -295,7 +307,13 @@ impl fmt::Display for RejectionKind {
 enum Detail {
     None,
     Text(&'static str),
-    Age { age: Duration, direction: Direction, tolerance: Duration },
+    Age {
+        age: Duration,
+        direction: Direction,
+        tolerance: Duration,
+    },
+    /// The bytes of a body that no signature matches.
+    Hashed(usize),
     Limit(usize),
     Timeout(Duration),
     Unreadable(Arc<UnreadableEvent>),

@@ -20,7 +20,7 @@ impl<S: Sync> FromRequestParts<S> for DirectoryEvent {
     }
 }
 
-/// `None` where no [`DirectorySyncLayer`](crate::DirectorySyncLayer) wraps the handler.
+/// `None` if no [`DirectorySyncLayer`](crate::DirectorySyncLayer) wraps the handler.
 impl<S: Sync> OptionalFromRequestParts<S> for DirectoryEvent {
     type Rejection = Infallible;
 
@@ -51,8 +51,8 @@ impl MissingDirectoryEvent {
 impl fmt::Display for MissingDirectoryEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "no DirectoryEvent in the request: add `.layer(DirectorySyncLayer::new(secret))` to the route of this \
-             handler",
+            "no DirectoryEvent in the request: add `.route_layer(DirectorySyncLayer::new(secret))` to the router, after \
+             the route of this handler: a route that is added after `.route_layer(..)` or `.layer(..)` is not covered",
         )
     }
 }

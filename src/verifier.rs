@@ -6,11 +6,13 @@ use bytes::Bytes;
 use hmac::Mac;
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
+#[cfg(any(doc, test))]
+use crate::RejectionKind;
 #[cfg(feature = "tracing")]
 use crate::event::Excerpt;
 use crate::{
-    Clock, DirectoryEvent, Rejection, RejectionKind, SignatureHeader, SystemClock, Timestamp,
-    WebhookSecret, WebhookSecrets,
+    Clock, DirectoryEvent, Rejection, SignatureHeader, SystemClock, Timestamp, WebhookSecret,
+    WebhookSecrets,
     clock::SharedClock,
     error::Direction,
     secret::{MacState, SecretSet},
@@ -102,7 +104,7 @@ impl Verifier {
                 mac.update(body);
                 comparison.add(mac);
             }
-            comparison.finish()
+            comparison.finish(body.len())
         })
     }
 
@@ -158,6 +160,8 @@ pub struct Verification {
     first: MacState,
     rest: Vec<MacState>,
     header: SignatureHeader,
+    /// Bytes of the body so far.
+    hashed: usize,
 }
 
 impl Verification {
@@ -168,11 +172,12 @@ impl Verification {
         if !secrets.rest.is_empty() {
             rest.extend(secrets.rest.iter().map(|secret| begin(secret, &header)));
         }
-        Self { first: begin(&secrets.first, &header), rest, header }
+        Self { first: begin(&secrets.first, &header), rest, header, hashed: 0 }
     }
 
     /// The next piece of the body, exactly as received.
     pub fn update(&mut self, piece: &[u8]) {
+        self.hashed = self.hashed.saturating_add(piece.len());
         self.first.update(piece);
         for mac in &mut self.rest {
             mac.update(piece);
@@ -187,11 +192,11 @@ impl Verification {
     /// [`RejectionKind::SignatureMismatch`].
     #[inline]
     pub fn finish(self) -> Result<Verified, Rejection> {
-        let Self { first, rest, header } = self;
+        let Self { first, rest, header, hashed } = self;
         let mut comparison = Comparison::new(&header);
         comparison.add(first);
         rest.into_iter().for_each(|mac| comparison.add(mac));
-        comparison.finish()
+        comparison.finish(hashed)
     }
 }
 
@@ -229,12 +234,12 @@ impl<'h> Comparison<'h> {
         self.index = self.index.saturating_add(1);
     }
 
-    fn finish(self) -> Result<Verified, Rejection> {
+    fn finish(self, hashed: usize) -> Result<Verified, Rejection> {
         if bool::from(self.matched) {
             let Self { header, secret_index, .. } = self;
             Ok(Verified { issued_at: header.issued_at(), secret_index })
         } else {
-            Err(Rejection::new(RejectionKind::SignatureMismatch))
+            Err(Rejection::mismatch(hashed))
         }
     }
 }
@@ -338,6 +343,7 @@ mod tests {
                     first: set[0].mac(),
                     rest: vec![set[1].mac()],
                     header: header.clone(),
+                    hashed: 0,
                 };
                 // In two pieces, of which either may be empty.
                 let (first, second) = test.msg.split_at(test.msg.len() / 3);

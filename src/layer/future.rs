@@ -98,6 +98,8 @@ where
                     let reading = reading.project();
                     match outcome.and_then(|()| judge(reading.verification, reading.received)) {
                         Ok((event, bytes)) => {
+                            #[cfg(feature = "tracing")]
+                            reading.config.log.accepted(&event);
                             let (mut service, parts) =
                                 reading.pending.take().expect("polled after it was ready");
                             let mut request = Request::from_parts(parts, VerifiedBody::new(bytes));

@@ -4,6 +4,8 @@ use bytes::Bytes;
 use http::Response;
 use tower_layer::Layer;
 
+#[cfg(feature = "tracing")]
+use crate::layer::log::Log;
 use crate::{Rejection, Verifier, layer::DirectorySync};
 
 /// WorkOS payloads are a few KiB; a user with every attribute filled stays far below this.
@@ -44,6 +46,8 @@ impl DirectorySyncLayer {
                 body_limit: DEFAULT_BODY_LIMIT,
                 body_timeout: DEFAULT_BODY_TIMEOUT,
                 rejection_response: None,
+                #[cfg(feature = "tracing")]
+                log: Arc::new(Log::new()),
             },
         }
     }
@@ -128,6 +132,8 @@ pub(crate) struct Config {
     pub(super) body_limit: usize,
     pub(super) body_timeout: Duration,
     pub(super) rejection_response: Option<RejectionResponse>,
+    #[cfg(feature = "tracing")]
+    pub(super) log: Arc<Log>,
 }
 
 pub(super) type RejectionResponse = Arc<dyn Fn(&Rejection) -> Response<Bytes> + Send + Sync>;

@@ -23,17 +23,30 @@
 //!
 //! A rejection is a response, not an error, so the service's error type stays the inner one's, and no outer layer
 //! need translate it: `application/problem+json` (RFC 9457) with a text fixed for each kind. The
-//! [`Rejection`](crate::Rejection) is in the response's extensions, with what a log needs beyond the kind. With the
-//! feature `tracing`, it is logged as one `WARN` event of the target `tower_workos::rejection`, with fields `kind`,
-//! `status`, `reason` and `mend`. Neither has the secret or anything of the body in it, except the id and the name of a
-//! genuine event that can't be read (`event_id`, `event_name`).
+//! [`Rejection`](crate::Rejection) is in the response's extensions, with what a log needs beyond the kind. Neither has the
+//! secret or anything of the body in it, except the id and the name of a genuine event that can't be read.
 //! [`rejection_response`](DirectorySyncLayer::rejection_response) answers in another way, and is a place to keep such an
 //! event: it is [in the rejection](crate::Rejection::unreadable_event).
 //!
 //! Such events are rare: a field of an unexpected type doesn't make an event unreadable, unless it is one of the ids that
 //! the event needs. Any other is left out, and [`unreadable_fields`](crate::DirectoryEvent::unreadable_fields) lists it.
-//! With the feature `tracing`, there is one `WARN` event of the target `tower_workos::event` for each delivery of such an
-//! event, with fields `event_id`, `event_name` and `fields`, which are paths.
+//!
+//! # What is logged
+//!
+//! With the feature `tracing`:
+//!
+//! | target | level | what | fields |
+//! |---|---|---|---|
+//! | `tower_workos::rejection` | `WARN` | a rejected request | `kind`, `status`, `reason`, `mend`, `suppressed`; of a genuine event that can't be read also `event_id`, `event_name` |
+//! | | `DEBUG` | the same for [`MethodNotAllowed`], which is mostly health checks and crawlers | the same |
+//! | `tower_workos::verify` | `DEBUG` | an accepted event | `event_id`, `event_name` |
+//! | `tower_workos::event` | `WARN` | an event of which a field was left out, once for each delivery | `event_id`, `event_name`, `fields` (paths) |
+//!
+//! Anybody can send requests that are rejected, so at most ten lines of each kind are written in a second by one layer and
+//! all of its services. The rest is counted, and `suppressed` says how many rejections of any kind were left out since the
+//! line before. If no such line follows, the next accepted event writes one with the count (at most one a second), or the
+//! layer does when it is dropped with its last service. [`InvalidPayload`] is a genuine event, and is always logged. The
+//! [`Rejection`](crate::Rejection) in the response's extensions is there in any case: count that for metrics.
 //!
 //! # Among other layers
 //!
@@ -75,6 +88,8 @@ mod body;
 mod future;
 #[expect(clippy::module_inception, reason = "one file a tower role, as in tower-http")]
 mod layer;
+#[cfg(feature = "tracing")]
+mod log;
 mod response;
 mod service;
 

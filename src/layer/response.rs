@@ -8,11 +8,14 @@ use http::{
     header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE},
 };
 
-#[cfg(feature = "tracing")]
-use crate::event::Excerpt;
 use crate::{
     Rejection, RejectionKind,
     layer::{ResponseBody, layer::Config},
+};
+#[cfg(feature = "tracing")]
+use crate::{
+    event::Excerpt,
+    layer::log::{REJECTION, some},
 };
 
 /// Headers ready to be cloned, which takes half as long as to insert them.
@@ -47,18 +50,22 @@ impl Config {
     /// Logs a rejection and makes the response for it.
     pub(super) fn reject<B>(&self, rejection: Rejection) -> Response<ResponseBody<B>> {
         #[cfg(feature = "tracing")]
-        let unreadable = rejection.unreadable_event();
-        #[cfg(feature = "tracing")]
-        tracing::warn!(
-            target: "tower_workos::rejection",
-            kind = rejection.kind().as_str(),
-            status = rejection.status().as_u16(),
-            event_id = unreadable.and_then(|event| event.id()).map(|id| tracing::field::display(Excerpt(id.as_str()))),
-            event_name = unreadable.and_then(|event| event.name()).map(|name| tracing::field::display(Excerpt(name))),
-            reason = %rejection,
-            mend = rejection.mend(),
-            "request rejected"
-        );
+        if rejection.kind() == RejectionKind::MethodNotAllowed {
+            self.log.method_not_allowed(&rejection);
+        } else if let Some(suppressed) = self.log.admit(rejection.kind()) {
+            let unreadable = rejection.unreadable_event();
+            tracing::warn!(
+                target: REJECTION,
+                kind = rejection.kind().as_str(),
+                status = rejection.status().as_u16(),
+                event_id = unreadable.and_then(|event| event.id()).map(|id| tracing::field::display(Excerpt(id.as_str()))),
+                event_name = unreadable.and_then(|event| event.name()).map(|name| tracing::field::display(Excerpt(name))),
+                reason = %rejection,
+                mend = rejection.mend(),
+                suppressed = some(suppressed),
+                "request rejected"
+            );
+        }
         let response = match &self.rejection_response {
             Some(custom) => custom(&rejection),
             None => rejection.to_response(),
@@ -116,7 +123,7 @@ fn problem(kind: RejectionKind) -> &'static str {
             "MalformedSignature",
             "400",
             "Malformed signature",
-            "The workos-signature header must stand once, as t=<time>, v1=<64 hex digits>."
+            "The workos-signature header must occur once, as t=<time>, v1=<64 hex digits>."
         ),
         RejectionKind::MethodNotAllowed => problem!(
             "MethodNotAllowed",

@@ -166,11 +166,21 @@ async fn a_body_of_three_megabytes() {
 }
 
 #[tokio::test]
-async fn without_the_layer_the_answer_names_the_mend() {
+async fn without_the_layer_the_answer_explains_how_to_fix_it() {
     let app = Router::new().route("/webhooks/workos", post(handler));
     let (status, body) = answer(app, genuine()).await;
     assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
-    assert!(body.contains("DirectorySyncLayer::new"), "{body}");
+    assert_eq!(
+        body,
+        "no DirectoryEvent in the request: add `.route_layer(DirectorySyncLayer::new(secret))` to the router, after the \
+         route of this handler: a route that is added after `.route_layer(..)` or `.layer(..)` is not covered"
+    );
+    // As it says: the order decides.
+    let later = Router::new()
+        .route("/other", post(handler))
+        .route_layer(layer())
+        .route("/webhooks/workos", post(handler));
+    assert_eq!(answer(later, genuine()).await, (StatusCode::INTERNAL_SERVER_ERROR, body));
 
     async fn with_reason(event: Result<DirectoryEvent, MissingDirectoryEvent>) -> String {
         event.unwrap_err().to_string()

@@ -17,6 +17,7 @@ mod disconnect;
 mod event;
 mod hyper;
 mod layer;
+mod log;
 mod outcomes;
 mod readiness;
 mod schedules;

@@ -1,0 +1,176 @@
+//! What the layer logs, and how much of it.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Instant,
+};
+
+use tracing::Level;
+
+use crate::{DirectoryEvent, Rejection, RejectionKind};
+
+/// The target of rejections.
+pub(super) const REJECTION: &str = "tower_workos::rejection";
+/// The target of accepted events.
+const VERIFY: &str = "tower_workos::verify";
+
+/// Anybody can send a request that is rejected. So many lines of each kind are written in a second, and the rest is counted.
+const LINES_A_SECOND: u64 = 10;
+
+/// Writes lines within a budget. Shared by all services of one layer.
+///
+/// What is left out is counted, and told by the next line that is written, by the next accepted event (at most once a
+/// second), or when the layer and its last service are dropped.
+pub(super) struct Log {
+    started: Instant,
+    budgets: [Budget; 8],
+    summary: Budget,
+    suppressed: AtomicU64,
+}
+
+impl Log {
+    pub(super) fn new() -> Self {
+        Self {
+            started: Instant::now(),
+            budgets: Default::default(),
+            summary: Budget::default(),
+            suppressed: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether a line about a rejection is written, and how many were left out before it.
+    pub(super) fn admit(&self, kind: RejectionKind) -> Option<u64> {
+        // A line that nobody reads takes nothing from the budget and hides no count.
+        let enabled = if kind == RejectionKind::MethodNotAllowed {
+            tracing::enabled!(target: REJECTION, Level::DEBUG)
+        } else {
+            tracing::enabled!(target: REJECTION, Level::WARN)
+        };
+        if !enabled {
+            return None;
+        }
+        if self.budget(kind).is_some_and(|budget| !budget.take(self.second(), LINES_A_SECOND)) {
+            self.suppressed.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
+        Some(self.suppressed.swap(0, Ordering::Relaxed))
+    }
+
+    /// A method other than `POST`: health checks and crawlers, mostly.
+    pub(super) fn method_not_allowed(&self, rejection: &Rejection) {
+        if let Some(suppressed) = self.admit(rejection.kind()) {
+            tracing::debug!(
+                target: REJECTION,
+                kind = rejection.kind().as_str(),
+                status = rejection.status().as_u16(),
+                reason = %rejection,
+                mend = rejection.mend(),
+                suppressed = some(suppressed),
+                "request rejected"
+            );
+        }
+    }
+
+    /// A genuine event goes on to the inner service.
+    #[inline]
+    pub(super) fn accepted(&self, event: &DirectoryEvent) {
+        // `Debug` escapes: an id or a name could have a line break in it.
+        tracing::debug!(target: VERIFY, event_id = ?event.id(), event_name = ?event.name(), "event accepted");
+        if self.suppressed.load(Ordering::Relaxed) > 0 {
+            self.summarize();
+        }
+    }
+
+    #[cold]
+    fn summarize(&self) {
+        if self.summary.take(self.second(), 1) {
+            self.tell();
+        }
+    }
+
+    fn tell(&self) {
+        let suppressed = self.suppressed.swap(0, Ordering::Relaxed);
+        if suppressed > 0 {
+            tracing::warn!(target: REJECTION, suppressed, "rejected requests were left out of the log");
+        }
+    }
+
+    /// The budget of a kind that anybody can cause; a genuine event that can't be read is always told.
+    fn budget(&self, kind: RejectionKind) -> Option<&Budget> {
+        let [read, timeout, large, malformed, method, missing, mismatch, time] = &self.budgets;
+        Some(match kind {
+            RejectionKind::BodyRead => read,
+            RejectionKind::BodyTimeout => timeout,
+            RejectionKind::BodyTooLarge => large,
+            RejectionKind::InvalidPayload => return None,
+            RejectionKind::MalformedSignature => malformed,
+            RejectionKind::MethodNotAllowed => method,
+            RejectionKind::MissingSignature => missing,
+            RejectionKind::SignatureMismatch => mismatch,
+            RejectionKind::TimestampOutsideTolerance => time,
+        })
+    }
+
+    /// Seconds since the layer was made, from 1. Monotonic.
+    fn second(&self) -> u64 {
+        self.started.elapsed().as_secs().saturating_add(1)
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.tell();
+    }
+}
+
+/// A count for a field; without a field if there is nothing to count.
+pub(super) fn some(suppressed: u64) -> Option<u64> {
+    (suppressed > 0).then_some(suppressed)
+}
+
+/// Lines written in a second: the second in the upper half, the lines in the lower one.
+#[derive(Default)]
+struct Budget(AtomicU64);
+
+impl Budget {
+    /// Takes one of `limit` lines of this second, if one is left. Lock-free.
+    fn take(&self, second: u64, limit: u64) -> bool {
+        let second = second.min(u64::from(u32::MAX));
+        let take = |state: u64| {
+            let (of, lines) = (state >> 32, state & u64::from(u32::MAX));
+            if second > of {
+                Some((second << 32) | 1)
+            } else {
+                (lines < limit).then_some(state.saturating_add(1))
+            }
+        };
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_is_for_a_second() {
+        let budget = Budget::default();
+        let taken = |second| (0..20).filter(|_| budget.take(second, 3)).count();
+        assert_eq!([taken(1), taken(1), taken(2), taken(9)], [3, 0, 3, 3]);
+        // A thread that read the clock before others did.
+        assert_eq!(taken(8), 0);
+        assert_eq!([taken(u64::MAX), taken(u64::MAX)], [3, 0]);
+    }
+
+    #[test]
+    fn a_budget_is_shared_by_threads() {
+        let budget = Budget::default();
+        let threads = if cfg!(miri) { 2 } else { 8 };
+        let taken: usize = std::thread::scope(|scope| {
+            let take = || (0..50).filter(|_| budget.take(1, 60)).count();
+            let handles: Vec<_> = (0..threads).map(|_| scope.spawn(take)).collect();
+            handles.into_iter().map(|handle| handle.join().unwrap()).sum()
+        });
+        assert_eq!(taken, 60);
+    }
+}

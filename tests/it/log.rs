@@ -1,0 +1,240 @@
+//! What is logged: at which level, with which fields, and how much of it.
+
+use std::{
+    future::Future,
+    io,
+    sync::{Arc, Mutex},
+    time::Instant,
+};
+
+use bytes::Bytes;
+use http::{Method, Request};
+use http_body_util::Full;
+use tower_workos::{RejectionKind, SIGNATURE_HEADER, testing::sample};
+use tracing_subscriber::{filter::LevelFilter, util::SubscriberInitExt as _};
+
+use crate::support::{delivery, delivery_of, layer, send};
+
+/// Lines of the crate's own targets. Everything else that is logged meanwhile is no matter.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// Runs this with its lines written here, on this thread.
+    fn of(&self, level: LevelFilter, work: impl Future<Output = ()>) {
+        let log = self.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_max_level(level)
+            .with_writer(move || log.clone())
+            .finish();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let _here = subscriber.set_default();
+        runtime.block_on(work);
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        text.lines().filter(|line| line.contains(" tower_workos::")).map(str::to_owned).collect()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Genuine.
+fn full(body: impl Into<Bytes>) -> Request<Full<Bytes>> {
+    delivery(body)
+}
+
+/// A rejection that anybody can cause.
+fn unsigned() -> Request<Full<Bytes>> {
+    Request::post("/").body(Full::default()).unwrap()
+}
+
+/// The count in a line's field `suppressed`; 0 without one.
+fn suppressed(line: &str) -> usize {
+    line.split_once(" suppressed=")
+        .map_or(0, |(_, count)| count.split(' ').next().unwrap().parse().unwrap())
+}
+
+#[test]
+fn a_mismatch_says_how_many_bytes_were_hashed() {
+    let log = Log::default();
+    log.of(LevelFilter::WARN, async {
+        for (body, reason, mend) in [
+            ("", "0 bytes were hashed", "the body was empty when it reached the verification"),
+            ("x", "1 byte was hashed", "check that this endpoint's own secret"),
+            ("forged", "6 bytes were hashed", "check that this endpoint's own secret"),
+        ] {
+            let request = delivery_of(b"genuine", Full::<Bytes>::from(body));
+            let outcome = send(&layer(), request).await;
+            assert_eq!(outcome.kind(), RejectionKind::SignatureMismatch);
+            let rejection = outcome.rejection.unwrap();
+            assert_eq!(rejection.to_string(), format!("no signature matches the body: {reason}"));
+            assert!(rejection.mend().starts_with(mend), "{}", rejection.mend());
+        }
+    });
+    let lines = log.lines();
+    assert_eq!(lines.len(), 3);
+    assert!(lines[0].contains("reason=no signature matches the body: 0 bytes were hashed"));
+    assert!(lines[0].contains("look for a layer or a server outside it that reads the body"));
+}
+
+#[test]
+fn a_whole_body_and_its_pieces_count_alike() {
+    let header = crate::support::signer().sign("genuine").signature().parse().unwrap();
+    let verifier = crate::support::verifier();
+    let mut verification = verifier.begin(&header).unwrap();
+    for piece in ["for", "", "ged"] {
+        verification.update(piece.as_bytes());
+    }
+    let rejection = verification.finish().unwrap_err();
+    assert_eq!(rejection, verifier.verify(&header, b"forged").unwrap_err());
+    assert_eq!(rejection.to_string(), "no signature matches the body: 6 bytes were hashed");
+}
+
+#[test]
+fn other_methods_are_debug() {
+    let get = || Request::get("/").body(Full::<Bytes>::default()).unwrap();
+    for (level, expected) in [(LevelFilter::INFO, 0), (LevelFilter::DEBUG, 1)] {
+        let log = Log::default();
+        log.of(level, async {
+            let outcome = send(&layer(), get()).await;
+            assert_eq!(outcome.kind(), RejectionKind::MethodNotAllowed);
+        });
+        let lines = log.lines();
+        assert_eq!(lines.len(), expected, "{lines:?}");
+        for line in lines {
+            assert!(line.contains("DEBUG tower_workos::rejection: request rejected"), "{line}");
+            assert!(line.contains("kind=\"MethodNotAllowed\" status=405"), "{line}");
+        }
+    }
+}
+
+#[test]
+fn an_accepted_event_is_logged_with_id_and_name() {
+    let log = Log::default();
+    let odd = r#"{"id":"event_1\nERROR forged","event":"x.y\u001b[2J","data":{}}"#;
+    log.of(LevelFilter::DEBUG, async {
+        send(&layer(), full(sample::USER_CREATED)).await.event();
+        send(&layer(), full(odd)).await.event();
+    });
+    let lines = log.lines();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    let id = tower_workos::DirectoryEvent::parse(Bytes::from(sample::USER_CREATED)).unwrap();
+    let line = format!(
+        "DEBUG tower_workos::verify: event accepted event_id=\"{}\" event_name=\"dsync.user.created\"",
+        id.id()
+    );
+    assert!(lines[0].ends_with(&line), "{}", lines[0]);
+    // In one line each: what came with the body is escaped.
+    let line = r#"event accepted event_id="event_1\nERROR forged" event_name="x.y\u{1b}[2J""#;
+    assert!(lines[1].ends_with(line), "{}", lines[1]);
+
+    let log = Log::default();
+    log.of(LevelFilter::INFO, async {
+        send(&layer(), full(sample::USER_CREATED)).await.event();
+    });
+    assert_eq!(log.lines(), Vec::<String>::new());
+}
+
+#[test]
+fn a_flood_is_bounded_and_counted() {
+    let (log, begin) = (Log::default(), Instant::now());
+    let layer = layer();
+    log.of(LevelFilter::WARN, async {
+        for _ in 0..500 {
+            assert_eq!(send(&layer, unsigned()).await.kind(), RejectionKind::MissingSignature);
+        }
+        // What is left over is told when the layer is gone with its services.
+        drop(layer);
+    });
+    let lines = log.lines();
+    // Ten in each second that it took, and one for the rest.
+    let seconds = usize::try_from(begin.elapsed().as_secs()).unwrap() + 1;
+    assert!(lines.len() <= 10 * seconds + 1, "{} in {seconds} s", lines.len());
+    let written = lines.iter().filter(|line| line.contains("request rejected")).count();
+    assert_eq!(written + lines.iter().map(|line| suppressed(line)).sum::<usize>(), 500);
+    let rest = |line: &&String| line.contains("rejected requests were left out of the log");
+    assert_eq!(written + lines.iter().filter(rest).count(), lines.len(), "{lines:?}");
+}
+
+#[test]
+fn a_flood_hides_no_other_kind_and_no_genuine_event() {
+    let log = Log::default();
+    let layer = layer();
+    log.of(LevelFilter::WARN, async {
+        let flood = || async {
+            for _ in 0..100 {
+                send(&layer, unsigned()).await;
+            }
+        };
+        flood().await;
+        // Another kind has lines of its own, and tells what was left out.
+        let mut malformed = unsigned();
+        malformed.headers_mut().insert(SIGNATURE_HEADER, "t=".parse().unwrap());
+        send(&layer, malformed).await;
+        // Genuine, and always told, however often.
+        for _ in 0..50 {
+            let outcome = send(&layer, full("{}")).await;
+            assert_eq!(outcome.kind(), RejectionKind::InvalidPayload);
+        }
+        flood().await;
+        // The next accepted event tells it too, though it has no line of its own at this level.
+        send(&layer, full(sample::USER_CREATED)).await.event();
+        let last = log.lines().pop().unwrap();
+        assert!(last.contains("rejected requests were left out of the log"), "{last}");
+        assert!(suppressed(&last) > 0, "{last}");
+    });
+    let lines = log.lines();
+    let count = |kind: &str| lines.iter().filter(|line| line.contains(kind)).count();
+    assert_eq!(count("kind=\"InvalidPayload\""), 50);
+    assert_eq!(count("kind=\"MalformedSignature\""), 1);
+    let malformed = lines.iter().find(|line| line.contains("MalformedSignature")).unwrap();
+    assert!(suppressed(malformed) > 0, "{malformed}");
+    let told: usize = lines.iter().map(|line| suppressed(line)).sum();
+    assert_eq!(count("kind=\"MissingSignature\"") + told, 200);
+}
+
+#[test]
+fn clones_and_services_of_a_layer_share_the_bound() {
+    let (log, begin) = (Log::default(), Instant::now());
+    let layer = layer();
+    log.of(LevelFilter::WARN, async {
+        for _ in 0..100 {
+            // `send` makes a service of its own each time.
+            send(&layer.clone(), unsigned()).await;
+        }
+    });
+    let seconds = usize::try_from(begin.elapsed().as_secs()).unwrap() + 1;
+    assert!(log.lines().len() <= 10 * seconds, "{} in {seconds} s", log.lines().len());
+}
+
+#[test]
+fn a_line_that_nobody_reads_uses_nothing_up() {
+    let (silent, log) = (Log::default(), Log::default());
+    let layer = layer();
+    let get = || Request::builder().method(Method::GET).body(Full::<Bytes>::default()).unwrap();
+    silent.of(LevelFilter::ERROR, async {
+        for _ in 0..100 {
+            send(&layer, unsigned()).await;
+            send(&layer, get()).await;
+        }
+    });
+    assert_eq!(silent.lines(), Vec::<String>::new());
+    log.of(LevelFilter::WARN, async {
+        send(&layer, unsigned()).await;
+    });
+    let lines = log.lines();
+    assert_eq!(lines.len(), 1);
+    assert_eq!(suppressed(&lines[0]), 0);
+}
