@@ -87,7 +87,7 @@ fn arrivals(seed: u64) -> Vec<Arrival> {
 
 /// Delivers all arrivals of a life. `happened` sees the directory after each of its events, which is always before the
 /// event arrives. Returns the directory at the end.
-async fn run(seed: u64, app: Router, mut happened: impl FnMut(&Snapshot)) -> Snapshot {
+async fn run(seed: u64, app: Router, mut happened: impl FnMut(&Life)) -> Snapshot {
     let signer = Signer::new(WebhookSecret::new(SECRET).unwrap());
     let mut life = life(seed);
     let mut next = 0;
@@ -95,7 +95,7 @@ async fn run(seed: u64, app: Router, mut happened: impl FnMut(&Snapshot)) -> Sna
         while next <= arrival.sequence {
             life.next().unwrap();
             next += 1;
-            happened(&life.snapshot());
+            happened(&life);
         }
         let delivery = signer.sign(arrival.body);
         let request = delivery.into_request::<Body, _>("/webhooks/workos").unwrap();
@@ -112,7 +112,8 @@ async fn nobody_without_access_is_logged_in() {
         let sessions = sessions::Held::default();
         let app = sessions::router(WebhookSecret::new(SECRET).unwrap(), sessions.clone());
         let mut ever = HashSet::new();
-        let end = run(seed, app, |directory| {
+        let end = run(seed, app, |life| {
+            let directory = life.snapshot();
             let mut sessions = sessions.lock().unwrap();
             let logged_in: HashSet<_> = sessions.iter().map(|(id, _)| id.to_string()).collect();
             let access: HashSet<_> = directory.access.iter().collect();
@@ -206,10 +207,10 @@ async fn the_table_is_the_directory() {
     }
 }
 
-/// How many people a table of rows lets in who have no access.
+/// How many people a table of rows lets in who have no access. The first seeds show it.
 async fn let_in(handle: Handle) -> Vec<usize> {
     let mut counts = Vec::new();
-    for seed in 0..SEEDS {
+    for seed in 0..SEEDS / 3 {
         let (app, end) = end_of(seed, handle).await;
         let access: HashSet<_> = end.access.iter().map(String::as_str).collect();
         counts.push(app.naive.keys().filter(|id| !access.contains(id.as_str())).count());
