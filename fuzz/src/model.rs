@@ -253,7 +253,11 @@ impl Event {
         };
         let stays = match word {
             "changed" | "granted" => object["state"] == "active",
-            "added" => object["state"].is_null() || object["state"] == "active",
+            "added" => {
+                let is_absent = object["state"].is_null()
+                    && !self.unreadable.iter().any(|path| path == "data.user.state");
+                is_absent || object["state"] == "active"
+            }
             _ => true,
         };
         Some((if stays { word } else { "revoked" }, object["id"].as_str()?))

@@ -108,7 +108,10 @@ impl DirectoryEvent {
             EventData::GroupUpdated(change) => AccessChange::GroupChanged(&change.group),
             EventData::GroupUserAdded(membership) => {
                 let (user, group) = (&membership.user, &membership.group);
-                if user.state.is_none() || user.is_active() {
+                let is_unreadable =
+                    self.unreadable_fields().iter().any(|path| path == "data.user.state");
+                let is_absent = user.state.is_none() && !is_unreadable;
+                if is_absent || user.is_active() {
                     AccessChange::MembershipAdded { user, group }
                 } else {
                     AccessChange::Revoked(user)

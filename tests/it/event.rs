@@ -827,6 +827,11 @@ fn access_change_of_every_event() {
         ("dsync.group.user_added", member(json!("inactive")), "revoked u"),
         ("dsync.group.user_added", member(json!("suspended")), "revoked u"),
         ("dsync.group.user_added", member(json!("unheard_of")), "revoked u"),
+        // Not readable, which is not the same as absent.
+        ("dsync.group.user_added", member(json!(7)), "revoked u"),
+        ("dsync.group.user_removed", member(json!(7)), "removed u from g"),
+        ("dsync.user.created", user(json!(7), Value::Null), "revoked u"),
+        ("dsync.user.updated", user(json!(7), json!({"state": "active"})), "revoked u"),
         ("dsync.group.user_removed", member(active()), "removed u from g"),
         ("dsync.group.user_removed", member(Value::Null), "removed u from g"),
         ("dsync.group.user_removed", member(json!("inactive")), "removed u from g"),

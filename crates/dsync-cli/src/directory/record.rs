@@ -104,10 +104,10 @@ records! {
 }
 
 impl UserRecord {
-    /// Whether the state allows access: it is `active`, or not said.
+    /// Whether the state allows access: it is explicitly `active`.
     #[must_use]
     pub fn is_active(&self) -> bool {
-        self.state.as_deref().is_none_or(|state| state == DirectoryUserState::Active.as_str())
+        self.state.as_deref() == Some(DirectoryUserState::Active.as_str())
     }
 }
 
