@@ -18,6 +18,8 @@ pub enum ConfigError {
     NoSecrets,
     /// The secret begins with `sk_`: it is an API key of WorkOS.
     SecretApiKey,
+    /// The secret was given where the name of an environment variable belongs.
+    SecretAsVariable,
     /// The secret has a character that can't be seen: a control or zero-width character, or a byte order mark.
     #[non_exhaustive]
     SecretInvisible {
@@ -44,7 +46,7 @@ impl fmt::Display for ConfigError {
             ),
             Self::MissingVariable(name) => write!(
                 f,
-                "the environment variable `{name}` is not set to readable text; set it to the endpoint's \
+                "the environment variable `{name}` is not set, or is not valid Unicode; set it to the endpoint's \
                  secret from the WorkOS dashboard"
             ),
             Self::NoSecrets => f.write_str("no webhook secret was given; give at least one"),
@@ -56,6 +58,10 @@ impl fmt::Display for ConfigError {
                 f,
                 "character {at} of the webhook secret can't be seen (a control character, a zero-width character or a byte \
                  order mark); copy the secret again, as plain text, and save the file as UTF-8 without a byte order mark"
+            ),
+            Self::SecretAsVariable => f.write_str(
+                "`from_env` takes the name of an environment variable, such as `WORKOS_WEBHOOK_SECRET`, and got a secret; \
+                 put the secret into the variable",
             ),
             Self::SecretPlaceholder => f.write_str(
                 "the webhook secret is the text `undefined` or `null`; look for the script or template that sets it from a \
@@ -252,7 +258,7 @@ impl RejectionKind {
                 "send deliveries with POST; check the endpoint's URL in the dashboard"
             }
             Self::MissingSignature => {
-                "ignore it if it was not WorkOS; else check that the proxy passes `workos-signature` on"
+                "ignore this if the request is not from WorkOS; otherwise check that the proxy forwards `workos-signature`"
             }
             Self::SignatureMismatch => {
                 "check that this endpoint's own secret is configured and that nothing in front of this \

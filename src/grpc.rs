@@ -99,6 +99,7 @@ use tower_service::Service;
 
 use crate::{
     DedupeLayer, DirectoryEvent, DirectorySync, DirectorySyncLayer, SIGNATURE_HEADER,
+    dedupe::GrpcCall,
     layer::{ResponseFuture, VerifiedBody},
 };
 
@@ -254,7 +255,9 @@ where
             GrpcState::Delivery { future: self.deliver.call(request) }
         } else if is_stray_delivery(request.headers()) {
             self.give_back();
-            GrpcState::Answered { response: Some(stray(&self.path)) }
+            #[cfg(feature = "tracing")]
+            self.deliver.log().stray_delivery(&self.path);
+            GrpcState::Answered { response: Some(stray()) }
         } else if is_directory_events(path) {
             self.give_back();
             GrpcState::Answered { response: Some(refused()) }
@@ -281,17 +284,7 @@ fn is_stray_delivery(headers: &HeaderMap) -> bool {
     headers.contains_key(SIGNATURE_HEADER) && !is_grpc
 }
 
-fn stray(path: &str) -> Response<Body> {
-    #[cfg(feature = "tracing")]
-    tracing::warn!(
-        target: "tower_workos::grpc",
-        status = 404,
-        endpoint = path,
-        mend = "set the endpoint's URL in the WorkOS dashboard to the path given to GrpcDirectorySyncLayer",
-        "a webhook delivery came to another path than the endpoint's"
-    );
-    #[cfg(not(feature = "tracing"))]
-    let _ = path;
+fn stray() -> Response<Body> {
     problem(StatusCode::NOT_FOUND).map(Body::new)
 }
 
@@ -363,9 +356,9 @@ where
     }
 }
 
-/// A server's services as the one method that a verified request calls.
+/// A server's services as the one method that a verified request calls: what [`GrpcDirectorySyncLayer`] puts the
+/// verification and the deduplication around. Not made by applications.
 #[derive(Clone, Debug)]
-#[doc(hidden)]
 pub struct Unary<S> {
     inner: S,
 }
@@ -391,7 +384,8 @@ where
     fn call(&mut self, request: Request<VerifiedBody>) -> Self::Future {
         let clone = self.inner.clone();
         let mut client = DirectoryEventsClient::new(mem::replace(&mut self.inner, clone));
-        let (parts, _) = request.into_parts();
+        let (mut parts, _) = request.into_parts();
+        parts.extensions.insert(GrpcCall);
         let metadata = MetadataMap::from_headers(call_headers(parts.headers));
         let request = tonic::Request::from_parts(metadata, parts.extensions, DeliverRequest {});
         Box::pin(async move {

@@ -48,9 +48,10 @@
 //!
 //! Answer 2xx once the event is safe (handled, or stored): WorkOS retries everything else.
 //!
-//! **WorkOS also delivers twice, and out of order.** [`DedupeLayer`] takes care of the first. A handler that only
-//! revokes, as the one above, needs nothing for the second. One that grants needs versions and tombstones, or it lets
-//! former employees back in: the [`ordering`] module has the rules and a complete table of users.
+//! **WorkOS also delivers twice, and out of order.** [`DedupeLayer`] takes care of the first. A handler that only ends
+//! sessions, like the one above, needs nothing for the second, as long as something else decides at each login who gets
+//! in. One that stores who has access needs versions and tombstones, or it lets former employees back in: the
+//! [`ordering`] module has the rules and a complete table of users.
 //!
 //! The [`layer`] module describes the middleware: how requests are answered, and its place among other layers. The `grpc` module (feature `tonic`) turns a delivery into a call of a tonic service method.
 //! Without tower, [`Verifier::construct_event`] does all of it for a header and a body.
@@ -93,7 +94,7 @@
 //! - The body's deadline is a tokio timer: a request whose body does not come at once needs a tokio runtime with
 //!   time enabled, as axum, tonic and `#[tokio::main]` have it. Elsewhere, that panics.
 //! - Only the body and the time are signed, not the path, the query or other headers: don't trust them.
-//! - `dsync.token.*` events are typed by WorkOS's API description; no recorded delivery was at hand.
+//! - `dsync.token.*` events are typed by WorkOS's API description; no recorded delivery was available.
 //!
 //! # Minimum supported Rust
 //!

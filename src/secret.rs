@@ -15,9 +15,9 @@ pub(crate) type MacState = Hmac<Sha256>;
 /// The secret of one WorkOS webhook endpoint, ready to verify with.
 ///
 /// The text itself is not kept: only the HMAC state made from it, which is wiped when the last clone
-/// goes. `Debug` does not show it.
+/// is dropped. `Debug` does not show it.
 ///
-/// The key is the secret's text as it stands in the WorkOS dashboard; a `whsec_` prefix is part of it and
+/// The key is the secret's text exactly as the WorkOS dashboard shows it; a `whsec_` prefix is part of it and
 /// nothing is decoded.
 #[derive(Clone)]
 pub struct WebhookSecret {
@@ -29,8 +29,8 @@ impl WebhookSecret {
     ///
     /// # Errors
     ///
-    /// Texts that no endpoint has as its secret. With an empty one anybody could sign; with the others nobody could, and
-    /// every delivery would be rejected:
+    /// If the text can't be the secret of an endpoint. With an empty secret, anybody could sign; with the others, every
+    /// delivery would be rejected:
     ///
     /// - [`ConfigError::EmptySecret`]
     /// - [`ConfigError::SecretWhitespace`]: it begins or ends with white space
@@ -52,8 +52,12 @@ impl WebhookSecret {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::MissingVariable`] if it is not set or not Unicode; otherwise as [`WebhookSecret::new`].
+    /// [`ConfigError::MissingVariable`] if it is not set or not Unicode, [`ConfigError::SecretAsVariable`] if `name` is a
+    /// secret; otherwise as [`WebhookSecret::new`].
     pub fn from_env(name: &str) -> Result<Self, ConfigError> {
+        if ["whsec_", "sk_"].iter().any(|prefix| name.starts_with(prefix)) {
+            return Err(ConfigError::SecretAsVariable);
+        }
         let secret = env::var(name)
             .map(Zeroizing::new)
             .map_err(|_| ConfigError::MissingVariable(name.to_owned()))?;
@@ -325,6 +329,10 @@ mod tests {
             WebhookSecret::from_env("TOWER_WORKOS_NOT_SET").unwrap_err(),
             ConfigError::MissingVariable("TOWER_WORKOS_NOT_SET".into())
         );
+        for secret in ["whsec_canary", "sk_canary"] {
+            let error = WebhookSecret::from_env(secret).unwrap_err();
+            assert_eq!(error, ConfigError::SecretAsVariable, "the secret is not repeated");
+        }
     }
 
     #[test]

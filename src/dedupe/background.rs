@@ -15,6 +15,11 @@ impl Background {
         Self { running: Arc::new(watch::Sender::new(0)) }
     }
 
+    /// Whether there is a runtime for tasks.
+    pub(super) fn is_possible(&self) -> bool {
+        Handle::try_current().is_ok()
+    }
+
     /// Runs a future in a task of the current runtime, for at most this long. Outside a runtime it is dropped.
     pub(super) fn spawn<F>(&self, limit: Duration, future: F)
     where

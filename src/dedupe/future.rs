@@ -147,6 +147,9 @@ where
                         Ok(response) if is_success(&response) => {
                             if hold.complete() {
                                 State::Completing { hold, response: Some(response) }
+                            } else if hold.claimed().is_completed_by_handler() {
+                                // It found no claim to complete, and what it did can't be checked.
+                                return own(Answer::NotCompleted);
                             } else {
                                 return passed(Ok(response), DedupeOutcome::NotRecorded, event);
                             }
@@ -176,12 +179,16 @@ where
                     };
                 }
                 StateProj::Releasing { hold, result } => {
-                    if let Err(error) = ready!(hold.poll_release(cx)) {
-                        // The response is the handler's in any case.
-                        response::log_unreleased(event, &error);
-                    }
+                    let released = ready!(hold.poll_release(cx));
                     let result = result.take().expect(READY);
-                    return passed(result, DedupeOutcome::Released, event);
+                    // The response is the handler's in any case.
+                    return Poll::Ready(match released {
+                        Ok(()) => return passed(result, DedupeOutcome::Released, event),
+                        Err(error) => {
+                            response::log_unreleased(event, &error);
+                            with_outcome(result, DedupeOutcome::Released)
+                        }
+                    });
                 }
             };
             this.state.set(next);
@@ -196,11 +203,18 @@ fn passed<B, E>(
     event: Option<&DirectoryEvent>,
 ) -> Poll<Result<Response<ResponseBody<B>>, E>> {
     response::log_passed_on(outcome, event);
-    Poll::Ready(result.map(|response| {
+    Poll::Ready(with_outcome(result, outcome))
+}
+
+fn with_outcome<B, E>(
+    result: Result<Response<B>, E>,
+    outcome: DedupeOutcome,
+) -> Result<Response<ResponseBody<B>>, E> {
+    result.map(|response| {
         let mut response = response.map(ResponseBody::passed);
         response.extensions_mut().insert(outcome);
         response
-    }))
+    })
 }
 
 /// 2xx; for gRPC, whose failures are HTTP 200 too, also no status other than `OK` in the headers, where tonic writes the

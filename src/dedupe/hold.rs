@@ -2,7 +2,7 @@ use std::{
     future::Future,
     mem,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -12,8 +12,8 @@ use crate::dedupe::{Claim, Claimed, Completion, DedupeStore, StoreError, backgro
 
 /// What the middleware has to do with the store about one request, and what of it is under way.
 ///
-/// Wherever it is dropped, it leaves nothing behind that keeps the event from its next delivery: a claim that was made,
-/// or is being made, is released. A completion under way continues, and the claim is released only if that fails.
+/// If it is dropped, at any point, it leaves nothing that blocks the event's next delivery: a claim that was made, or is
+/// being made, is released. A completion under way continues, and the claim is released only if that fails.
 pub(super) struct Hold<St: DedupeStore> {
     claimed: Claimed<St>,
     call: Call<St>,
@@ -164,7 +164,15 @@ impl<St: DedupeStore> Hold<St> {
             // A release may take effect when it is made, which needs no runtime.
             Call::Held => {
                 if let Some(token) = claimed.token() {
-                    let release = claimed.store().release(claimed.key(), token);
+                    let mut release = claimed.store().release(claimed.key(), token);
+                    let mut cx = Context::from_waker(Waker::noop());
+                    // A panic while another one unwinds would end the process.
+                    if !std::thread::panicking()
+                        && self.background.is_possible()
+                        && Pin::new(&mut release).poll(&mut cx).is_ready()
+                    {
+                        return;
+                    }
                     self.background.spawn(limit, async move {
                         let _ = release.await.is_ok();
                     });

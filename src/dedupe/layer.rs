@@ -59,7 +59,8 @@ impl<St> DedupeLayer<St> {
 
     /// How long the store may take for each call: to claim, to complete and to release. Default: 2 s. After it, the event
     /// is handled as [`on_store_error`](Self::on_store_error) says; the call continues in the background, and what it
-    /// claims is released.
+    /// claims is released. Let a connection pool give up no later (sqlx's `acquire_timeout` is 30 s by default), or calls
+    /// pile up in it while the database is away.
     pub fn store_timeout(mut self, timeout: Duration) -> Self {
         self.config.store_timeout = timeout;
         self

@@ -10,7 +10,8 @@ use hashlink::LinkedHashMap;
 
 use crate::dedupe::{Claim, Completion, DedupeKey, DedupeStore, StoreError};
 
-/// Expired entries that a new key removes at most, of each kind, so that no single call pays for many.
+/// Expired entries that a new key removes at most, of each kind, so that no single call pays for many. (A store that is full
+/// of events in progress looks at all of them.)
 const EXPIRED_PER_KEY: usize = 4;
 
 /// Remembers events in this process's memory: for one replica, until it restarts.

@@ -30,9 +30,9 @@
 //! | done | does not run | 200 | `Duplicate` |
 //! | nothing: it failed or took too long | does not run ([`OnStoreError`]) | 503 | `StoreError` |
 //!
-//! A handler that answers anything but 2xx, fails or panics gives the event back, and its next delivery runs the handler
+//! A handler that answers anything but 2xx, fails or panics releases the event, and the next delivery runs the handler
 //! again. If the process dies, the lease expires instead. If a handler succeeds, but that can't be recorded
-//! (`StoreError`) or its lease had expired by then (`LeaseExpired`), the response is 503: the handler will run again, so it
+//! (`StoreError`) or its lease had expired by then (`LeaseExpired`), the response is 503: the handler may run again, so it
 //! must be idempotent, unless it completes the claim in its own transaction ([`Claimed`]).
 //!
 //! # What happens if the sender disconnects
@@ -50,7 +50,11 @@
 //! tokio runtime that dropped the future, for at most the lease. **A runtime that shuts down drops them**: a claim then
 //! blocks its event until the lease expires, and a handler that had succeeded runs again, as after a crash. To give
 //! them time, await [`DedupeLayer::idle`] before `main` returns. A future that is dropped outside a runtime leaves its
-//! event to the lease, unless the store is a [`MemoryStore`].
+//! event to the lease, unless the store is a [`MemoryStore`]. So does a claim whose reply is lost together with its
+//! connection: the stores try to release it, but they may not be able to reach the database.
+//!
+//! A store that is not ready at once, as all but `MemoryStore` are, needs a tokio runtime with time enabled; elsewhere its
+//! time-out panics.
 //!
 //! # One name for each endpoint
 //!
@@ -115,3 +119,7 @@ pub use self::{
     store::{Claim, Completion, DedupeKey, DedupeStore, StoreError},
 };
 pub use crate::response::ResponseBody;
+
+/// In the extensions of a gRPC call that carries an event: its response is read by a gRPC client.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GrpcCall;

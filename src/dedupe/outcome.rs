@@ -2,7 +2,7 @@ use std::fmt;
 
 /// What [`DedupeLayer`](crate::DedupeLayer) did with an event, in the extensions of the response.
 ///
-/// For metrics and tests: with `Completed` and `Released`, the response is the handler's.
+/// For metrics and tests. With `Completed`, `NotRecorded` and `Released`, the response is the handler's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum DedupeOutcome {
@@ -16,14 +16,15 @@ pub enum DedupeOutcome {
     LeaseExpired,
     /// There is no [`DirectoryEvent`](crate::DirectoryEvent) in the request: 500.
     Misplaced,
-    /// The handler began to complete the claim itself and answered 2xx, but that is not committed: 503.
+    /// The handler tried to complete the claim itself and answered 2xx, but nothing is committed: 503.
     NotCompleted,
-    /// The handler succeeded without a record of it, because the store failed and the layer was told to
+    /// The handler succeeded without a record of it, because the store failed and the layer is configured to
     /// [pass](crate::dedupe::OnStoreError::Pass).
     NotRecorded,
-    /// The handler did not succeed; the event is free for its next delivery.
+    /// The handler did not succeed. The event is free for its next delivery, or if the store failed to release it, once the
+    /// lease expires.
     Released,
-    /// The store failed; if the handler ran, it will run again: 503.
+    /// The store failed or took too long; if the handler ran, it may run again: 503.
     StoreError,
 }
 

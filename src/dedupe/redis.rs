@@ -67,7 +67,7 @@ return 0
 ///
 /// A claim, a completion and a release are one round trip each: a script, atomic on the server, whose clock ends leases.
 /// Clones share one connection. It is made when it is first needed, and replaced after any failure, also if Redis has not
-/// answered for two seconds: a connection that was cut off without a word looks like that.
+/// answered for two seconds, which is what a connection looks like that was lost without a reset.
 ///
 /// # What Redis can lose
 ///
@@ -76,7 +76,7 @@ return 0
 /// - **A crash**: without `appendonly yes` and `appendfsync always`, the last seconds are forgotten, with the same
 ///   outcome.
 /// - **Failover**: replication is asynchronous, so a promoted replica may not know the last claims and completions;
-///   two handlers may then be at one event.
+///   two handlers may then run for one event.
 ///
 /// None of these loses an event; each can let one be handled twice. If that matters, use `PostgresStore` with
 /// `complete_in`.
@@ -135,7 +135,7 @@ impl RedisStore {
         if let Some(connection) = &link.connection {
             return Ok((connection.clone(), link.generation));
         }
-        // Whoever waited for an attempt that failed shares its failure, or many calls would fail one after the other.
+        // Calls that waited for a failed attempt share its error; otherwise they would each try, and fail, in turn.
         if let Some((_, error)) = link.failed.as_ref().filter(|(at, _)| *at >= asked_at) {
             return Err(StoreError::unavailable(error.clone()));
         }
@@ -212,7 +212,16 @@ impl DedupeStore for RedisStore {
         let (store, key) = (self.clone(), key.clone());
         Box::pin(async move {
             let token = ClaimToken::new()?;
-            let (answer, left): (u8, i64) = store.run(CLAIM, &key, token, lease).await?;
+            store.connection().await?;
+            let claim: Result<(u8, i64), _> = store.run(CLAIM, &key, token, lease).await;
+            let (answer, left) = match claim {
+                Ok(answer) => answer,
+                Err(error) => {
+                    // The claim may have been made, and nobody else knows its token.
+                    let _ = store.release(&key, &token).await.is_ok();
+                    return Err(error);
+                }
+            };
             Ok(match answer {
                 1 => Claim::Acquired(token),
                 2 => Claim::Done,

@@ -97,8 +97,8 @@ fn grpc<B>(outcome: DedupeOutcome) -> Response<ResponseBody<B>> {
     response
 }
 
-/// Whether these are the headers of a gRPC request.
-pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+/// Whether these are the headers of a gRPC request. Anybody can send them: good only for a request without an event.
+pub(super) fn has_grpc_type(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 

@@ -9,7 +9,9 @@ use tower_service::Service;
 
 use crate::{
     DirectoryEvent,
-    dedupe::{DedupeStore, ResponseBody, ResponseFuture, layer::Config, response::is_grpc},
+    dedupe::{
+        DedupeStore, GrpcCall, ResponseBody, ResponseFuture, layer::Config, response::has_grpc_type,
+    },
 };
 
 /// Runs the inner service for an event that no other call has handled or is handling. Made by
@@ -56,14 +58,17 @@ where
         // This service was polled ready, a clone of it was not: the future takes this one.
         let clone = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, clone);
-        let is_grpc = is_grpc(request.headers());
         match request.extensions().get::<DirectoryEvent>().cloned() {
             Some(event) => {
+                // Not by the content type, which is not signed: the sender could take a gRPC failure for a success.
+                let is_grpc = request.extensions().get::<GrpcCall>().is_some();
                 let (store, config) = (self.store.clone(), Arc::clone(&self.config));
                 ResponseFuture::starting(inner, request, event, is_grpc, store, config)
             }
             // Another method of a gRPC server.
-            None if is_grpc => ResponseFuture::passed(inner.call(request)),
+            None if cfg!(feature = "tonic") && has_grpc_type(request.headers()) => {
+                ResponseFuture::passed(inner.call(request))
+            }
             None => ResponseFuture::misplaced(),
         }
     }

@@ -14,17 +14,18 @@ use crate::EventId;
 ///   [`Acquired`](Claim::Acquired). Two that are would run a handler twice at once.
 /// - **Tokens fence.** Each acquired claim has a token of its own. A holder whose lease has expired can neither
 ///   complete nor release anything, whether somebody else holds the key by then or not. Without this, a slow
-///   holder would declare done what another is still at, and that one's failure would lose the event.
+///   holder could mark the key as done while another is still handling it; if that one then failed, the event would be
+///   lost.
 /// - **A lease expires by the store's own clock**, which is one for all replicas. A crashed holder's key is free
 ///   again after that; until then, redeliveries are [`InFlight`](Claim::InFlight).
 /// - **Done is durable** to the degree that the store promises, for the length of the retention.
 ///
 /// # Which failures are safe
 ///
-/// *Forgetting a done key* lets a duplicate through: harmless where handlers are idempotent. *Refusing a claim* (an
-/// error, or `InFlight` without a holder) delays an event: the sender delivers it again, for days. **Claiming to be
-/// done what is not, is the one failure that loses an event**: a store must return [`Done`](Claim::Done) only after
-/// a `complete` with the token of an unexpired lease.
+/// *Forgetting a done key* lets a duplicate through: harmless if handlers are idempotent. *Failing a claim* (an error, or
+/// `InFlight` without a holder) delays an event: the sender delivers it again, for days. **Reporting an event as done
+/// that isn't is the one failure that loses it**: a store must return [`Done`](Claim::Done) only after a `complete` with
+/// the token of an unexpired lease.
 ///
 /// `testing::conformance` checks all of this against a store.
 ///

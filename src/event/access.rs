@@ -5,12 +5,14 @@ use crate::event::{Directory, DirectoryEvent, DirectoryGroup, DirectoryUser, Eve
 /// What an event means for somebody's access; from [`DirectoryEvent::access_change`].
 ///
 /// [`Revoked`](Self::Revoked), [`DirectoryRevoked`](Self::DirectoryRevoked) and [`GroupRevoked`](Self::GroupRevoked)
-/// can be acted on at once, in any order and any number of times. The others can be late, and then they are wrong: see
-/// [the rules](crate::ordering).
+/// can be acted on at once by ending sessions, in any order and any number of times. An application that stores who has
+/// access must not store changes as they arrive: a late [`Granted`](Self::Granted), [`Changed`](Self::Changed) or
+/// [`MembershipAdded`](Self::MembershipAdded) gives former employees their access back. See [the rules](crate::ordering).
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum AccessChange<'a> {
-    /// The person keeps access, but the attributes or roles that decide how much may have changed.
+    /// The person is active as of this event, and the attributes or roles that decide how much they may do may have
+    /// changed. It can arrive after the person's deletion, so don't create a user from it.
     Changed(&'a DirectoryUser),
     /// Everybody in this directory loses access. No event follows for its users, groups and memberships.
     DirectoryRevoked(&'a Directory),
@@ -18,7 +20,8 @@ pub enum AccessChange<'a> {
     GroupChanged(&'a DirectoryGroup),
     /// Everything that this group gave its members ends. No event follows for its memberships.
     GroupRevoked(&'a DirectoryGroup),
-    /// The person has access from now on: created active, or active again.
+    /// The person is active as of this event: created active, or active again. It can arrive after the person's deletion:
+    /// see [the rules](crate::ordering) before you grant anything.
     Granted(&'a DirectoryUser),
     /// The person joined the group. This never means "create the user": it can arrive after the user's deletion.
     #[non_exhaustive]
@@ -93,6 +96,10 @@ impl DirectoryEvent {
     ///         Some(AccessChange::Revoked(user)) => { /* end the sessions of user.id */ }
     ///         Some(AccessChange::DirectoryRevoked(directory)) => { /* and of everybody in directory.id */ }
     ///         Some(AccessChange::GroupRevoked(group)) => { /* drop what group.id gave from all sessions */ }
+    ///         // If sessions hold roles or group rights: this person may have lost one.
+    ///         Some(AccessChange::Changed(user) | AccessChange::MembershipRemoved { user, .. }) => {
+    ///             /* end the sessions of user.id; don't take roles from this event, which may be late */
+    ///         }
     ///         _ => {}
     ///     }
     /// }

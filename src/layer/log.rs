@@ -14,16 +14,18 @@ pub(super) const REJECTION: &str = "tower_workos::rejection";
 /// The target of accepted events.
 const VERIFY: &str = "tower_workos::verify";
 
-/// Anybody can send a request that is rejected. So many lines of each kind are written in a second, and the rest is counted.
+/// Anybody can send a request that is rejected, so at most this many lines of each kind are written per second.
 const LINES_A_SECOND: u64 = 10;
 
 /// Writes lines within a budget. Shared by all services of one layer.
 ///
-/// What is left out is counted, and told by the next line that is written, by the next accepted event (at most once a
-/// second), or when the layer and its last service are dropped.
-pub(super) struct Log {
+/// The lines left out are counted, and the count is logged: with the next line that is written, with the next accepted
+/// event (at most once a second), or when the layer and its last service are dropped.
+pub(crate) struct Log {
     started: Instant,
     budgets: [Budget; 8],
+    #[cfg(feature = "tonic")]
+    stray: Budget,
     summary: Budget,
     suppressed: AtomicU64,
 }
@@ -33,6 +35,8 @@ impl Log {
         Self {
             started: Instant::now(),
             budgets: Default::default(),
+            #[cfg(feature = "tonic")]
+            stray: Budget::default(),
             summary: Budget::default(),
             suppressed: AtomicU64::new(0),
         }
@@ -71,6 +75,27 @@ impl Log {
         }
     }
 
+    /// A request at another path that looks like a delivery. Nothing about it is verified, so it has a budget too.
+    #[cfg(feature = "tonic")]
+    pub(crate) fn stray_delivery(&self, endpoint: &str) {
+        const TARGET: &str = "tower_workos::grpc";
+
+        if !tracing::enabled!(target: TARGET, Level::WARN) {
+            return;
+        }
+        if !self.stray.take(self.second(), LINES_A_SECOND) {
+            self.suppressed.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        tracing::warn!(
+            target: TARGET,
+            status = 404,
+            endpoint,
+            mend = "set the endpoint's URL in the WorkOS dashboard to the path given to GrpcDirectorySyncLayer",
+            "a webhook delivery came to another path than the endpoint's"
+        );
+    }
+
     /// A genuine event goes on to the inner service.
     #[inline]
     pub(super) fn accepted(&self, event: &DirectoryEvent) {
@@ -95,7 +120,7 @@ impl Log {
         }
     }
 
-    /// The budget of a kind that anybody can cause; a genuine event that can't be read is always told.
+    /// The budget of a kind that anybody can cause; a genuine event that can't be read is always logged.
     fn budget(&self, kind: RejectionKind) -> Option<&Budget> {
         let [read, timeout, large, malformed, method, missing, mismatch, time] = &self.budgets;
         Some(match kind {

@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | the method is `POST` | [`MethodNotAllowed`] | 405 with `Allow: POST` |
 //! | there is a `workos-signature` header | [`MissingSignature`] | 401 with `WWW-Authenticate` |
-//! | it stands once and parses | [`MalformedSignature`] | 400 |
+//! | it occurs exactly once and is well formed | [`MalformedSignature`] | 400 |
 //! | its time is within the tolerance | [`TimestampOutsideTolerance`] | 401 with `WWW-Authenticate` |
 //! | `Content-Length` is within the limit | [`BodyTooLarge`] | 413 |
 //! | the body stays within the limit | [`BodyTooLarge`] | 413 |
@@ -50,8 +50,8 @@
 //!
 //! # Among other layers
 //!
-//! The layer reads the body, so nothing outside of it may have changed the bytes: no decompression, no
-//! re-serialization. What limits, times and traces requests belongs outside; what wants the event, inside.
+//! The layer verifies the bytes that it reads, so nothing outside it may change them: no decompression, no
+//! re-serialization. Layers that limit, time or trace requests belong outside; layers that use the event, inside.
 //!
 //! ```
 //! use std::time::Duration;
@@ -79,10 +79,10 @@
 //! # }
 //! ```
 //!
-//! A place in a limit or a buffer inside is taken when the service is polled ready, as tower does it, and so is held
-//! while the body arrives, **before anything is verified**: whoever sends slow bodies under a fresh time can hold as
-//! many places as connections, each for as long as the deadline. Where that matters, make
-//! [`body_timeout`](DirectorySyncLayer::body_timeout) short, bound connections in front, or limit inside of the handler.
+//! A permit of a limit, or a place in a buffer, inside this layer is acquired when the service is polled ready, as tower
+//! requires, and is held while the body arrives, **before anything is verified**. A client that sends slow bodies with a
+//! current time can hold as many permits as it has connections, each until the deadline. If that matters, make
+//! [`body_timeout`](DirectorySyncLayer::body_timeout) short, limit connections in front, or limit inside the handler.
 
 mod body;
 mod future;

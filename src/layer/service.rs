@@ -9,6 +9,8 @@ use http::{HeaderMap, Method, Request, Response, header::CONTENT_LENGTH};
 use http_body::Body;
 use tower_service::Service;
 
+#[cfg(all(feature = "tonic", feature = "tracing"))]
+use crate::layer::log::Log;
 use crate::{
     DirectorySyncLayer, Rejection, RejectionKind, SignatureHeader,
     layer::{BoxError, ResponseBody, ResponseFuture, VerifiedBody, layer::Config},
@@ -44,6 +46,11 @@ impl<S> DirectorySync<S> {
     /// Takes the wrapped service out.
     pub fn into_inner(self) -> S {
         self.inner
+    }
+
+    #[cfg(all(feature = "tonic", feature = "tracing"))]
+    pub(crate) fn log(&self) -> &Log {
+        &self.config.log
     }
 }
 

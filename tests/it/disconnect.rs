@@ -324,3 +324,17 @@ async fn a_redis_connection_that_is_silently_dead_is_replaced() {
     assert!(failed.is_err(), "the connection was not dead");
     timeout(LIMIT, store.claim(&key("event_3"), LIMIT)).await.expect("hangs").unwrap();
 }
+
+/// Redis has claimed the event, but its reply is lost: nobody else knows the claim's token.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_whose_reply_is_lost_is_released() {
+    let Some(_) = services::redis_store().await else { return };
+    let proxy = Proxy::start(services::redis_address()).await;
+    let store = RedisStore::connect(&format!("redis://{}/", proxy.address)).await.unwrap();
+    let key = tower_workos::dedupe::DedupeKey::new(services::unique(), "event_1".into());
+    proxy.lose_replies();
+    let lost = timeout(LIMIT, store.claim(&key, LIMIT)).await.expect("hangs");
+    assert!(lost.is_err(), "{lost:?}");
+    let claim = store.claim(&key, LIMIT).await.unwrap();
+    assert!(matches!(claim, tower_workos::dedupe::Claim::Acquired(_)), "{claim:?}");
+}

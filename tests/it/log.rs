@@ -238,3 +238,29 @@ fn a_line_that_nobody_reads_uses_nothing_up() {
     assert_eq!(lines.len(), 1);
     assert_eq!(suppressed(&lines[0]), 0);
 }
+
+/// Nothing about such a request is verified, so its lines are bounded too.
+#[test]
+fn stray_deliveries_under_tonic_are_bounded() {
+    use tower::{Layer as _, ServiceExt as _, service_fn};
+    use tower_workos::grpc::GrpcDirectorySyncLayer;
+
+    let log = Log::default();
+    log.of(LevelFilter::WARN, async {
+        let grpc = GrpcDirectorySyncLayer::new("/webhooks/workos", layer());
+        let service = grpc.layer(service_fn(|_: Request<tonic::body::Body>| async {
+            Ok::<_, std::convert::Infallible>(http::Response::new(tonic::body::Body::empty()))
+        }));
+        for _ in 0..1000 {
+            let mut request = full("{}");
+            request.headers_mut().insert(SIGNATURE_HEADER, "any".parse().unwrap());
+            *request.uri_mut() = "/elsewhere".parse().unwrap();
+            assert_eq!(service.clone().oneshot(request).await.unwrap().status(), 404);
+        }
+    });
+    let lines = log.lines();
+    let stray = lines.iter().filter(|line| line.contains("tower_workos::grpc")).count();
+    // Ten in each second that the loop touches.
+    assert!((10..=100).contains(&stray), "{stray}");
+    assert_eq!(stray + lines.iter().map(|line| suppressed(line)).sum::<usize>(), 1000);
+}

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_workos::{
     DedupeLayer, DedupeStore, DirectoryEvent, MemoryStore,
-    dedupe::{Claim, Completion, DedupeKey, DedupeOutcome, OnStoreError, StoreError},
+    dedupe::{Claim, Claimed, Completion, DedupeKey, DedupeOutcome, OnStoreError, StoreError},
     testing::sample,
 };
 
@@ -156,6 +156,29 @@ async fn each_outcome_is_in_the_extensions() {
     store.claim(&key, Duration::from_secs(9)).await.unwrap();
     let dedupe = DedupeLayer::new("workos", store);
     assert_eq!(send(&dedupe, request(true), 201).await, (503, DedupeOutcome::InFlight));
+}
+
+/// The claim failed, so there is no token with which the layer could check what the handler says.
+#[tokio::test]
+async fn a_handler_that_completes_nothing_is_not_acknowledged() {
+    let inner = service_fn(|request: Request<()>| async move {
+        request.extensions().get::<Claimed<Broken>>().unwrap().complete_by_handler();
+        Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+    });
+    let dedupe = DedupeLayer::new("workos", Broken).on_store_error(OnStoreError::Pass);
+    let response = dedupe.layer(inner).oneshot(request(true)).await.unwrap();
+    assert_eq!(response.status(), 503);
+    assert_eq!(response.extensions().get(), Some(&DedupeOutcome::NotCompleted));
+}
+
+/// The content type is not signed, and a gRPC failure is HTTP 200.
+#[tokio::test]
+async fn a_content_type_makes_no_failure_a_success() {
+    let dedupe = DedupeLayer::new("workos", Broken);
+    let mut request = request(true);
+    let value = http::HeaderValue::from_static("application/grpc");
+    request.headers_mut().insert("content-type", value);
+    assert_eq!(send(&dedupe, request, 200).await, (503, DedupeOutcome::StoreError));
 }
 
 #[derive(Clone, Default)]

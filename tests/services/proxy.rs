@@ -28,6 +28,8 @@ struct Control {
     delay_millis: AtomicU64,
     /// Connections up to this number forward nothing any more, and are not closed.
     frozen_up_to: AtomicU64,
+    /// The same for what the server sends.
+    replies_lost_up_to: AtomicU64,
     connections: AtomicU64,
     frozen: AtomicBool,
 }
@@ -49,8 +51,8 @@ impl Proxy {
                     let (client_read, client_write) = client.into_split();
                     let (server_read, server_write) = server.into_split();
                     tokio::join!(
-                        forward(client_read, server_write, &control, number),
-                        forward(server_read, client_write, &control, number),
+                        forward(client_read, server_write, &control, number, false),
+                        forward(server_read, client_write, &control, number, true),
                     );
                 });
             }
@@ -69,13 +71,25 @@ impl Proxy {
         self.control.frozen_up_to.store(connections, Ordering::SeqCst);
     }
 
+    /// Loses the server's replies on the connections that there are; what is sent to it arrives.
+    pub fn lose_replies(&self) {
+        let connections = self.control.connections.load(Ordering::SeqCst);
+        self.control.replies_lost_up_to.store(connections, Ordering::SeqCst);
+    }
+
     /// Goes silent on all connections, or speaks again.
     pub fn freeze(&self, frozen: bool) {
         self.control.frozen.store(frozen, Ordering::SeqCst);
     }
 }
 
-async fn forward(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, control: &Control, number: u64) {
+async fn forward(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    control: &Control,
+    number: u64,
+    is_reply: bool,
+) {
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let Ok(length) = from.read(&mut buffer).await else { return };
@@ -84,6 +98,9 @@ async fn forward(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, control: &Cont
         }
         let delay = control.delay_millis.load(Ordering::SeqCst);
         tokio::time::sleep(Duration::from_millis(delay)).await;
+        if is_reply && number <= control.replies_lost_up_to.load(Ordering::SeqCst) {
+            continue;
+        }
         while control.frozen.load(Ordering::SeqCst)
             || number <= control.frozen_up_to.load(Ordering::SeqCst)
         {

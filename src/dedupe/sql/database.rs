@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt, future::Future};
 
 use sqlx::{Database, error::DatabaseError};
 
-/// A database that [`SqlStore`](super::SqlStore) knows. It can't be implemented outside of this crate.
+/// A database that [`SqlStore`](super::SqlStore) knows. It can't be implemented outside this crate.
 pub trait SqlDatabase: Statements {}
 
 impl<DB: Statements> SqlDatabase for DB {}

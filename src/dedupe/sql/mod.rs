@@ -142,7 +142,13 @@ impl<DB: SqlDatabase> SqlStore<DB> {
             let rows = match self.alone(sql, &binds).await {
                 Ok(rows) => rows,
                 Err(error) if fault::<DB>(&error) == Fault::Locked => break,
-                Err(error) => return Err(error::alone::<DB>(error)),
+                Err(error) => {
+                    if is_lost(&error) {
+                        // The claim may have been made, and nobody else knows its token.
+                        let _ = self.alone(DB::RELEASE, &binds).await.is_ok();
+                    }
+                    return Err(error::alone::<DB>(error));
+                }
             };
             if let Some(answer) = claim_answer(&rows, token) {
                 return Ok(answer);
@@ -161,7 +167,11 @@ impl<DB: SqlDatabase> SqlStore<DB> {
         loop {
             match self.try_alone(sql, binds).await {
                 Ok(rows) if is(&rows, verdict::ISOLATION) => {
-                    self.shared.begin.store(true, Ordering::Relaxed);
+                    if self.shared.begin.swap(true, Ordering::Relaxed) && Instant::now() >= deadline
+                    {
+                        let error = "the database does not run READ COMMITTED transactions";
+                        return Err(sqlx::Error::Configuration(error.into()));
+                    }
                 }
                 Err(error)
                     if fault::<DB>(&error) == Fault::Conflict && Instant::now() < deadline =>
@@ -188,6 +198,11 @@ impl<DB: SqlDatabase> SqlStore<DB> {
             DB::rows(&mut connection, sql, binds).await
         }
     }
+}
+
+/// Whether a statement may have been committed although it failed: the connection broke, not the statement.
+fn is_lost(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_))
 }
 
 /// What a claim runs until it has an answer. A second time, because a key can become free, or be claimed, in between.

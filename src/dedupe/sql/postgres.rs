@@ -5,7 +5,7 @@ use crate::dedupe::sql::{
     database::{Binds, Fault, Statements},
 };
 
-/// Remembers events in a PostgreSQL database (11 or later): for any number of replicas, across crashes.
+/// Remembers events in a PostgreSQL database (12 or later): for any number of replicas, across crashes.
 ///
 /// ```no_run
 /// # use std::{error::Error, time::Duration};
@@ -252,7 +252,7 @@ SELECT CASE WHEN NOT met THEN 'isolation' ELSE 'purged' END, (SELECT count(*) FR
 FROM rules"
     );
 
-    const CONFLICT: &'static str = "the transaction is at odds with a concurrent one; roll it back, and run it again or \
+    const CONFLICT: &'static str = "the transaction conflicts with a concurrent one; roll it back, and run it again or \
         answer 503 (under READ COMMITTED, as begin() begins it, this is rare)";
 
     async fn rows(
