@@ -48,7 +48,7 @@
 //!
 //! The same goes for what tonic itself wraps around all layers: **set neither `Server::timeout` nor `load_shed` nor
 //! `concurrency_limit_per_connection`** on a server that takes deliveries. What they refuse or cut off is answered with
-//! HTTP 200 and a `grpc-status`, outside of this layer's reach. Bound the time within the method, and answer
+//! HTTP 200 and a `grpc-status`, outside this layer's reach. Bound the time within the method, and answer
 //! `Status::deadline_exceeded` or `Status::unavailable`, which become 504 and 503.
 //!
 //! # Duplicates

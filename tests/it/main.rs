@@ -3,7 +3,7 @@
     clippy::indexing_slicing,
     clippy::unwrap_used,
     unreachable_pub,
-    reason = "a test may panic, and its helpers stand outside of `#[test]` functions"
+    reason = "a test may panic, and its helpers are outside `#[test]` functions"
 )]
 #![cfg(all(feature = "axum", feature = "testing", feature = "tonic"))]
 

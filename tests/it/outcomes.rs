@@ -19,7 +19,7 @@ use tower_workos::{
     testing::sample,
 };
 
-/// A store that never answers the calls it is told to hang on.
+/// A store that never answers the calls that the test chooses.
 #[derive(Clone)]
 struct Hanging {
     memory: MemoryStore,

@@ -1,4 +1,4 @@
-//! Genuine deliveries and documented bodies. They belong to others and stand outside of this repository, in
+//! Genuine deliveries and documented bodies. They belong to others and are outside this repository, in
 //! `../shared`; where that is absent, the tests say so and pass. `REQUIRE_SHARED=1` makes them fail then.
 
 use std::{

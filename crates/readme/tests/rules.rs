@@ -61,7 +61,7 @@ fn after(events: &[(u8, Value)]) -> (bool, bool) {
     first
 }
 
-/// Every order of so many things.
+/// Every order of this many things.
 fn orders(count: usize) -> Vec<Vec<usize>> {
     let Some(last) = count.checked_sub(1) else {
         return vec![Vec::new()];

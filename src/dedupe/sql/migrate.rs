@@ -36,8 +36,8 @@ impl<DB: SqlDatabase> SqlStore<DB> {
     /// Creates the tables, or brings them up to date. Call it at start-up.
     ///
     /// Any number of replicas can call it at once. If the tables are up to date, or of a later version of this crate,
-    /// it only reads: it needs no privilege to create tables, and doesn't wait for locks. A table that `create_table`
-    /// of version 0.1 created is kept.
+    /// it only reads: it needs no privilege to create tables, and doesn't wait for locks. A table that was created
+    /// before there were versions is kept.
     ///
     /// Otherwise, one replica migrates, in one transaction. A migration of a table that is in use waits for the
     /// transactions that use it, each time only for a moment, so that claims are not held up for longer than that.

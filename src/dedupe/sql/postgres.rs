@@ -121,7 +121,7 @@ macro_rules! rules {
 impl Statements for Postgres {
     const BEGIN: &'static str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
-    // Not `CREATE INDEX IF NOT EXISTS`: even if the index exists, as it does in a database of version 0.1, that waits
+    // Not `CREATE INDEX IF NOT EXISTS`: even if the index exists, as it does if it was created before there were versions, that waits
     // for all open transactions that have changed the table.
     const MIGRATIONS: &'static [&'static str] = &["\
 CREATE TABLE IF NOT EXISTS tower_workos_dedupe (

@@ -12,7 +12,7 @@ use tower_workos::{
 use super::{LONG, acquire, done, key, promptly};
 use crate::services::{self, Schema};
 
-/// What `create_table` of version 0.1 ran.
+/// How tables were created before there were versions.
 const POSTGRES_0_1: &str = "\
 CREATE TABLE IF NOT EXISTS tower_workos_dedupe (
     namespace TEXT NOT NULL,
@@ -118,7 +118,7 @@ async fn a_current_sqlite_is_only_read_though_a_transaction_is_open() {
 }
 
 #[tokio::test]
-async fn a_table_of_version_0_1_is_kept_though_a_transaction_uses_it() {
+async fn a_table_without_a_version_is_kept_though_a_transaction_uses_it() {
     let folder = tempfile::tempdir().unwrap();
     let pool = services::sqlite_pool(&folder.path().join("dedupe.db")).await;
     sqlx::raw_sql(SQLITE_0_1).execute(&pool).await.unwrap();

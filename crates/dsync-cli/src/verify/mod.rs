@@ -129,7 +129,7 @@ impl Verify {
         let age = age(header.issued_at(), now);
         if !in_time {
             say(format!(
-                "genuine, but outside of the tolerance of {:?}: signed {age}",
+                "genuine, but outside the tolerance of {:?}: signed {age}",
                 self.tolerance
             ));
             say(

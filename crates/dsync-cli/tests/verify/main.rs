@@ -82,7 +82,7 @@ fn the_age_is_told() {
     let (code, text) = stale("2026-01-05T09:03:00.001Z", "3m");
     assert_eq!(code, Some(1), "{text}");
     assert!(
-        text.starts_with("genuine, but outside of the tolerance of 180s: signed 3 min ago"),
+        text.starts_with("genuine, but outside the tolerance of 180s: signed 3 min ago"),
         "{text}"
     );
     let (code, text) = stale("2026-01-05T08:00:00Z", "3m");

@@ -304,7 +304,7 @@ fn times_in_other_units() {
     let run = verify(&header_of(SECRET.as_bytes(), &micros, BODY.as_bytes()), BODY, SECRET);
     assert_eq!(run.code, Some(1), "{run:?}");
     assert!(
-        run.stdout.starts_with("genuine, but outside of the tolerance of 180s: signed "),
+        run.stdout.starts_with("genuine, but outside the tolerance of 180s: signed "),
         "{run:?}"
     );
     assert_eq!(run.stdout.lines().last(), Some(unit), "{run:?}");
