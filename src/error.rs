@@ -113,13 +113,13 @@ impl Rejection {
 
     /// What the operator can do about it.
     #[must_use]
-    pub fn mend(&self) -> &'static str {
+    pub fn hint(&self) -> &'static str {
         match self.detail {
             Detail::Hashed(0) => {
                 "the body was empty when it reached the verification: look for a layer or a server outside it that \
                  reads the body, and put that inside"
             }
-            _ => self.kind.mend(),
+            _ => self.kind.hint(),
         }
     }
 
@@ -236,7 +236,7 @@ impl RejectionKind {
 
     /// What the operator can do about it.
     #[must_use]
-    pub fn mend(self) -> &'static str {
+    pub fn hint(self) -> &'static str {
         match self {
             Self::BodyRead => {
                 "the sender or a proxy gave up half-way: compare this server's and the proxy's time-outs; \

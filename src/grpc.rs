@@ -122,7 +122,7 @@ use self::{directory_events_client::DirectoryEventsClient, directory_events_serv
 ///
 /// # Errors
 ///
-/// `INTERNAL`, naming the mend, where no [`GrpcDirectorySyncLayer`] stands around the server.
+/// `INTERNAL`, naming the hint, where no [`GrpcDirectorySyncLayer`] stands around the server.
 pub fn directory_event<T>(request: &tonic::Request<T>) -> Result<DirectoryEvent, Status> {
     request.extensions().get::<DirectoryEvent>().cloned().ok_or_else(|| {
         Status::internal(

@@ -186,7 +186,7 @@ fn with_a_secret_they_only_serve() {
 
         let (code, out, err) = example.interrupt();
         assert_eq!((code, out.as_str()), (Some(0), "bye\n"), "{name}");
-        assert!(err.contains("mend="), "the log tells what was rejected, and the mend: {err}");
+        assert!(err.contains("hint="), "the log says what was rejected, with a hint: {err}");
         assert!(!err.contains(text) && !err.contains("northwind"), "{err}");
     }
 }

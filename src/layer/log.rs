@@ -68,7 +68,7 @@ impl Log {
                 kind = rejection.kind().as_str(),
                 status = rejection.status().as_u16(),
                 reason = %rejection,
-                mend = rejection.mend(),
+                hint = rejection.hint(),
                 suppressed = some(suppressed),
                 "request rejected"
             );
@@ -91,7 +91,7 @@ impl Log {
             target: TARGET,
             status = 404,
             endpoint,
-            mend = "set the endpoint's URL in the WorkOS dashboard to the path given to GrpcDirectorySyncLayer",
+            hint = "set the endpoint's URL in the WorkOS dashboard to the path given to GrpcDirectorySyncLayer",
             "a webhook delivery came to another path than the endpoint's"
         );
     }

@@ -37,7 +37,7 @@
 //!
 //! | target | level | what | fields |
 //! |---|---|---|---|
-//! | `tower_workos::rejection` | `WARN` | a rejected request | `kind`, `status`, `reason`, `mend`, `suppressed`; of a genuine event that can't be read also `event_id`, `event_name` |
+//! | `tower_workos::rejection` | `WARN` | a rejected request | `kind`, `status`, `reason`, `hint`, `suppressed`; of a genuine event that can't be read also `event_id`, `event_name` |
 //! | | `DEBUG` | the same for [`MethodNotAllowed`], which is mostly health checks and crawlers | the same |
 //! | `tower_workos::verify` | `DEBUG` | an accepted event | `event_id`, `event_name` |
 //! | `tower_workos::event` | `WARN` | an event of which a field was left out, once for each delivery | `event_id`, `event_name`, `fields` (paths) |

@@ -61,7 +61,7 @@ impl Config {
                 event_id = unreadable.and_then(|event| event.id()).map(|id| tracing::field::display(Excerpt(id.as_str()))),
                 event_name = unreadable.and_then(|event| event.name()).map(|name| tracing::field::display(Excerpt(name))),
                 reason = %rejection,
-                mend = rejection.mend(),
+                hint = rejection.hint(),
                 suppressed = some(suppressed),
                 "request rejected"
             );
@@ -178,7 +178,7 @@ mod tests {
             assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
             assert_eq!(response.headers().contains_key(WWW_AUTHENTICATE), kind.status() == 401);
             assert_eq!(response.headers().contains_key(ALLOW), kind.status() == 405);
-            assert!(!kind.mend().is_empty());
+            assert!(!kind.hint().is_empty());
         }
     }
 }

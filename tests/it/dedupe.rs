@@ -129,9 +129,9 @@ async fn everything_else_is_given_back() {
         );
         assert_eq!(status(&dedupe, &handler, "event_1").await, failure);
         assert_eq!(handler.calls(), 2);
-        let mended = Handler::new(Act::Answer(200));
-        assert_eq!(status(&dedupe, &mended, "event_1").await, 200);
-        assert_eq!(mended.calls(), 1);
+        let fixed = Handler::new(Act::Answer(200));
+        assert_eq!(status(&dedupe, &fixed, "event_1").await, 200);
+        assert_eq!(fixed.calls(), 1);
     }
     let dedupe = DedupeLayer::new("workos", MemoryStore::default());
     assert_eq!(deliver(&dedupe, &Handler::new(Act::Fail), "event_1").await, None);

@@ -296,7 +296,7 @@ async fn invalid_payload() {
 
 #[tokio::test]
 async fn checks_come_in_order() {
-    // Everything wrong at once; then the foremost fault mended, one after the other.
+    // Everything wrong at once; then the first fault fixed, one after the other.
     let stale = Signer::new(other_secret()).at(at(0)).sign("x").signature().to_owned();
     let forged = Signer::new(other_secret()).at(at(NOW)).sign("x").signature().to_owned();
     let genuine = signer().sign("xx").signature().to_owned();
@@ -354,7 +354,7 @@ fn every_rejection_is_logged_once_with_its_mend() {
         "kind=\"InvalidPayload\"",
         "status=422",
         "reason=the signed body is not a readable event: `id` is missing or not a non-empty string",
-        "mend=\"keep the body",
+        "hint=\"keep the body",
     ] {
         assert!(lines[0].contains(part), "{part} in {}", lines[0]);
     }

@@ -70,7 +70,7 @@ fn suppressed(line: &str) -> usize {
 fn a_mismatch_says_how_many_bytes_were_hashed() {
     let log = Log::default();
     log.of(LevelFilter::WARN, async {
-        for (body, reason, mend) in [
+        for (body, reason, hint) in [
             ("", "0 bytes were hashed", "the body was empty when it reached the verification"),
             ("x", "1 byte was hashed", "check that this endpoint's own secret"),
             ("forged", "6 bytes were hashed", "check that this endpoint's own secret"),
@@ -80,7 +80,7 @@ fn a_mismatch_says_how_many_bytes_were_hashed() {
             assert_eq!(outcome.kind(), RejectionKind::SignatureMismatch);
             let rejection = outcome.rejection.unwrap();
             assert_eq!(rejection.to_string(), format!("no signature matches the body: {reason}"));
-            assert!(rejection.mend().starts_with(mend), "{}", rejection.mend());
+            assert!(rejection.hint().starts_with(hint), "{}", rejection.hint());
         }
     });
     let lines = log.lines();
