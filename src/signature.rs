@@ -474,9 +474,9 @@ mod tests {
 
     #[test]
     fn every_digit_of_the_signature_is_checked() {
-        // All of them take Miri a minute.
-        for at in (0..64).step_by(if cfg!(miri) { 13 } else { 1 }) {
-            for byte in 0..=u8::MAX {
+        // All of them take Miri minutes.
+        for at in (0..64).step_by(if cfg!(miri) { 37 } else { 1 }) {
+            for byte in (0..=u8::MAX).step_by(if cfg!(miri) { 7 } else { 1 }) {
                 let mut hex = HEX.as_bytes().to_vec();
                 hex[at] = byte;
                 let value = [b"t=1722443701539,v1=".as_slice(), &hex].concat();
