@@ -81,8 +81,8 @@ fn says_nothing_of_the_body(rejection: &Rejection, body: &[u8]) {
     let letter = rejection.unreadable_event().expect("a dead letter");
     assert_eq!(letter.raw(), body);
     let excerpt = |text: &str| {
-        let shown: String = text.chars().take(64).flat_map(char::escape_debug).collect();
-        shown + if text.chars().count() > 64 { "…" } else { "" }
+        let start: String = text.chars().take(64).collect();
+        start.escape_debug().to_string() + if text.chars().count() > 64 { "…" } else { "" }
     };
     let id = letter.id().map(|id| excerpt(id.as_str()));
     let name = letter.name().map(excerpt);
