@@ -24,8 +24,12 @@ fn app(layer: DirectorySyncLayer) -> Router {
 }
 
 async fn on_event(event: DirectoryEvent) -> StatusCode {
-    if let Some(AccessChange::Revoked(_user)) = event.access_change() {
-        // Here an application ends the user's sessions.
+    match event.access_change() {
+        Some(AccessChange::Revoked(_user)) => { /* Here an application ends the user's sessions. */
+        }
+        Some(AccessChange::DirectoryRevoked(_directory)) => { /* And here those of everybody in it. */
+        }
+        _ => {}
     }
     say(describe(&event));
     StatusCode::OK

@@ -13,10 +13,12 @@ use std::{env, process::ExitCode, time::Duration};
 
 use axum::{Extension, Router, http::StatusCode, routing::post};
 use sqlx::{PgPool, postgres::PgPoolOptions};
-use support::{BoxError, PATH, Settings, bind, demonstrate_duplicates, describe, say, shutdown};
+use support::{
+    BoxError, PATH, Settings, bind, demonstrate_duplicates, describe, revoked, say, shutdown,
+};
 use tower::ServiceBuilder;
 use tower_workos::{
-    AccessChange, DedupeLayer, DirectoryEvent, DirectorySyncLayer,
+    DedupeLayer, DirectoryEvent, DirectorySyncLayer,
     dedupe::{Claimed, Completion, PostgresStore},
 };
 
@@ -50,9 +52,9 @@ async fn handle(
     event: &DirectoryEvent,
 ) -> Result<Completion, BoxError> {
     let mut tx = claimed.store().begin().await?;
-    if let Some(AccessChange::Revoked(user)) = event.access_change() {
-        sqlx::query("INSERT INTO example_leavers (user_id, event_id) VALUES ($1, $2)")
-            .bind(user.id.as_str())
+    if let Some(id) = revoked(event) {
+        sqlx::query("INSERT INTO example_leavers (id, event_id) VALUES ($1, $2)")
+            .bind(id)
             .bind(event.id().as_str())
             .execute(&mut *tx)
             .await?;
@@ -94,7 +96,7 @@ async fn connect() -> Result<PgPool, BoxError> {
         .map_err(|error| format!("can't reach the database ({error}); check DATABASE_URL"))?;
     PostgresStore::new(pool.clone()).migrate().await?;
     sqlx::raw_sql(
-        "CREATE TABLE IF NOT EXISTS example_leavers (user_id TEXT NOT NULL, event_id TEXT NOT NULL)",
+        "CREATE TABLE IF NOT EXISTS example_leavers (id TEXT NOT NULL, event_id TEXT NOT NULL)",
     )
     .execute(&pool)
     .await?;

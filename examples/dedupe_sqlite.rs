@@ -14,10 +14,12 @@ use std::{env, path::PathBuf, process::ExitCode, time::Duration};
 
 use axum::{Extension, Router, http::StatusCode, routing::post};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
-use support::{BoxError, PATH, Settings, bind, demonstrate_duplicates, describe, say, shutdown};
+use support::{
+    BoxError, PATH, Settings, bind, demonstrate_duplicates, describe, revoked, say, shutdown,
+};
 use tower::ServiceBuilder;
 use tower_workos::{
-    AccessChange, DedupeLayer, DirectoryEvent, DirectorySyncLayer,
+    DedupeLayer, DirectoryEvent, DirectorySyncLayer,
     dedupe::{Claimed, Completion, SqliteStore},
 };
 
@@ -52,9 +54,9 @@ async fn handle(
 ) -> Result<Completion, BoxError> {
     // BEGIN IMMEDIATE: waits for its turn to write. Keep what follows short.
     let mut tx = claimed.store().begin().await?;
-    if let Some(AccessChange::Revoked(user)) = event.access_change() {
-        sqlx::query("INSERT INTO example_leavers (user_id, event_id) VALUES (?1, ?2)")
-            .bind(user.id.as_str())
+    if let Some(id) = revoked(event) {
+        sqlx::query("INSERT INTO example_leavers (id, event_id) VALUES (?1, ?2)")
+            .bind(id)
             .bind(event.id().as_str())
             .execute(&mut *tx)
             .await?;
@@ -84,7 +86,7 @@ async fn open(file: &PathBuf) -> Result<SqliteStore, BoxError> {
             )
         })?;
     sqlx::raw_sql(
-        "CREATE TABLE IF NOT EXISTS example_leavers (user_id TEXT NOT NULL, event_id TEXT NOT NULL)",
+        "CREATE TABLE IF NOT EXISTS example_leavers (id TEXT NOT NULL, event_id TEXT NOT NULL)",
     )
     .execute(&pool)
     .await?;

@@ -119,6 +119,15 @@ pub async fn shutdown() {
     let _ = tokio::signal::ctrl_c().await;
 }
 
+/// Who loses access by an event: the id of a user, or of a directory, which stands for everybody in it.
+pub fn revoked(event: &DirectoryEvent) -> Option<&str> {
+    match event.access_change()? {
+        AccessChange::Revoked(user) => Some(user.id.as_str()),
+        AccessChange::DirectoryRevoked(directory) => Some(directory.id.as_str()),
+        _ => None,
+    }
+}
+
 /// One line about an event: what, which object, and what it means for access.
 pub fn describe(event: &DirectoryEvent) -> String {
     let object = match event.data() {

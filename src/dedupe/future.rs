@@ -162,8 +162,9 @@ where
                     let by_handler = hold.claimed().is_completed_by_handler();
                     let completion = ready!(hold.poll_complete(cx));
                     let response = response.take().expect(READY);
-                    // Unless it is completed, dropping the hold releases what may still be held, so that a
-                    // redelivery need not wait for the lease.
+                    // Unless it is completed, what may still be held is released, so that a redelivery need not wait for
+                    // the lease.
+                    hold.continue_in_background();
                     return match (completion, *this.on_store_error) {
                         (Ok(Completion::Completed), _) => {
                             passed(Ok(response), DedupeOutcome::Completed, event)

@@ -8,7 +8,9 @@ use std::{
 
 use tokio::time::{Sleep, sleep};
 
-use crate::dedupe::{Claim, Claimed, Completion, DedupeStore, StoreError, background::Background};
+use crate::dedupe::{
+    Claim, Claimed, Completion, DedupeStore, StoreError, background::Background, response,
+};
 
 /// What the middleware has to do with the store about one request, and what of it is under way.
 ///
@@ -142,7 +144,7 @@ impl<St: DedupeStore> Hold<St> {
     }
 
     /// Leaves whatever is under way or held to a task.
-    fn continue_in_background(&mut self) {
+    pub(super) fn continue_in_background(&mut self) {
         let call = mem::replace(&mut self.call, Call::Nothing);
         if matches!(call, Call::Nothing) {
             return;
@@ -188,6 +190,14 @@ impl<St: DedupeStore> Hold<St> {
 
 impl<St: DedupeStore> Drop for Hold<St> {
     fn drop(&mut self) {
+        let during = match &self.call {
+            Call::Claiming(_) => "the claim",
+            Call::Completing(_) => "the completion",
+            Call::Held => "the handler",
+            Call::Releasing(_) => "the release",
+            Call::Nothing => return,
+        };
+        response::log_dropped(self.claimed.key(), during);
         self.continue_in_background();
     }
 }

@@ -72,7 +72,8 @@
 //!
 //! With the feature `tracing`, each outcome is one event of the target `tower_workos::dedupe`, with the fields `event_id`,
 //! `event_name` and `outcome`: at `DEBUG` for `Completed`, `Released`, `Duplicate` and `InFlight`, at `WARN` for
-//! `LeaseExpired`, and at `ERROR` for the others. An `error` is logged with its causes. The outcome is in the extensions
+//! `LeaseExpired`, and at `ERROR` for the others (`Misplaced` at most once a second). A request that is dropped before its
+//! response, by a disconnect or a time-out outside this layer, is a `WARN` event with the field `during`. An `error` is logged with its causes. The outcome is in the extensions
 //! of the response, too.
 //!
 //! Without a [`DirectoryEvent`](crate::DirectoryEvent) in the request the response is a 500 that explains the fix. A gRPC

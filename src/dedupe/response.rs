@@ -1,6 +1,14 @@
 //! The middleware's own responses, and its log.
 
 use std::time::Duration;
+#[cfg(feature = "tracing")]
+use std::{
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
 
 use bytes::Bytes;
 use http::{
@@ -10,7 +18,7 @@ use http::{
 
 use crate::{
     DirectoryEvent,
-    dedupe::{ResponseBody, StoreError, outcome::DedupeOutcome},
+    dedupe::{DedupeKey, ResponseBody, StoreError, outcome::DedupeOutcome},
 };
 
 /// Why the response is not the handler's.
@@ -59,7 +67,7 @@ fn plain<B>(answer: &Answer) -> Response<ResponseBody<B>> {
         ),
         Answer::Misplaced => (
             StatusCode::INTERNAL_SERVER_ERROR,
-            r#"{"type":"about:blank","title":"Misplaced middleware","status":500,"detail":"There is no DirectoryEvent in the request: put DedupeLayer inside DirectorySyncLayer."}"#,
+            r#"{"type":"about:blank","title":"Misplaced middleware","status":500,"detail":"There is no DirectoryEvent in the request: put DedupeLayer inside DirectorySyncLayer. In axum, add both with one ServiceBuilder, DirectorySyncLayer first: of two route_layer calls, the last is the outermost."}"#,
         ),
         Answer::LeaseExpired | Answer::NotCompleted | Answer::StoreError(_) => (
             StatusCode::SERVICE_UNAVAILABLE,
@@ -140,11 +148,14 @@ fn log(answer: &Answer, event: Option<&DirectoryEvent>) {
             hint = "make the lease longer than the handler takes",
             "the lease expired before the handler succeeded; answered 503"
         ),
+        // Anybody can cause this one.
+        Answer::Misplaced if !a_second_has_passed() => {}
         Answer::Misplaced => log!(
             error,
             event,
             outcome,
-            hint = "put DedupeLayer inside DirectorySyncLayer; under tonic, give it to GrpcDirectorySyncLayer::dedupe",
+            hint = "put DedupeLayer inside DirectorySyncLayer (in axum, add both with one ServiceBuilder, DirectorySyncLayer \
+                first); under tonic, give it to GrpcDirectorySyncLayer::dedupe",
             "no DirectoryEvent in the request; answered 500"
         ),
         Answer::NotCompleted => log!(
@@ -158,6 +169,30 @@ fn log(answer: &Answer, event: Option<&DirectoryEvent>) {
             log!(error, event, outcome, error = %Chain(error), "the dedupe store failed; answered 503");
         }
     }
+}
+
+/// Whether no line about a misplaced layer was written in this second yet.
+#[cfg(feature = "tracing")]
+fn a_second_has_passed() -> bool {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    static LAST: AtomicU64 = AtomicU64::new(0);
+
+    let second = START.elapsed().as_secs().saturating_add(1);
+    LAST.fetch_max(second, Ordering::Relaxed) < second
+}
+
+/// The request was dropped before its response.
+pub(super) fn log_dropped(key: &DedupeKey, during: &'static str) {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(
+        target: "tower_workos::dedupe",
+        event_id = ?key.id().as_str(),
+        during,
+        hint = "answer sooner than the sender and every time-out outside this layer give up",
+        "the request was dropped before its response; the event is released unless it is completed"
+    );
+    #[cfg(not(feature = "tracing"))]
+    let _ = (key, during);
 }
 
 /// The store failed, and the event is handled all the same.
@@ -215,8 +250,14 @@ impl std::fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", self.0)?;
         let mut cause = std::error::Error::source(self.0);
+        let mut last = String::new();
         while let Some(error) = cause {
-            write!(f, ": {error}")?;
+            let text = error.to_string();
+            // Many errors repeat their source.
+            if !last.contains(&text) {
+                write!(f, ": {text}")?;
+            }
+            last = text;
             cause = error.source();
         }
         Ok(())
@@ -286,7 +327,6 @@ mod tests {
             for answer in [
                 Answer::Done,
                 Answer::InFlight(Duration::from_secs(1)),
-                Answer::Misplaced,
                 Answer::LeaseExpired,
                 Answer::NotCompleted,
                 Answer::StoreError(StoreError::full()),
@@ -299,11 +339,7 @@ mod tests {
         let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
         let levels: Vec<&str> =
             log.lines().map(|line| line.split_whitespace().nth(1).unwrap()).collect();
-        assert_eq!(
-            levels,
-            ["DEBUG", "DEBUG", "ERROR", "WARN", "ERROR", "ERROR", "ERROR", "WARN"],
-            "{log}"
-        );
+        assert_eq!(levels, ["DEBUG", "DEBUG", "WARN", "ERROR", "ERROR", "ERROR", "WARN"], "{log}");
         assert!(log.lines().all(|line| line.contains("tower_workos::dedupe:")), "{log}");
     }
 }

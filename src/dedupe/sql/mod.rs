@@ -44,7 +44,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// When to ask again for a key that a transaction has locked whose end can't be known.
 const LOCKED: Duration = Duration::from_secs(1);
 
-/// Remembers events in a SQL database: [`PostgresStore`] or [`SqliteStore`].
+/// Remembers events in a SQL database: `PostgresStore` or `SqliteStore`.
 pub struct SqlStore<DB: SqlDatabase> {
     shared: Arc<Shared<DB>>,
 }
