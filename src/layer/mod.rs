@@ -68,7 +68,7 @@
 //!     .layer(TraceLayer::new_for_http())
 //!     .layer(CatchPanicLayer::new())
 //!     .layer(RequestBodyLimitLayer::new(1024 * 1024))
-//!     .layer(TimeoutLayer::with_status_code(http::StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(15)))
+//!     .layer(TimeoutLayer::with_status_code(http::StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(4)))
 //!     .layer(DirectorySyncLayer::new(secret))
 //!     // Inside, where it bounds what runs at once; see below.
 //!     .layer(ConcurrencyLimitLayer::new(64));
