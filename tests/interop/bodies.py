@@ -6,15 +6,16 @@ from dataclasses import dataclass
 # What the README says of each event; users who are not active are below.
 ACCESS = {
     "dsync.user.created": "access granted",
+    "dsync.user.deleted": "access REVOKED",
     "dsync.user.updated": "access changed",
-    "dsync.group.user_added": "access changed",
-    "dsync.group.user_removed": "access changed",
-    "dsync.group.updated": "group's access changed",
-    "dsync.group.deleted": "group's access ENDED",
-    "dsync.deleted": "everybody's access ENDED",
+    "dsync.group.user_added": "group access added",
+    "dsync.group.user_removed": "group access removed",
+    "dsync.group.updated": "group access changed",
+    "dsync.group.deleted": "group access REVOKED",
+    "dsync.deleted": "directory access REVOKED",
 }
 CREATED_AT = "2026-06-30T23:59:59.000Z"
-USER_EVENTS = ("dsync.user.", "dsync.group.user_")
+USER_EVENTS = ("dsync.user.", "dsync.group.user_added")
 
 NAMES = {
     "first_name": "Zoë",
@@ -104,5 +105,5 @@ def line(text, event_id=None):
         thing = data["id"]
     access = ACCESS.get(name, "no access changed")
     if name.startswith(USER_EVENTS) and data.get("user", data)["state"] != "active":
-        access = "access ENDED"
+        access = "access REVOKED"
     return f"{name:<24} {access:<24} {thing} ({event_id or event['id']})"
