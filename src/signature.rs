@@ -431,7 +431,9 @@ mod tests {
     #[test]
     fn control_characters_are_malformed_inside_elements() {
         let value = format!("t=1722443701539, v1={HEX}");
-        for control in (0..=0x1f).chain([0x7f]).map(char::from) {
+        // All of them take Miri minutes.
+        let step = if cfg!(miri) { 9 } else { 1 };
+        for control in (0..=0x1f).chain([0x7f]).map(char::from).step_by(step) {
             for (at, _) in value.char_indices().chain([(value.len(), ' ')]) {
                 let mut changed = value.clone();
                 changed.insert(at, control);
