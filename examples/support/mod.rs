@@ -119,7 +119,7 @@ pub async fn shutdown() {
     let _ = tokio::signal::ctrl_c().await;
 }
 
-/// Who loses access by an event: the id of a user, or of a directory, which stands for everybody in it.
+/// The id of whatever loses access by an event: a user, or a directory with all its users.
 pub fn revoked(event: &DirectoryEvent) -> Option<&str> {
     match event.access_change()? {
         AccessChange::Revoked(user) => Some(user.id.as_str()),

@@ -33,7 +33,7 @@ const ESCAPE: usize = 6;
 
 /// Where the next lone surrogate is, from a place that is not within an escape.
 ///
-/// Outside of strings JSON has no backslash, so there is no need to know where strings begin and end.
+/// JSON has backslashes in strings only, so where a string begins and ends does not matter here.
 fn next_lone(text: &str, mut from: usize) -> Option<usize> {
     let bytes = text.as_bytes();
     loop {

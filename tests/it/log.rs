@@ -155,7 +155,7 @@ fn a_flood_is_bounded_and_counted() {
         for _ in 0..500 {
             assert_eq!(send(&layer, unsigned()).await.kind(), RejectionKind::MissingSignature);
         }
-        // What is left over is told when the layer is gone with its services.
+        // Dropping the layer logs how many lines were suppressed since the last one.
         drop(layer);
     });
     let lines = log.lines();
