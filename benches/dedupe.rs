@@ -29,7 +29,7 @@ use http_body_util::Full;
 use support::{Nothing, now};
 use tower::{Layer, Service, ServiceBuilder};
 use tower_workos::{
-    DedupeLayer, DedupeStore, DirectorySyncLayer, MemoryStore, WebhookSecret,
+    DedupeLayer, DedupeStore, MemoryStore, VerifyWebhookLayer, WebhookSecret,
     dedupe::{Claim, Completion, DedupeKey, StoreError},
     testing::{Signer, sample},
 };
@@ -164,7 +164,7 @@ impl DedupeStore for Forgetful {
 fn layer(requests: usize) {
     let secret = WebhookSecret::new("whsec_of_the_benches").unwrap();
     let signer = Signer::new(secret.clone());
-    let verify = DirectorySyncLayer::new(secret);
+    let verify = VerifyWebhookLayer::new(secret);
     let store = MemoryStore::new(requests * (ROUNDS + 1));
     let mut without = verify.layer(Nothing);
     let mut own = ServiceBuilder::new()

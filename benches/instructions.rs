@@ -18,8 +18,8 @@ use http_body_util::Full;
 use support::Nothing;
 use tower::{Layer, Service};
 use tower_workos::{
-    DedupeStore, DirectoryEvent, DirectorySyncLayer, MemoryStore, SignatureHeader, Timestamp,
-    Verifier, WebhookSecret,
+    DedupeStore, DirectoryEvent, MemoryStore, SignatureHeader, Timestamp, Verifier,
+    VerifyWebhookLayer, WebhookSecret,
     dedupe::{Claim, DedupeKey},
     testing::{ManualClock, Signer, sample},
 };
@@ -42,7 +42,7 @@ fn run(part: &str, times: u32) {
     let verifier = Verifier::new(secret).clock(ManualClock::new(now));
     let delivery = signer.sign(sample::USER_UPDATED);
     let header: SignatureHeader = delivery.signature().parse().unwrap();
-    let mut service = DirectorySyncLayer::new(verifier.clone()).layer(Nothing);
+    let mut service = VerifyWebhookLayer::new(verifier.clone()).layer(Nothing);
     let stale = signer.at(an_hour_ago).sign(sample::USER_UPDATED);
     let store = MemoryStore::new(1024);
     for index in 0..times {

@@ -33,8 +33,8 @@ use sha2::Sha256;
 use support::Nothing;
 use tower::{Layer, Service};
 use tower_workos::{
-    DirectoryEvent, DirectorySyncLayer, RejectionKind, SIGNATURE_HEADER, SignatureHeader,
-    Timestamp, Verifier, WebhookSecret,
+    DirectoryEvent, RejectionKind, SIGNATURE_HEADER, SignatureHeader, Timestamp, Verifier,
+    VerifyWebhookLayer, WebhookSecret,
     testing::{Delivery, ManualClock, Signer},
 };
 
@@ -124,7 +124,7 @@ fn accepted(c: &mut Criterion) {
     let _inside = runtime.enter();
     let keyed = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
     let verifier = verifier();
-    let mut service = DirectorySyncLayer::new(verifier.clone()).layer(Nothing);
+    let mut service = VerifyWebhookLayer::new(verifier.clone()).layer(Nothing);
     for (name, length) in SIZES {
         let delivery = signer().sign(body(length));
         let (signature, body) = (delivery.signature(), delivery.body());
@@ -172,7 +172,7 @@ fn accepted(c: &mut Criterion) {
 fn rejected(c: &mut Criterion) {
     let runtime = runtime();
     let _inside = runtime.enter();
-    let mut service = DirectorySyncLayer::new(verifier()).body_limit(4096).layer(Nothing);
+    let mut service = VerifyWebhookLayer::new(verifier()).body_limit(4096).layer(Nothing);
     let delivery = signer().sign(body(2 << 10));
     let genuine = || request(&delivery);
     let stale =
@@ -223,7 +223,7 @@ fn rejected(c: &mut Criterion) {
     });
     // Without the waiting: the deadline is over when it is first looked at.
     let mut impatient =
-        DirectorySyncLayer::new(verifier()).body_timeout(Duration::ZERO).layer(Nothing);
+        VerifyWebhookLayer::new(verifier()).body_timeout(Duration::ZERO).layer(Nothing);
     let hanging =
         || genuine().map(|_| StreamBody::new(stream::pending::<io::Result<Frame<Bytes>>>()));
     assert_eq!(call(&mut impatient, hanging()), 408);

@@ -13,13 +13,13 @@ use std::process::ExitCode;
 
 use axum::{Router, http::StatusCode, routing::post};
 use support::{BoxError, PATH, Settings, bind, demonstrate, describe, say, shutdown};
-use tower_workos::{AccessChange, DirectoryEvent, DirectorySyncLayer};
+use tower_workos::{AccessChange, DirectoryEvent, VerifyWebhookLayer};
 
 fn main() -> ExitCode {
     support::main(run())
 }
 
-fn app(layer: DirectorySyncLayer) -> Router {
+fn app(layer: VerifyWebhookLayer) -> Router {
     Router::new().route(PATH, post(on_event)).route_layer(layer)
 }
 

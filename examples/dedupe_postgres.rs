@@ -18,7 +18,7 @@ use support::{
 };
 use tower::ServiceBuilder;
 use tower_workos::{
-    DedupeLayer, DirectoryEvent, DirectorySyncLayer,
+    DedupeLayer, DirectoryEvent, VerifyWebhookLayer,
     dedupe::{Claimed, Completion, PostgresStore},
 };
 
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     support::main(run())
 }
 
-fn app(layer: DirectorySyncLayer, pool: PgPool) -> Router {
+fn app(layer: VerifyWebhookLayer, pool: PgPool) -> Router {
     let dedupe = DedupeLayer::new("workos", PostgresStore::new(pool));
     let stack = ServiceBuilder::new().layer(layer).layer(dedupe);
     Router::new().route(PATH, post(on_event)).route_layer(stack)

@@ -19,7 +19,7 @@ use support::{
 };
 use tower::ServiceBuilder;
 use tower_workos::{
-    DedupeLayer, DirectoryEvent, DirectorySyncLayer,
+    DedupeLayer, DirectoryEvent, VerifyWebhookLayer,
     dedupe::{Claimed, Completion, SqliteStore},
 };
 
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
     support::main(run())
 }
 
-fn app(layer: DirectorySyncLayer, store: SqliteStore) -> Router {
+fn app(layer: VerifyWebhookLayer, store: SqliteStore) -> Router {
     // Outside: is it genuine? Inside: is it new?
     let stack = ServiceBuilder::new().layer(layer).layer(DedupeLayer::new("workos", store));
     Router::new().route(PATH, post(on_event)).route_layer(stack)

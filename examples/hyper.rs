@@ -23,8 +23,8 @@ use support::{BoxError, PATH, Settings, bind, demonstrate, describe, say, shutdo
 use tokio::net::TcpListener;
 use tower::{Layer, Service, service_fn};
 use tower_workos::{
-    DirectoryEvent, DirectorySyncLayer,
-    layer::{ResponseBody, VerifiedBody},
+    DirectoryEvent, VerifyWebhookLayer,
+    verify::{ResponseBody, VerifiedBody},
 };
 
 fn main() -> ExitCode {
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
 type Answer = Response<ResponseBody<Full<Bytes>>>;
 
 fn app(
-    layer: &DirectorySyncLayer,
+    layer: &VerifyWebhookLayer,
 ) -> impl Service<Request<Incoming>, Response = Answer, Error = Infallible, Future: Send>
 + Clone
 + Send
@@ -66,7 +66,7 @@ async fn run() -> Result<(), BoxError> {
     Ok(())
 }
 
-async fn serve(listener: TcpListener, layer: DirectorySyncLayer) {
+async fn serve(listener: TcpListener, layer: VerifyWebhookLayer) {
     let service = app(&layer);
     let connections = GracefulShutdown::new();
     let mut shutdown = std::pin::pin!(shutdown());

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use axum::{Router, routing::post};
 use support::{BoxError, PATH, bind, deliver, random_secret, say};
 use tower_workos::{
-    DirectoryEvent, DirectorySyncLayer, WebhookSecrets,
+    DirectoryEvent, VerifyWebhookLayer, WebhookSecrets,
     testing::{Signer, sample},
 };
 
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
 }
 
 fn app(secrets: WebhookSecrets) -> Router {
-    Router::new().route(PATH, post(on_event)).route_layer(DirectorySyncLayer::new(secrets))
+    Router::new().route(PATH, post(on_event)).route_layer(VerifyWebhookLayer::new(secrets))
 }
 
 async fn on_event(event: DirectoryEvent) {

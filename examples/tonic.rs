@@ -16,7 +16,7 @@ use tonic::{
     transport::{Server, server::TcpIncoming},
 };
 use tower_workos::grpc::{
-    DeliverRequest, DeliverResponse, GrpcDirectorySyncLayer, directory_event,
+    DeliverRequest, DeliverResponse, GrpcWebhookLayer, directory_event,
     directory_events_server::{DirectoryEvents, DirectoryEventsServer},
 };
 
@@ -51,7 +51,7 @@ async fn run() -> Result<(), BoxError> {
 
     let server = Server::builder()
         .accept_http1(true)
-        .layer(GrpcDirectorySyncLayer::new(PATH, settings.layer))
+        .layer(GrpcWebhookLayer::new(PATH, settings.layer))
         .add_service(app())
         .serve_with_incoming_shutdown(TcpIncoming::from(listener), shutdown());
     let server = tokio::spawn(server);

@@ -128,7 +128,7 @@ impl Rejection {
     /// [`DirectoryEvent::parse`](crate::DirectoryEvent::parse)).
     ///
     /// A retry can't help. An application that must not lose the event keeps these bytes: see
-    /// [`rejection_response`](crate::DirectorySyncLayer::rejection_response).
+    /// [`rejection_response`](crate::VerifyWebhookLayer::rejection_response).
     #[must_use]
     pub fn unreadable_event(&self) -> Option<&UnreadableEvent> {
         match &self.detail {

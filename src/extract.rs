@@ -11,7 +11,7 @@ use http::{StatusCode, request::Parts};
 
 use crate::{DirectoryEvent, Rejection};
 
-/// The event that [`DirectorySyncLayer`](crate::DirectorySyncLayer) verified.
+/// The event that [`VerifyWebhookLayer`](crate::VerifyWebhookLayer) verified.
 impl<S: Sync> FromRequestParts<S> for DirectoryEvent {
     type Rejection = MissingDirectoryEvent;
 
@@ -20,7 +20,7 @@ impl<S: Sync> FromRequestParts<S> for DirectoryEvent {
     }
 }
 
-/// `None` if no [`DirectorySyncLayer`](crate::DirectorySyncLayer) wraps the handler.
+/// `None` if no [`VerifyWebhookLayer`](crate::VerifyWebhookLayer) wraps the handler.
 impl<S: Sync> OptionalFromRequestParts<S> for DirectoryEvent {
     type Rejection = Infallible;
 
@@ -36,7 +36,7 @@ impl IntoResponse for Rejection {
     }
 }
 
-/// A handler takes a [`DirectoryEvent`], but no [`DirectorySyncLayer`](crate::DirectorySyncLayer) wraps it: 500.
+/// A handler takes a [`DirectoryEvent`], but no [`VerifyWebhookLayer`](crate::VerifyWebhookLayer) wraps it: 500.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MissingDirectoryEvent(());
 
@@ -51,7 +51,7 @@ impl MissingDirectoryEvent {
 impl fmt::Display for MissingDirectoryEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "no DirectoryEvent in the request: add `.route_layer(DirectorySyncLayer::new(secret))` to the router, after \
+            "no DirectoryEvent in the request: add `.route_layer(VerifyWebhookLayer::new(secret))` to the router, after \
              the route of this handler: a route that is added after `.route_layer(..)` or `.layer(..)` is not covered",
         )
     }

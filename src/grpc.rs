@@ -1,6 +1,6 @@
 //! A delivery as a call of a tonic service method.
 //!
-//! WorkOS sends JSON by HTTP/1.1 `POST`; a tonic server speaks gRPC. [`GrpcDirectorySyncLayer`] stands around the
+//! WorkOS sends JSON by HTTP/1.1 `POST`; a tonic server speaks gRPC. [`GrpcWebhookLayer`] stands around the
 //! whole server: it verifies what is posted to one path, calls
 //! [`DirectoryEvents::deliver`](directory_events_server::DirectoryEvents::deliver) on the same server with the
 //! [`DirectoryEvent`] in the request's extensions, and answers the sender with the HTTP status that the call's
@@ -9,9 +9,9 @@
 //! ```
 //! use tonic::{Request, Response, Status, transport::Server};
 //! use tower_workos::{
-//!     DirectorySyncLayer, WebhookSecret,
+//!     VerifyWebhookLayer, WebhookSecret,
 //!     grpc::{
-//!         DeliverRequest, DeliverResponse, GrpcDirectorySyncLayer, directory_event,
+//!         DeliverRequest, DeliverResponse, GrpcWebhookLayer, directory_event,
 //!         directory_events_server::{DirectoryEvents, DirectoryEventsServer},
 //!     },
 //! };
@@ -31,7 +31,7 @@
 //! let secret = WebhookSecret::new("whsec_from_the_dashboard")?;
 //! let server = Server::builder()
 //!     .accept_http1(true)
-//!     .layer(GrpcDirectorySyncLayer::new("/webhooks/workos", DirectorySyncLayer::new(secret)))
+//!     .layer(GrpcWebhookLayer::new("/webhooks/workos", VerifyWebhookLayer::new(secret)))
 //!     .add_service(DirectoryEventsServer::new(Directory));
 //! # Ok(())
 //! # }
@@ -53,15 +53,15 @@
 //!
 //! # Duplicates
 //!
-//! [`GrpcDirectorySyncLayer::dedupe`] is the place for a [`DedupeLayer`]: between the verification and the call, where a
+//! [`GrpcWebhookLayer::dedupe`] is the place for a [`DedupeLayer`]: between the verification and the call, where a
 //! status other than `OK` is an HTTP failure, so that the event is given back.
 //!
 //! ```
-//! use tower_workos::{DedupeLayer, DirectorySyncLayer, MemoryStore, WebhookSecret, grpc::GrpcDirectorySyncLayer};
+//! use tower_workos::{DedupeLayer, VerifyWebhookLayer, MemoryStore, WebhookSecret, grpc::GrpcWebhookLayer};
 //!
 //! # fn main() -> Result<(), tower_workos::ConfigError> {
 //! let secret = WebhookSecret::new("whsec_from_the_dashboard")?;
-//! let layer = GrpcDirectorySyncLayer::new("/webhooks/workos", DirectorySyncLayer::new(secret))
+//! let layer = GrpcWebhookLayer::new("/webhooks/workos", VerifyWebhookLayer::new(secret))
 //!     .dedupe(DedupeLayer::new("workos", MemoryStore::default()));
 //! # let _ = layer;
 //! # Ok(())
@@ -98,9 +98,9 @@ use tower_layer::{Identity, Layer};
 use tower_service::Service;
 
 use crate::{
-    DedupeLayer, DirectoryEvent, DirectorySync, DirectorySyncLayer, SIGNATURE_HEADER,
+    DedupeLayer, DirectoryEvent, SIGNATURE_HEADER, VerifyWebhook, VerifyWebhookLayer,
     dedupe::GrpcCall,
-    layer::{ResponseFuture, VerifiedBody},
+    verify::{ResponseFuture, VerifiedBody},
 };
 
 #[allow(
@@ -122,11 +122,11 @@ use self::{directory_events_client::DirectoryEventsClient, directory_events_serv
 ///
 /// # Errors
 ///
-/// `INTERNAL`, naming the hint, where no [`GrpcDirectorySyncLayer`] stands around the server.
+/// `INTERNAL`, naming the hint, where no [`GrpcWebhookLayer`] stands around the server.
 pub fn directory_event<T>(request: &tonic::Request<T>) -> Result<DirectoryEvent, Status> {
     request.extensions().get::<DirectoryEvent>().cloned().ok_or_else(|| {
         Status::internal(
-            "no DirectoryEvent in the request: add `.layer(GrpcDirectorySyncLayer::new(path, layer))` to the tonic \
+            "no DirectoryEvent in the request: add `.layer(GrpcWebhookLayer::new(path, layer))` to the tonic \
              server",
         )
     })
@@ -177,16 +177,16 @@ pub fn http_status(code: Code) -> StatusCode {
 /// `D` is the layer between the verification and the call: none, or a [`DedupeLayer`].
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct GrpcDirectorySyncLayer<D = Identity> {
+pub struct GrpcWebhookLayer<D = Identity> {
     path: Arc<str>,
-    verify: DirectorySyncLayer,
+    verify: VerifyWebhookLayer,
     dedupe: D,
 }
 
-impl GrpcDirectorySyncLayer {
+impl GrpcWebhookLayer {
     /// Takes the path of the webhook endpoint, `/webhooks/workos` for instance, compared to a request's
     /// exactly, and the layer that verifies.
-    pub fn new(path: impl AsRef<str>, verify: DirectorySyncLayer) -> Self {
+    pub fn new(path: impl AsRef<str>, verify: VerifyWebhookLayer) -> Self {
         let path = path.as_ref();
         let path = if path.starts_with('/') { path.into() } else { format!("/{path}").into() };
         Self { path, verify, dedupe: Identity::new() }
@@ -194,34 +194,30 @@ impl GrpcDirectorySyncLayer {
 
     /// Handles each event once: the method is called only for an event that no other call has handled or is handling. A
     /// call whose status is not `OK` gives the event back, and the next delivery calls the method again.
-    pub fn dedupe<St>(self, dedupe: DedupeLayer<St>) -> GrpcDirectorySyncLayer<DedupeLayer<St>> {
-        GrpcDirectorySyncLayer { path: self.path, verify: self.verify, dedupe }
+    pub fn dedupe<St>(self, dedupe: DedupeLayer<St>) -> GrpcWebhookLayer<DedupeLayer<St>> {
+        GrpcWebhookLayer { path: self.path, verify: self.verify, dedupe }
     }
 }
 
-impl<S: Clone, D: Layer<Unary<S>>> Layer<S> for GrpcDirectorySyncLayer<D> {
-    type Service = GrpcDirectorySync<S, D::Service>;
+impl<S: Clone, D: Layer<Unary<S>>> Layer<S> for GrpcWebhookLayer<D> {
+    type Service = GrpcWebhook<S, D::Service>;
 
     fn layer(&self, inner: S) -> Self::Service {
         let deliver = self.dedupe.layer(Unary { inner: inner.clone() });
-        GrpcDirectorySync {
-            path: Arc::clone(&self.path),
-            inner,
-            deliver: self.verify.layer(deliver),
-        }
+        GrpcWebhook { path: Arc::clone(&self.path), inner, deliver: self.verify.layer(deliver) }
     }
 }
 
-/// A tonic server's services, one of them reachable by webhook. Made by [`GrpcDirectorySyncLayer`].
+/// A tonic server's services, one of them reachable by webhook. Made by [`GrpcWebhookLayer`].
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct GrpcDirectorySync<S, D = Unary<S>> {
+pub struct GrpcWebhook<S, D = Unary<S>> {
     path: Arc<str>,
     inner: S,
-    deliver: DirectorySync<D>,
+    deliver: VerifyWebhook<D>,
 }
 
-impl<S: Clone, D> GrpcDirectorySync<S, D> {
+impl<S: Clone, D> GrpcWebhook<S, D> {
     /// Gives up the place that being polled ready took, since the inner service is not called now. A delivery waits for
     /// a place again once it is verified.
     fn give_back(&mut self) {
@@ -229,7 +225,7 @@ impl<S: Clone, D> GrpcDirectorySync<S, D> {
     }
 }
 
-impl<S, D, ReqBody, ResBody, DeliverBody> Service<Request<ReqBody>> for GrpcDirectorySync<S, D>
+impl<S, D, ReqBody, ResBody, DeliverBody> Service<Request<ReqBody>> for GrpcWebhook<S, D>
 where
     S: Service<Request<Body>, Response = Response<ResBody>> + Clone,
     D: Service<Request<VerifiedBody>, Response = Response<DeliverBody>, Error = Infallible> + Clone,
@@ -293,7 +289,7 @@ fn refused() -> Response<Body> {
 }
 
 pin_project! {
-    /// The future of [`GrpcDirectorySync`]'s response.
+    /// The future of [`GrpcWebhook`]'s response.
     #[must_use]
     pub struct GrpcResponseFuture<S, D, B>
     where
@@ -356,7 +352,7 @@ where
     }
 }
 
-/// A server's services as the one method that a verified request calls: what [`GrpcDirectorySyncLayer`] puts the
+/// A server's services as the one method that a verified request calls: what [`GrpcWebhookLayer`] puts the
 /// verification and the deduplication around. Not made by applications.
 #[derive(Clone, Debug)]
 pub struct Unary<S> {

@@ -15,7 +15,7 @@
 //!
 //! use axum::{Router, extract::State, http::StatusCode, routing::post};
 //! use tower_workos::{
-//!     AccessChange, DirectoryEvent, DirectoryId, DirectorySyncLayer, DirectoryUserId, WebhookSecret,
+//!     AccessChange, DirectoryEvent, DirectoryId, VerifyWebhookLayer, DirectoryUserId, WebhookSecret,
 //! };
 //!
 //! /// Who is logged in, and from which directory. Yours is in a database or a cache that all replicas share.
@@ -24,7 +24,7 @@
 //! fn app(secret: WebhookSecret, sessions: Sessions) -> Router {
 //!     Router::new()
 //!         .route("/webhooks/workos", post(on_event))
-//!         .route_layer(DirectorySyncLayer::new(secret))
+//!         .route_layer(VerifyWebhookLayer::new(secret))
 //!         .with_state(sessions)
 //! }
 //!
@@ -53,7 +53,7 @@
 //! in. One that stores who has access needs versions and tombstones, or it lets former employees back in: the
 //! [`ordering`] module has the rules and a complete table of users.
 //!
-//! The [`layer`] module describes the middleware: how requests are answered, and its place among other layers. The `grpc` module (feature `tonic`) turns a delivery into a call of a tonic service method.
+//! The [`verify`] module describes the middleware: how requests are answered, and its place among other layers. The `grpc` module (feature `tonic`) turns a delivery into a call of a tonic service method.
 //! Without tower, [`Verifier::construct_event`] does all of it for a header and a body.
 //!
 //! # The event
@@ -89,7 +89,7 @@
 //! # Limits
 //!
 //! - Order is the application's, so far: see [`ordering`].
-//! - The body is held in memory, up to [`body_limit`](DirectorySyncLayer::body_limit) a request, and up to twice that
+//! - The body is held in memory, up to [`body_limit`](VerifyWebhookLayer::body_limit) a request, and up to twice that
 //!   while its frames are joined.
 //! - The body's deadline is a tokio timer: a request whose body does not come at once needs a tokio runtime with
 //!   time enabled, as axum, tonic and `#[tokio::main]` have it. Elsewhere, that panics.
@@ -114,7 +114,7 @@ mod extract;
 #[cfg(feature = "tonic")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tonic")))]
 pub mod grpc;
-pub mod layer;
+pub mod verify;
 #[doc = include_str!("ordering.md")]
 pub mod ordering {}
 mod response;
@@ -141,10 +141,10 @@ pub use self::{
         Previous, PreviousAttributes, PreviousCustomAttributes, Role, Timestamp, TimestampError,
         UnknownEvent, UnreadableEvent, UserUpdated,
     },
-    layer::{DirectorySync, DirectorySyncLayer},
     secret::{WebhookSecret, WebhookSecrets},
     signature::{SIGNATURE_HEADER, SignatureHeader},
     verifier::{Verification, Verified, Verifier},
+    verify::{VerifyWebhook, VerifyWebhookLayer},
 };
 
 /// The README's examples, compiled.

@@ -23,7 +23,7 @@ const DEFAULT_TOLERANCE: Duration = Duration::from_secs(180);
 
 /// Verifies signatures: secrets, a tolerance and a clock.
 ///
-/// This is all of the check that [`DirectorySyncLayer`](crate::DirectorySyncLayer) makes, without tower and
+/// This is all of the check that [`VerifyWebhookLayer`](crate::VerifyWebhookLayer) makes, without tower and
 /// without HTTP bodies, for use from a queue worker, a Lambda function or another web framework.
 ///
 /// ```

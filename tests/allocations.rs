@@ -23,9 +23,9 @@ use support::Nothing;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tower::{Layer, Service};
 use tower_workos::{
-    DirectoryEvent, DirectorySyncLayer, SignatureHeader, Verifier, WebhookSecret,
-    layer::VerifiedBody,
+    DirectoryEvent, SignatureHeader, Verifier, VerifyWebhookLayer, WebhookSecret,
     testing::{Signer, sample},
+    verify::VerifiedBody,
 };
 
 fn secret() -> WebhookSecret {
@@ -58,7 +58,7 @@ fn verifying_a_body_allocates_nothing() {
 
 #[test]
 fn the_layer_adds_five_allocations_to_the_parse() {
-    let mut service = DirectorySyncLayer::new(secret()).layer(Nothing);
+    let mut service = VerifyWebhookLayer::new(secret()).layer(Nothing);
     for sample in sample::ALL {
         let delivery = Signer::new(secret()).sign(sample);
         let request = || delivery.clone().into_request::<Full<Bytes>, _>("/").unwrap();
@@ -103,7 +103,7 @@ fn a_kept_event_keeps_its_body_and_not_the_servers_buffer() {
         body.len()
     );
     let kept = Keep::default();
-    let service = TowerToHyperService::new(DirectorySyncLayer::new(secret()).layer(kept.clone()));
+    let service = TowerToHyperService::new(VerifyWebhookLayer::new(secret()).layer(kept.clone()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let serve = || {
         runtime.block_on(async {
@@ -129,7 +129,7 @@ fn a_kept_event_keeps_its_body_and_not_the_servers_buffer() {
 
 #[test]
 fn nothing_is_read_or_allocated_for_a_stale_request_but_its_answer() {
-    let mut service = DirectorySyncLayer::new(secret()).layer(Nothing);
+    let mut service = VerifyWebhookLayer::new(secret()).layer(Nothing);
     let stale = Signer::new(secret()).at(std::time::UNIX_EPOCH).sign(sample::USER_UPDATED);
     let request = stale.into_request::<Full<Bytes>, _>("/").unwrap();
     let info = measure(|| assert_eq!(call(&mut service, request), 401));
@@ -164,7 +164,7 @@ impl Body for Liar {
 fn a_declared_length_is_not_believed_beyond_64_kib() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let _inside = runtime.enter();
-    let mut service = DirectorySyncLayer::new(secret()).layer(Nothing);
+    let mut service = VerifyWebhookLayer::new(secret()).layer(Nothing);
     let (parts, _) =
         Signer::new(secret()).sign("xx").into_request::<Bytes, _>("/").unwrap().into_parts();
     let request = Request::from_parts(parts, Liar(0));

@@ -28,7 +28,7 @@ use sqlx::{Row, SqlitePool};
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
 use tower::ServiceBuilder;
 use tower_workos::{
-    DedupeLayer, DirectoryEvent, DirectorySyncLayer, WebhookSecret,
+    DedupeLayer, DirectoryEvent, VerifyWebhookLayer, WebhookSecret,
     dedupe::{Claimed, Completion, PostgresStore, RedisStore, SqliteStore},
     testing::{Signer, sample},
 };
@@ -40,9 +40,9 @@ const EVENTS_A_LIFE: usize = 20;
 /// Short, so that what a dead server held is free again soon.
 const LEASE: Duration = Duration::from_millis(250);
 
-fn stack<St>(store: St, namespace: &str) -> (DirectorySyncLayer, DedupeLayer<St>) {
+fn stack<St>(store: St, namespace: &str) -> (VerifyWebhookLayer, DedupeLayer<St>) {
     let secret = WebhookSecret::new(SECRET).unwrap();
-    (DirectorySyncLayer::new(secret), DedupeLayer::new(namespace, store).lease(LEASE))
+    (VerifyWebhookLayer::new(secret), DedupeLayer::new(namespace, store).lease(LEASE))
 }
 
 /// Something to die in the middle of.

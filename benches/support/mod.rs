@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Empty;
 use tower::Service;
-use tower_workos::{DirectoryEvent, layer::VerifiedBody};
+use tower_workos::{DirectoryEvent, verify::VerifiedBody};
 
 /// An inner service that costs nothing.
 #[derive(Clone)]

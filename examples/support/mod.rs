@@ -18,7 +18,7 @@ use http_body_util::Full;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tokio::net::TcpListener;
 use tower_workos::{
-    AccessChange, DirectoryEvent, DirectorySyncLayer, EventData, Verifier, WebhookSecret,
+    AccessChange, DirectoryEvent, EventData, Verifier, VerifyWebhookLayer, WebhookSecret,
     testing::{Delivery, Signer, sample},
 };
 
@@ -58,7 +58,7 @@ pub fn say(line: impl AsRef<str>) {
 
 /// The endpoint's settings, from the environment; without any, for a demonstration.
 pub struct Settings {
-    pub layer: DirectorySyncLayer,
+    pub layer: VerifyWebhookLayer,
     /// Signs as the sender would, where the secret was made up for a demonstration.
     pub demo: Option<Signer>,
 }
@@ -68,12 +68,12 @@ impl Settings {
         if env::var_os(SECRET_VARIABLE).is_some() {
             let secret = WebhookSecret::from_env(SECRET_VARIABLE)
                 .map_err(|error| format!("{SECRET_VARIABLE}: {error}"))?;
-            return Ok(Self { layer: DirectorySyncLayer::new(secret), demo: None });
+            return Ok(Self { layer: VerifyWebhookLayer::new(secret), demo: None });
         }
         let secret = random_secret()?;
         // A day instead of three minutes, so that the printed command can be pasted after lunch.
         let verifier = Verifier::new(secret.clone()).tolerance(Duration::from_secs(24 * 60 * 60));
-        Ok(Self { layer: DirectorySyncLayer::new(verifier), demo: Some(Signer::new(secret)) })
+        Ok(Self { layer: VerifyWebhookLayer::new(verifier), demo: Some(Signer::new(secret)) })
     }
 }
 

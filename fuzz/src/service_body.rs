@@ -12,10 +12,10 @@ use tokio::runtime::{Builder, Runtime};
 use tower_layer::Layer;
 use tower_service::Service;
 use tower_workos::{
-    DirectorySyncLayer, Rejection, RejectionKind, SIGNATURE_HEADER, Timestamp, Verifier,
+    Rejection, RejectionKind, SIGNATURE_HEADER, Timestamp, Verifier, VerifyWebhookLayer,
     WebhookSecret, WebhookSecrets,
-    layer::ResponseBody,
     testing::{ManualClock, sample},
+    verify::ResponseBody,
 };
 
 pub use self::input::Input;
@@ -69,7 +69,7 @@ async fn exchanges(input: &Input) {
     let secrets = WebhookSecrets::new(secrets).expect("two secrets");
     let now = ManualClock::new(Timestamp::from_unix_millis_saturating(NOW));
     let timeout = Duration::from_millis(input.timeout_millis());
-    let layer = DirectorySyncLayer::new(Verifier::new(secrets).clock(now))
+    let layer = VerifyWebhookLayer::new(Verifier::new(secrets).clock(now))
         .body_limit(input.body_limit())
         .body_timeout(timeout);
     let handler = Handler::default();

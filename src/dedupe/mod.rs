@@ -1,19 +1,19 @@
 //! Duplicates: [`DedupeLayer`], [`Dedupe`] and the stores.
 //!
 //! WorkOS delivers an event again when it saw no 2xx, and sometimes when it did. This layer, inside
-//! [`DirectorySyncLayer`](crate::DirectorySyncLayer), lets a handler's success happen once and its failure lose
+//! [`VerifyWebhookLayer`](crate::VerifyWebhookLayer), lets a handler's success happen once and its failure lose
 //! nothing:
 //!
 //! ```
 //! use tower::ServiceBuilder;
-//! use tower_workos::{DedupeLayer, DirectorySyncLayer, MemoryStore, WebhookSecret};
+//! use tower_workos::{DedupeLayer, VerifyWebhookLayer, MemoryStore, WebhookSecret};
 //!
 //! # fn main() -> Result<(), tower_workos::ConfigError> {
 //! # let secret = WebhookSecret::new("whsec_from_the_dashboard")?;
 //! let stack = ServiceBuilder::new()
-//!     .layer(DirectorySyncLayer::new(secret))
+//!     .layer(VerifyWebhookLayer::new(secret))
 //!     .layer(DedupeLayer::new("workos", MemoryStore::default()));
-//! # let _ = stack.service(tower::service_fn(|_: http::Request<tower_workos::layer::VerifiedBody>| async {
+//! # let _ = stack.service(tower::service_fn(|_: http::Request<tower_workos::verify::VerifiedBody>| async {
 //! #     Ok::<_, std::convert::Infallible>(http::Response::new(http_body_util::Empty::<bytes::Bytes>::new()))
 //! # }));
 //! # Ok(())

@@ -67,7 +67,7 @@ fn plain<B>(answer: &Answer) -> Response<ResponseBody<B>> {
         ),
         Answer::Misplaced => (
             StatusCode::INTERNAL_SERVER_ERROR,
-            r#"{"type":"about:blank","title":"Misplaced middleware","status":500,"detail":"There is no DirectoryEvent in the request: put DedupeLayer inside DirectorySyncLayer. In axum, add both with one ServiceBuilder, DirectorySyncLayer first: of two route_layer calls, the last is the outermost."}"#,
+            r#"{"type":"about:blank","title":"Misplaced middleware","status":500,"detail":"There is no DirectoryEvent in the request: put DedupeLayer inside VerifyWebhookLayer. In axum, add both with one ServiceBuilder, VerifyWebhookLayer first: of two route_layer calls, the last is the outermost."}"#,
         ),
         Answer::LeaseExpired | Answer::NotCompleted | Answer::StoreError(_) => (
             StatusCode::SERVICE_UNAVAILABLE,
@@ -154,8 +154,8 @@ fn log(answer: &Answer, event: Option<&DirectoryEvent>) {
             error,
             event,
             outcome,
-            hint = "put DedupeLayer inside DirectorySyncLayer (in axum, add both with one ServiceBuilder, DirectorySyncLayer \
-                first); under tonic, give it to GrpcDirectorySyncLayer::dedupe",
+            hint = "put DedupeLayer inside VerifyWebhookLayer (in axum, add both with one ServiceBuilder, VerifyWebhookLayer \
+                first); under tonic, give it to GrpcWebhookLayer::dedupe",
             "no DirectoryEvent in the request; answered 500"
         ),
         Answer::NotCompleted => log!(

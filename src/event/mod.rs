@@ -93,7 +93,7 @@ struct Inner {
 impl DirectoryEvent {
     /// Reads an event that was verified before it was stored, or came from the Events API.
     ///
-    /// Nothing is verified here: for a request use [`DirectorySyncLayer`](crate::DirectorySyncLayer), for a
+    /// Nothing is verified here: for a request use [`VerifyWebhookLayer`](crate::VerifyWebhookLayer), for a
     /// signature at hand [`Verifier::construct_event`](crate::Verifier::construct_event).
     ///
     /// # Errors

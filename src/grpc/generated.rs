@@ -17,7 +17,7 @@ pub mod directory_events_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Receives WorkOS Directory Sync events that `GrpcDirectorySyncLayer` has verified.
+    /// Receives WorkOS Directory Sync events that `GrpcWebhookLayer` has verified.
     ///
     /// The layer makes the call inside the server. From the network the method can't be called: the layer answers
     /// PERMISSION_DENIED.
@@ -138,7 +138,7 @@ pub mod directory_events_server {
             request: tonic::Request<super::DeliverRequest>,
         ) -> std::result::Result<tonic::Response<super::DeliverResponse>, tonic::Status>;
     }
-    /// Receives WorkOS Directory Sync events that `GrpcDirectorySyncLayer` has verified.
+    /// Receives WorkOS Directory Sync events that `GrpcWebhookLayer` has verified.
     ///
     /// The layer makes the call inside the server. From the network the method can't be called: the layer answers
     /// PERMISSION_DENIED.

@@ -43,9 +43,9 @@ use tokio::{
 };
 use tower::{Layer, Service, service_fn};
 use tower_workos::{
-    DirectoryEvent, DirectorySyncLayer, WebhookSecret,
-    layer::VerifiedBody,
+    DirectoryEvent, VerifyWebhookLayer, WebhookSecret,
     testing::{Signer, sample},
+    verify::VerifiedBody,
 };
 
 const SECRET: &str = "whsec_of_the_hostile_tests";
@@ -85,7 +85,7 @@ fn server() {
     }
     raise_file_limit();
     tokio::runtime::Runtime::new().unwrap().block_on(async {
-        let layer = DirectorySyncLayer::new(WebhookSecret::new(SECRET).unwrap())
+        let layer = VerifyWebhookLayer::new(WebhookSecret::new(SECRET).unwrap())
             .body_limit(BODY_LIMIT)
             .body_timeout(DEADLINE);
         let deliveries = layer.layer(service_fn(handler));

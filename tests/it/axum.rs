@@ -172,7 +172,7 @@ async fn without_the_layer_the_answer_explains_how_to_fix_it() {
     assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(
         body,
-        "no DirectoryEvent in the request: add `.route_layer(DirectorySyncLayer::new(secret))` to the router, after the \
+        "no DirectoryEvent in the request: add `.route_layer(VerifyWebhookLayer::new(secret))` to the router, after the \
          route of this handler: a route that is added after `.route_layer(..)` or `.layer(..)` is not covered"
     );
     // As it says: the order decides.
@@ -186,7 +186,7 @@ async fn without_the_layer_the_answer_explains_how_to_fix_it() {
         event.unwrap_err().to_string()
     }
     let app = Router::new().route("/webhooks/workos", post(with_reason));
-    assert!(answer(app, genuine()).await.1.contains("DirectorySyncLayer::new"));
+    assert!(answer(app, genuine()).await.1.contains("VerifyWebhookLayer::new"));
 }
 
 #[tokio::test]

@@ -17,8 +17,8 @@ use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_workos::{
     DedupeLayer, DedupeStore, MemoryStore,
     dedupe::{Claim, Claimed, Completion, DedupeKey, OnStoreError, StoreError},
-    layer::VerifiedBody,
     testing::{conformance, sample},
+    verify::VerifiedBody,
 };
 
 use crate::support::{delivery, layer};
@@ -239,7 +239,7 @@ async fn without_the_verifying_layer_the_response_explains_the_fix() {
     let response = service.oneshot(delivery(sample::USER_CREATED)).await.unwrap();
     assert_eq!(response.status(), 500);
     let body = response.into_body().collect().await.unwrap().to_bytes();
-    assert!(String::from_utf8(body.to_vec()).unwrap().contains("DirectorySyncLayer"));
+    assert!(String::from_utf8(body.to_vec()).unwrap().contains("VerifyWebhookLayer"));
 }
 
 #[tokio::test]

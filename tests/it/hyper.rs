@@ -16,7 +16,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 use tower::{Layer, service_fn};
-use tower_workos::{DirectoryEvent, DirectorySyncLayer, layer::VerifiedBody, testing::sample};
+use tower_workos::{DirectoryEvent, VerifyWebhookLayer, testing::sample, verify::VerifiedBody};
 
 use crate::support::{delivery, layer, signer};
 
@@ -25,7 +25,7 @@ async fn handler(request: Request<VerifiedBody>) -> Result<Response<Full<Bytes>>
     Ok(Response::new(Full::from(event.name().to_owned())))
 }
 
-async fn serve(layer: DirectorySyncLayer) -> SocketAddr {
+async fn serve(layer: VerifyWebhookLayer) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {

@@ -12,10 +12,10 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header::CONTENT_LENGTH};
 use http_body_util::Full;
 use tower_workos::{
-    DirectorySync, DirectorySyncLayer, Rejection, RejectionKind, SIGNATURE_HEADER, Verifier,
+    Rejection, RejectionKind, SIGNATURE_HEADER, Verifier, VerifyWebhook, VerifyWebhookLayer,
     WebhookSecrets,
-    layer::VerifiedBody,
     testing::{ManualClock, Signer, sample},
+    verify::VerifiedBody,
 };
 
 use crate::support::{
@@ -72,7 +72,7 @@ async fn the_rest_of_the_request_is_untouched() {
         Ok::<_, std::convert::Infallible>(Response::new(Full::<Bytes>::default()))
     });
     let response =
-        tower::ServiceExt::oneshot(DirectorySync::new(service, &layer()), request).await.unwrap();
+        tower::ServiceExt::oneshot(VerifyWebhook::new(service, &layer()), request).await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
 }
 
@@ -85,7 +85,7 @@ async fn a_content_length_that_is_no_number_says_nothing() {
         let service = tower::service_fn(|_: Request<VerifiedBody>| async {
             Ok::<_, std::convert::Infallible>(Response::new(Full::<Bytes>::default()))
         });
-        let service = DirectorySync::new(service, &layer());
+        let service = VerifyWebhook::new(service, &layer());
         let future = tower::ServiceExt::oneshot(service, request);
         assert_eq!(future.await.unwrap().status(), status, "{length}");
     }
@@ -334,7 +334,7 @@ fn log_of(bodies: &[Bytes]) -> Vec<String> {
     let secret = secret();
     {
         let _here = tracing_subscriber::util::SubscriberInitExt::set_default(subscriber);
-        let layer = DirectorySyncLayer::new(Verifier::new(secret).clock(ManualClock::new(at(NOW))));
+        let layer = VerifyWebhookLayer::new(Verifier::new(secret).clock(ManualClock::new(at(NOW))));
         for body in bodies {
             runtime.block_on(send(&layer, full(body.clone())));
         }
@@ -463,7 +463,7 @@ async fn a_custom_response_replaces_the_answer_and_keeps_the_rejection() {
 async fn secrets_can_be_replaced_under_a_running_layer() {
     let secrets = WebhookSecrets::from(secret());
     let layer =
-        DirectorySyncLayer::new(Verifier::new(secrets.clone()).clock(ManualClock::new(at(NOW))));
+        VerifyWebhookLayer::new(Verifier::new(secrets.clone()).clock(ManualClock::new(at(NOW))));
     let new = || {
         let delivery = Signer::new(other_secret()).at(at(NOW)).sign(sample::USER_CREATED);
         delivery.into_request::<Full<Bytes>, _>("/").unwrap()

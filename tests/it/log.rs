@@ -243,11 +243,11 @@ fn a_line_that_nobody_reads_uses_nothing_up() {
 #[test]
 fn stray_deliveries_under_tonic_are_bounded() {
     use tower::{Layer as _, ServiceExt as _, service_fn};
-    use tower_workos::grpc::GrpcDirectorySyncLayer;
+    use tower_workos::grpc::GrpcWebhookLayer;
 
     let log = Log::default();
     log.of(LevelFilter::WARN, async {
-        let grpc = GrpcDirectorySyncLayer::new("/webhooks/workos", layer());
+        let grpc = GrpcWebhookLayer::new("/webhooks/workos", layer());
         let service = grpc.layer(service_fn(|_: Request<tonic::body::Body>| async {
             Ok::<_, std::convert::Infallible>(http::Response::new(tonic::body::Body::empty()))
         }));

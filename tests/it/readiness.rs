@@ -7,7 +7,7 @@ use http::{Request, Response};
 use http_body_util::Full;
 use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_test::{assert_request_eq, mock};
-use tower_workos::{DirectoryEvent, RejectionKind, layer::VerifiedBody, testing::sample};
+use tower_workos::{DirectoryEvent, RejectionKind, testing::sample, verify::VerifiedBody};
 
 use crate::support::{ScriptBody, Step, delivery, delivery_of, layer};
 

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use serde_json::Value;
 use tower_workos::{
-    DirectoryEvent, DirectorySyncLayer, EventData, SignatureHeader, Verifier, WebhookSecret,
+    DirectoryEvent, EventData, SignatureHeader, Verifier, VerifyWebhookLayer, WebhookSecret,
     testing::ManualClock,
 };
 
@@ -51,7 +51,7 @@ async fn recorded_deliveries_verify_with_their_clock() {
                 .body(Full::new(body.clone()))
                 .unwrap()
         };
-        let layer = DirectorySyncLayer::new(verifier.clone());
+        let layer = VerifyWebhookLayer::new(verifier.clone());
         let outcome = send(&layer, request()).await;
         match DirectoryEvent::parse(body.clone()) {
             Ok(event) => assert_eq!(outcome.event().name(), event.name()),

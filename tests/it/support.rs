@@ -18,10 +18,10 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_workos::{
-    DirectoryEvent, DirectorySyncLayer, Rejection, RejectionKind, Timestamp, Verifier,
+    DirectoryEvent, Rejection, RejectionKind, Timestamp, Verifier, VerifyWebhookLayer,
     WebhookSecret,
-    layer::VerifiedBody,
     testing::{ManualClock, Signer},
+    verify::VerifiedBody,
 };
 
 /// In no log, error or `Debug`: the secrets of these tests, and what the samples and the hostile bodies tell.
@@ -51,8 +51,8 @@ pub fn verifier() -> Verifier {
     Verifier::new(secret()).clock(ManualClock::new(at(NOW)))
 }
 
-pub fn layer() -> DirectorySyncLayer {
-    DirectorySyncLayer::new(verifier())
+pub fn layer() -> VerifyWebhookLayer {
+    VerifyWebhookLayer::new(verifier())
 }
 
 pub fn signer() -> Signer {
@@ -85,7 +85,7 @@ impl Handler {
     /// The layer around it.
     pub fn wrap<B>(
         &self,
-        layer: &DirectorySyncLayer,
+        layer: &VerifyWebhookLayer,
     ) -> impl Service<Request<B>, Response = Response<Answer>, Error = Infallible> + use<B>
     where
         B: Body,
@@ -106,10 +106,10 @@ impl Handler {
     }
 }
 
-pub type Answer = tower_workos::layer::ResponseBody<Full<Bytes>>;
+pub type Answer = tower_workos::verify::ResponseBody<Full<Bytes>>;
 
 /// Sends one request through the layer to a handler that echoes.
-pub async fn send<B>(layer: &DirectorySyncLayer, request: Request<B>) -> Outcome
+pub async fn send<B>(layer: &VerifyWebhookLayer, request: Request<B>) -> Outcome
 where
     B: Body,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,

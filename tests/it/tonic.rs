@@ -16,7 +16,7 @@ use tonic::{Code, Response, Status, transport::Server};
 use tower_workos::{
     DirectoryEvent,
     grpc::{
-        DeliverRequest, DeliverResponse, GrpcDirectorySyncLayer, directory_event,
+        DeliverRequest, DeliverResponse, GrpcWebhookLayer, directory_event,
         directory_events_client::DirectoryEventsClient,
         directory_events_server::{DirectoryEvents, DirectoryEventsServer},
         http_status,
@@ -95,7 +95,7 @@ async fn serve(directory: Option<Directory>, with_layer: bool) -> SocketAddr {
     let router = Server::builder()
         .accept_http1(true)
         .layer(tower::util::option_layer(
-            with_layer.then(|| GrpcDirectorySyncLayer::new("webhooks/workos", layer())),
+            with_layer.then(|| GrpcWebhookLayer::new("webhooks/workos", layer())),
         ))
         .add_optional_service(directory.map(DirectoryEventsServer::new))
         .add_service(Other);
@@ -217,7 +217,7 @@ async fn the_method_can_not_be_called_from_outside() {
             DirectoryEventsClient::new(channel).deliver(DeliverRequest {}).await.unwrap_err();
         assert_eq!(status.code(), code, "{status}");
         if !with_layer {
-            assert!(status.message().contains("GrpcDirectorySyncLayer"), "{status}");
+            assert!(status.message().contains("GrpcWebhookLayer"), "{status}");
         }
         assert!(directory.last.lock().unwrap().is_none());
     }
@@ -254,7 +254,7 @@ async fn the_ready_service_is_called() {
     use tower::{Layer, Service, ServiceExt, limit::ConcurrencyLimit};
 
     let inner = ConcurrencyLimit::new(DirectoryEventsServer::new(Directory::default()), 1);
-    let mut service = GrpcDirectorySyncLayer::new("/webhooks/workos", layer()).layer(inner);
+    let mut service = GrpcWebhookLayer::new("/webhooks/workos", layer()).layer(inner);
     let other = || Request::post("/test.Other/Echo").body(Full::<Bytes>::default()).unwrap();
     let mut stray = delivery::<Full<Bytes>>(sample::USER_CREATED);
     *stray.uri_mut() = "/elsewhere".parse().unwrap();

@@ -18,7 +18,7 @@ use tower::ServiceBuilder;
 use tower_workos::{
     DedupeLayer, MemoryStore,
     grpc::{
-        DeliverRequest, DeliverResponse, GrpcDirectorySyncLayer, directory_event,
+        DeliverRequest, DeliverResponse, GrpcWebhookLayer, directory_event,
         directory_events_server::{DirectoryEvents, DirectoryEventsServer},
     },
     testing::sample,
@@ -70,9 +70,9 @@ impl DirectoryEvents for Directory {
 
 #[derive(Clone, Copy, Debug)]
 enum Place {
-    /// `GrpcDirectorySyncLayer::dedupe`, the documented one.
+    /// `GrpcWebhookLayer::dedupe`, the documented one.
     Supported,
-    /// A layer of the server, inside `GrpcDirectorySyncLayer`.
+    /// A layer of the server, inside `GrpcWebhookLayer`.
     Inside,
     /// Around the generated service.
     AroundTheService,
@@ -84,7 +84,7 @@ fn serve(directory: Directory, place: Place) -> SocketAddr {
     let address = "127.0.0.1:0".parse().unwrap();
     let incoming = tonic::transport::server::TcpIncoming::bind(address).unwrap();
     let address = incoming.local_addr().unwrap();
-    let grpc = GrpcDirectorySyncLayer::new("/webhooks/workos", layer());
+    let grpc = GrpcWebhookLayer::new("/webhooks/workos", layer());
     let dedupe = DedupeLayer::new("workos", MemoryStore::default());
     let server = Server::builder().accept_http1(true);
     let service = DirectoryEventsServer::new(directory);

@@ -25,7 +25,7 @@ use axum::{
     routing::{get, post},
 };
 use dsync_cli::directory::{self, Snapshot};
-use tower_workos::{DirectoryEvent, DirectorySyncLayer, WebhookSecret};
+use tower_workos::{DirectoryEvent, VerifyWebhookLayer, WebhookSecret};
 
 #[derive(Default)]
 struct Application {
@@ -37,7 +37,7 @@ struct Application {
 fn app(secret: WebhookSecret, fail_every: Option<u64>) -> Router {
     Router::new()
         .route("/webhooks/workos", post(on_event))
-        .route_layer(DirectorySyncLayer::new(secret))
+        .route_layer(VerifyWebhookLayer::new(secret))
         .route("/state", get(state))
         .with_state(Arc::new(Application { fail_every, ..Application::default() }))
 }

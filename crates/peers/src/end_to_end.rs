@@ -30,7 +30,7 @@ use tokio::{
 };
 use tower::{ServiceBuilder, util::MapRequestLayer};
 use tower_workos::{
-    DedupeLayer, DirectoryEvent, DirectorySyncLayer, MemoryStore, SignatureHeader, Verifier,
+    DedupeLayer, DirectoryEvent, MemoryStore, SignatureHeader, Verifier, VerifyWebhookLayer,
     WebhookSecret, WebhookSecrets, testing::Signer,
 };
 
@@ -80,7 +80,7 @@ async fn serve_on_this(kind: &str) {
     };
     // The deliveries are signed beforehand.
     let verifier = Verifier::new(secrets).tolerance(Duration::MAX);
-    let layer = DirectorySyncLayer::new(verifier.clone());
+    let layer = VerifyWebhookLayer::new(verifier.clone());
     let app = match kind {
         "unverified" => Router::new().route("/", post(async |_: Bytes| StatusCode::OK)),
         // What it costs in axum to have a layer that changes the request's body, whatever it does.
@@ -148,7 +148,7 @@ pub fn in_threads(threads: usize) -> Duration {
     const TIMES: u32 = 200_000;
 
     let start = std::sync::Barrier::new(threads);
-    let layer = DirectorySyncLayer::new(secret());
+    let layer = VerifyWebhookLayer::new(secret());
     let taken = std::thread::scope(|scope| {
         let running: Vec<_> = (0..threads)
             .map(|_| {

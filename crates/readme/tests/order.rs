@@ -20,8 +20,8 @@ use bytes::Bytes;
 use dsync_cli::directory::{Deliveries, Life, Order, Plan, Random, Snapshot};
 use tower::ServiceExt as _;
 use tower_workos::{
-    AccessChange, DirectoryEvent, DirectoryGroupId, DirectoryId, DirectorySyncLayer,
-    DirectoryUserId, EventData, Timestamp, WebhookSecret, testing::Signer,
+    AccessChange, DirectoryEvent, DirectoryGroupId, DirectoryId, DirectoryUserId, EventData,
+    Timestamp, VerifyWebhookLayer, WebhookSecret, testing::Signer,
 };
 
 #[allow(unreachable_pub, missing_debug_implementations, clippy::unwrap_used, reason = "a sample")]
@@ -173,7 +173,7 @@ async fn end_of(seed: u64, handle: Handle) -> (Application, Snapshot) {
     let app = Arc::new(Mutex::new(Application::default()));
     let router = Router::new()
         .route("/webhooks/workos", post(on_event))
-        .route_layer(DirectorySyncLayer::new(WebhookSecret::new(SECRET).unwrap()))
+        .route_layer(VerifyWebhookLayer::new(WebhookSecret::new(SECRET).unwrap()))
         .with_state((Arc::clone(&app), handle));
     let end = run(seed, router, |_| {}).await;
     let app = std::mem::take(&mut *app.lock().unwrap());

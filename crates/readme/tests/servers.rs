@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tower::{Layer as _, Service as _, ServiceExt as _};
 use tower_http::normalize_path::NormalizePathLayer;
 use tower_workos::{
-    DirectoryEvent, DirectorySyncLayer, WebhookSecret,
+    DirectoryEvent, VerifyWebhookLayer, WebhookSecret,
     testing::{Delivery, Signer, sample},
 };
 
@@ -90,7 +90,7 @@ async fn on_event(_event: DirectoryEvent) -> StatusCode {
 fn one_route() -> Router {
     Router::new()
         .route("/webhooks/workos", post(on_event))
-        .route_layer(DirectorySyncLayer::new(secret()))
+        .route_layer(VerifyWebhookLayer::new(secret()))
 }
 
 #[tokio::test]
@@ -114,7 +114,7 @@ async fn a_layer_covers_the_routes_before_it() {
     assert_eq!(status(router, "/nowhere").await, StatusCode::NOT_FOUND);
     let layered = Router::new()
         .route("/webhooks/workos", post(on_event))
-        .layer(DirectorySyncLayer::new(secret()));
+        .layer(VerifyWebhookLayer::new(secret()));
     let nowhere = Request::post("/nowhere").body(Body::empty()).unwrap();
     assert_eq!(layered.oneshot(nowhere).await.unwrap().status(), StatusCode::UNAUTHORIZED);
 }

@@ -14,7 +14,7 @@ use http::{Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use tower_service::Service;
-use tower_workos::{DirectoryEvent, layer::VerifiedBody};
+use tower_workos::{DirectoryEvent, verify::VerifiedBody};
 
 use super::input::Behaviour;
 

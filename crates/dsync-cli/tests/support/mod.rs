@@ -24,7 +24,7 @@ use axum::{
 };
 use dsync_cli::directory;
 use serde_json::Value;
-use tower_workos::{DirectoryEvent, DirectorySyncLayer, WebhookSecret};
+use tower_workos::{DirectoryEvent, VerifyWebhookLayer, WebhookSecret};
 
 /// An obvious fake.
 pub const SECRET: &str = "whsec_of_the_tests";
@@ -172,7 +172,7 @@ impl Server {
             held: Mutex::new(Held::default()),
             deliveries: AtomicU64::new(0),
         });
-        let layer = DirectorySyncLayer::new(WebhookSecret::new(SECRET).unwrap());
+        let layer = VerifyWebhookLayer::new(WebhookSecret::new(SECRET).unwrap());
         let router = Router::new()
             .route("/hooks", post(on_event))
             .route_layer(layer)

@@ -17,7 +17,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use sha2::Sha256;
 use tower::{Layer, Service};
-use tower_workos::{DirectoryEvent, DirectorySyncLayer};
+use tower_workos::{DirectoryEvent, VerifyWebhookLayer};
 
 use crate::{
     Row,
@@ -64,7 +64,7 @@ fn layered(
     status: StatusCode,
 ) -> impl FnMut() -> Duration + use<> {
     let frames = cut(body);
-    let mut service = DirectorySyncLayer::new(verifier()).layer(Nothing);
+    let mut service = VerifyWebhookLayer::new(verifier()).layer(Nothing);
     move || {
         let gate = Gate::default();
         let request = Request::post("/webhooks/workos")

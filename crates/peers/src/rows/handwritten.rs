@@ -13,7 +13,7 @@ use serde_json::Value;
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use tower::Layer;
-use tower_workos::{DirectoryEvent, DirectorySyncLayer, EventData};
+use tower_workos::{DirectoryEvent, EventData, VerifyWebhookLayer};
 
 use crate::{
     Row,
@@ -35,7 +35,7 @@ pub(super) fn all(body: &Bytes) -> [Row; 3] {
     let mut handwritten = move || call(&mut by_hand, request());
     assert_eq!(handwritten(), StatusCode::OK);
 
-    let mut layered = DirectorySyncLayer::new(secret()).layer(on_event.with_state(()));
+    let mut layered = VerifyWebhookLayer::new(secret()).layer(on_event.with_state(()));
     let request = make.clone();
     let mut ours = move || call(&mut layered, request());
     assert_eq!(ours(), StatusCode::OK);

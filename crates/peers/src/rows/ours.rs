@@ -16,8 +16,8 @@ use http_body_util::Empty;
 use serde_json::{Map, Value};
 use tower::{Layer, Service};
 use tower_workos::{
-    AccessChange, DirectoryEvent, DirectorySyncLayer, EventData, SignatureHeader, UserUpdated,
-    Verified, Verifier, layer::VerifiedBody, testing::Signer,
+    AccessChange, DirectoryEvent, EventData, SignatureHeader, UserUpdated, Verified, Verifier,
+    VerifyWebhookLayer, testing::Signer, verify::VerifiedBody,
 };
 
 use crate::{
@@ -32,7 +32,7 @@ pub(super) fn verify(body: &Bytes) -> Row {
 
 /// The whole layer, over a service that does nothing.
 pub(super) fn layer(body: &Bytes) -> Row {
-    let run = layered(&DirectorySyncLayer::new(verifier()), body);
+    let run = layered(&VerifyWebhookLayer::new(verifier()), body);
     Row::new("layer", "tower-workos: the layer (verify + typed parse + inject)", run)
         .less("request")
 }
@@ -40,7 +40,7 @@ pub(super) fn layer(body: &Bytes) -> Row {
 /// The same by the clock that all the peers go by.
 pub(super) fn with_the_machines_clock(body: &Bytes) -> [Row; 2] {
     let verify = verifying(secret().into(), body);
-    let layer = layered(&DirectorySyncLayer::new(secret()), body);
+    let layer = layered(&VerifyWebhookLayer::new(secret()), body);
     [
         Row::new("verify_clock", "tower-workos: verify only, by the machine's clock", verify),
         Row::new("layer_clock", "tower-workos: the layer, by the machine's clock", layer)
@@ -59,7 +59,7 @@ fn verifying(verifier: Verifier, body: &Bytes) -> impl FnMut() -> Verified + use
 }
 
 pub(crate) fn layered(
-    layer: &DirectorySyncLayer,
+    layer: &VerifyWebhookLayer,
     body: &Bytes,
 ) -> impl FnMut() -> StatusCode + use<> {
     let (delivery, body) = (workos(body), body.clone());
@@ -74,7 +74,7 @@ pub(crate) fn layered(
 /// The layer, and a service that wants every attribute, as those peers read them that keep a map of values.
 pub(super) fn equal_work(body: &Bytes) -> Row {
     let (delivery, body) = (workos(body), body.clone());
-    let mut service = DirectorySyncLayer::new(secret()).layer(Inspect(|event: &DirectoryEvent| {
+    let mut service = VerifyWebhookLayer::new(secret()).layer(Inspect(|event: &DirectoryEvent| {
         black_box(attributes(event));
     }));
     let mut run = move || call(&mut service, request(delivery.signature(), &body));
@@ -123,7 +123,7 @@ fn user_updated(event: &DirectoryEvent) -> &UserUpdated {
 
 /// Requests that are turned away.
 pub(super) fn rejecting(body: &Bytes) -> [Row; 4] {
-    let service = DirectorySyncLayer::new(verifier()).layer(Nothing);
+    let service = VerifyWebhookLayer::new(verifier()).layer(Nothing);
     let an_hour_ago = SystemTime::now() - Duration::from_secs(60 * 60);
     let stale = Signer::new(secret()).at(an_hour_ago).sign(body.clone());
     let genuine = workos(body);

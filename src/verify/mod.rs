@@ -1,4 +1,4 @@
-//! The middleware: [`DirectorySyncLayer`] and [`DirectorySync`].
+//! The middleware: [`VerifyWebhookLayer`] and [`VerifyWebhook`].
 //!
 //! # What happens to a request
 //!
@@ -25,7 +25,7 @@
 //! need translate it: `application/problem+json` (RFC 9457) with a text fixed for each kind. The
 //! [`Rejection`](crate::Rejection) is in the response's extensions, with what a log needs beyond the kind. Neither has the
 //! secret or anything of the body in it, except the id and the name of a genuine event that can't be read.
-//! [`rejection_response`](DirectorySyncLayer::rejection_response) answers in another way, and is a place to keep such an
+//! [`rejection_response`](VerifyWebhookLayer::rejection_response) answers in another way, and is a place to keep such an
 //! event: it is [in the rejection](crate::Rejection::unreadable_event).
 //!
 //! Such events are rare: a field of an unexpected type doesn't make an event unreadable, unless it is one of the ids that
@@ -60,7 +60,7 @@
 //! use tower_http::{
 //!     catch_panic::CatchPanicLayer, limit::RequestBodyLimitLayer, timeout::TimeoutLayer, trace::TraceLayer,
 //! };
-//! use tower_workos::{DirectorySyncLayer, WebhookSecret};
+//! use tower_workos::{VerifyWebhookLayer, WebhookSecret};
 //!
 //! # fn main() -> Result<(), tower_workos::ConfigError> {
 //! # let secret = WebhookSecret::new("whsec_from_the_dashboard")?;
@@ -69,10 +69,10 @@
 //!     .layer(CatchPanicLayer::new())
 //!     .layer(RequestBodyLimitLayer::new(1024 * 1024))
 //!     .layer(TimeoutLayer::with_status_code(http::StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(4)))
-//!     .layer(DirectorySyncLayer::new(secret))
+//!     .layer(VerifyWebhookLayer::new(secret))
 //!     // Inside, where it bounds what runs at once; see below.
 //!     .layer(ConcurrencyLimitLayer::new(64));
-//! # let _ = stack.service(tower::service_fn(|_: http::Request<tower_workos::layer::VerifiedBody>| async {
+//! # let _ = stack.service(tower::service_fn(|_: http::Request<tower_workos::verify::VerifiedBody>| async {
 //! #     Ok::<_, std::convert::Infallible>(http::Response::new(http_body_util::Empty::<bytes::Bytes>::new()))
 //! # }));
 //! # Ok(())
@@ -82,7 +82,7 @@
 //! A permit of a limit, or a place in a buffer, inside this layer is acquired when the service is polled ready, as tower
 //! requires, and is held while the body arrives, **before anything is verified**. A client that sends slow bodies with a
 //! current time can hold as many permits as it has connections, each until the deadline. If that matters, make
-//! [`body_timeout`](DirectorySyncLayer::body_timeout) short, limit connections in front, or limit inside the handler.
+//! [`body_timeout`](VerifyWebhookLayer::body_timeout) short, limit connections in front, or limit inside the handler.
 
 mod body;
 mod future;
@@ -94,7 +94,7 @@ mod response;
 mod service;
 
 pub use self::{
-    body::VerifiedBody, future::ResponseFuture, layer::DirectorySyncLayer, service::DirectorySync,
+    body::VerifiedBody, future::ResponseFuture, layer::VerifyWebhookLayer, service::VerifyWebhook,
 };
 
 pub use crate::response::ResponseBody;

@@ -18,14 +18,14 @@ use tower_service::Service;
 
 use crate::{
     DirectoryEvent, Rejection, RejectionKind, SignatureHeader, Verification,
-    layer::{BoxError, ResponseBody, VerifiedBody, body::Received, layer::Config},
+    verify::{BoxError, ResponseBody, VerifiedBody, body::Received, layer::Config},
 };
 
 /// After this many frames a poll gives the other tasks of its thread a turn, however many are ready.
 const FRAMES_PER_POLL: usize = 64;
 
 pin_project! {
-    /// The future of [`DirectorySync`](crate::DirectorySync)'s response.
+    /// The future of [`VerifyWebhook`](crate::VerifyWebhook)'s response.
     #[must_use]
     pub struct ResponseFuture<S, B>
     where

@@ -10,12 +10,12 @@ use http::{
 
 use crate::{
     Rejection, RejectionKind,
-    layer::{ResponseBody, layer::Config},
+    verify::{ResponseBody, layer::Config},
 };
 #[cfg(feature = "tracing")]
 use crate::{
     event::Excerpt,
-    layer::log::{REJECTION, some},
+    verify::log::{REJECTION, some},
 };
 
 /// Headers ready to be cloned, which takes half as long as to insert them.

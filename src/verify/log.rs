@@ -91,7 +91,7 @@ impl Log {
             target: TARGET,
             status = 404,
             endpoint,
-            hint = "set the endpoint's URL in the WorkOS dashboard to the path given to GrpcDirectorySyncLayer",
+            hint = "set the endpoint's URL in the WorkOS dashboard to the path given to GrpcWebhookLayer",
             "a webhook delivery came to another path than the endpoint's"
         );
     }

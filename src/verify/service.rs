@@ -10,26 +10,26 @@ use http_body::Body;
 use tower_service::Service;
 
 #[cfg(all(feature = "tonic", feature = "tracing"))]
-use crate::layer::log::Log;
+use crate::verify::log::Log;
 use crate::{
-    DirectorySyncLayer, Rejection, RejectionKind, SignatureHeader,
-    layer::{BoxError, ResponseBody, ResponseFuture, VerifiedBody, layer::Config},
+    Rejection, RejectionKind, SignatureHeader, VerifyWebhookLayer,
+    verify::{BoxError, ResponseBody, ResponseFuture, VerifiedBody, layer::Config},
 };
 
 /// Passes on requests that are genuine Directory Sync deliveries, and answers all others itself.
 ///
 /// The inner service gets each with a [`DirectoryEvent`](crate::DirectoryEvent) in its extensions and the very
-/// bytes that were signed as its body. Made by [`DirectorySyncLayer`].
+/// bytes that were signed as its body. Made by [`VerifyWebhookLayer`].
 #[derive(Clone)]
 #[must_use]
-pub struct DirectorySync<S> {
+pub struct VerifyWebhook<S> {
     pub(super) inner: S,
     pub(super) config: Arc<Config>,
 }
 
-impl<S> DirectorySync<S> {
-    /// Wraps a service; settings are made on a [`DirectorySyncLayer`].
-    pub fn new(inner: S, layer: &DirectorySyncLayer) -> Self {
+impl<S> VerifyWebhook<S> {
+    /// Wraps a service; settings are made on a [`VerifyWebhookLayer`].
+    pub fn new(inner: S, layer: &VerifyWebhookLayer) -> Self {
         tower_layer::Layer::layer(layer, inner)
     }
 
@@ -54,7 +54,7 @@ impl<S> DirectorySync<S> {
     }
 }
 
-impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for DirectorySync<S>
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for VerifyWebhook<S>
 where
     S: Service<Request<VerifiedBody>, Response = Response<ResBody>> + Clone,
     ReqBody: Body,
@@ -105,8 +105,8 @@ fn declared_length(headers: &HeaderMap) -> u64 {
     }
 }
 
-impl<S: fmt::Debug> fmt::Debug for DirectorySync<S> {
+impl<S: fmt::Debug> fmt::Debug for VerifyWebhook<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.config.debug(f.debug_struct("DirectorySync").field("inner", &self.inner))
+        self.config.debug(f.debug_struct("VerifyWebhook").field("inner", &self.inner))
     }
 }

@@ -5,26 +5,26 @@ use http::Response;
 use tower_layer::Layer;
 
 #[cfg(feature = "tracing")]
-use crate::layer::log::Log;
-use crate::{Rejection, Verifier, layer::DirectorySync};
+use crate::verify::log::Log;
+use crate::{Rejection, Verifier, verify::VerifyWebhook};
 
 /// WorkOS payloads are a few KiB; a user with every attribute filled stays far below this.
 const DEFAULT_BODY_LIMIT: usize = 1024 * 1024;
 /// The sender's own time-out is not documented; its emulator uses 5 s.
 const DEFAULT_BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Wraps services so that only genuine Directory Sync deliveries reach them: see [`DirectorySync`] and the
-/// [module docs](crate::layer).
+/// Wraps services so that only genuine Directory Sync deliveries reach them: see [`VerifyWebhook`] and the
+/// [module docs](crate::verify).
 ///
 /// ```
 /// use std::time::Duration;
 ///
-/// use tower_workos::{DirectorySyncLayer, Verifier, WebhookSecret};
+/// use tower_workos::{VerifyWebhookLayer, Verifier, WebhookSecret};
 ///
 /// # fn main() -> Result<(), tower_workos::ConfigError> {
 /// let secret = WebhookSecret::new("whsec_from_the_dashboard")?;
 /// let verifier = Verifier::new(secret).tolerance(Duration::from_secs(300));
-/// let layer = DirectorySyncLayer::new(verifier)
+/// let layer = VerifyWebhookLayer::new(verifier)
 ///     .body_limit(256 * 1024)
 ///     .body_timeout(Duration::from_secs(5));
 /// # Ok(())
@@ -32,11 +32,11 @@ const DEFAULT_BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// ```
 #[derive(Clone)]
 #[must_use]
-pub struct DirectorySyncLayer {
+pub struct VerifyWebhookLayer {
     config: Config,
 }
 
-impl DirectorySyncLayer {
+impl VerifyWebhookLayer {
     /// Takes a [`WebhookSecret`](crate::WebhookSecret), [`WebhookSecrets`](crate::WebhookSecrets), or a
     /// [`Verifier`] with a tolerance or a clock of its own.
     pub fn new(verifier: impl Into<Verifier>) -> Self {
@@ -83,13 +83,13 @@ impl DirectorySyncLayer {
     ///
     /// ```
     /// use tokio::sync::mpsc;
-    /// use tower_workos::{DirectorySyncLayer, UnreadableEvent, WebhookSecret};
+    /// use tower_workos::{VerifyWebhookLayer, UnreadableEvent, WebhookSecret};
     ///
     /// # fn main() -> Result<(), tower_workos::ConfigError> {
     /// # let secret = WebhookSecret::new("whsec_from_the_dashboard")?;
     /// // The task with the receiver stores `event.raw()` under `event.id()`, with `event.to_string()` as the reason.
     /// let (dead_letters, receiver) = mpsc::channel::<UnreadableEvent>(64);
-    /// let layer = DirectorySyncLayer::new(secret).rejection_response(move |rejection| {
+    /// let layer = VerifyWebhookLayer::new(secret).rejection_response(move |rejection| {
     ///     let mut response = rejection.to_response();
     ///     if let Some(event) = rejection.unreadable_event() {
     ///         if dead_letters.try_send(event.clone()).is_err() {
@@ -111,17 +111,17 @@ impl DirectorySyncLayer {
     }
 }
 
-impl<S> Layer<S> for DirectorySyncLayer {
-    type Service = DirectorySync<S>;
+impl<S> Layer<S> for VerifyWebhookLayer {
+    type Service = VerifyWebhook<S>;
 
-    fn layer(&self, inner: S) -> DirectorySync<S> {
-        DirectorySync { inner, config: Arc::new(self.config.clone()) }
+    fn layer(&self, inner: S) -> VerifyWebhook<S> {
+        VerifyWebhook { inner, config: Arc::new(self.config.clone()) }
     }
 }
 
-impl fmt::Debug for DirectorySyncLayer {
+impl fmt::Debug for VerifyWebhookLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.config.debug(&mut f.debug_struct("DirectorySyncLayer"))
+        self.config.debug(&mut f.debug_struct("VerifyWebhookLayer"))
     }
 }
 
