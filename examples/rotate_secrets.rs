@@ -28,8 +28,8 @@ fn app(secrets: WebhookSecrets) -> Router {
 
 async fn on_event(event: DirectoryEvent) {
     // In production a metric: the old secret may go once its place has not been seen for days.
-    if let Some(verified) = event.verified() {
-        say(format!("  accepted: signed with secret {}", verified.secret_index()));
+    if let Some(signature) = event.signature() {
+        say(format!("  accepted: signed with secret {}", signature.secret_index()));
     }
 }
 

@@ -9,7 +9,7 @@ use axum_core::{
 };
 use http::{StatusCode, request::Parts};
 
-use crate::{DirectoryEvent, Rejection};
+use crate::{event::DirectoryEvent, rejection::Rejection};
 
 /// The event that [`VerifyWebhookLayer`](crate::VerifyWebhookLayer) verified.
 impl<S: Sync> FromRequestParts<S> for DirectoryEvent {

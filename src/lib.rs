@@ -66,7 +66,7 @@
 //! absent, and [`unreadable_fields`](DirectoryEvent::unreadable_fields) lists it: an event that ends somebody's access must
 //! not be lost because of a detail. Only a body that isn't JSON, or lacks the event's id, its name, or the id of the
 //! directory, user, group or token that it is about, is rejected, with 422. A retry can't help there, so
-//! [`Rejection::unreadable_event`] hands the application what there is, bytes included.
+//! [`Rejection::parse_error`] hands the application what there is, bytes included.
 //!
 //! # Tolerance and retries
 //!
@@ -114,16 +114,17 @@ mod extract;
 #[cfg(feature = "tonic")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tonic")))]
 pub mod grpc;
-pub mod verify;
 #[doc = include_str!("ordering.md")]
 pub mod ordering {}
-mod response;
+mod rejection;
+mod response_body;
 mod secret;
 mod signature;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
 mod verifier;
+pub mod verify;
 
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
@@ -131,16 +132,17 @@ pub use self::extract::MissingDirectoryEvent;
 pub use self::{
     clock::{Clock, SystemClock},
     dedupe::{Dedupe, DedupeLayer, DedupeStore, MemoryStore},
-    error::{ConfigError, Rejection, RejectionKind},
+    error::{ConfigError, SignatureHeaderError, VerifyError},
     event::{
         AccessChange, Actor, AttributeError, Attributes, CustomAttributes, Directory,
         DirectoryEvent, DirectoryGroup, DirectoryGroupId, DirectoryId, DirectoryState,
         DirectoryToken, DirectoryTokenId, DirectoryType, DirectoryUser, DirectoryUserId,
         DirectoryUserState, EmailAddress, EventContext, EventData, EventId, GroupMembership,
-        GroupUpdated, OrganizationDomain, OrganizationDomainId, OrganizationId, PostalAddress,
-        Previous, PreviousAttributes, PreviousCustomAttributes, Role, Timestamp, TimestampError,
-        UnknownEvent, UnreadableEvent, UserUpdated,
+        GroupUpdated, OrganizationDomain, OrganizationDomainId, OrganizationId, ParseError,
+        PostalAddress, Previous, PreviousAttributes, PreviousCustomAttributes, Role, SignatureInfo,
+        Timestamp, TimestampError, UnknownEvent, UserUpdated,
     },
+    rejection::{Rejection, RejectionKind},
     secret::{WebhookSecret, WebhookSecrets},
     signature::{SIGNATURE_HEADER, SignatureHeader},
     verifier::{Verification, Verified, Verifier},

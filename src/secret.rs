@@ -7,7 +7,7 @@ use hmac::{Hmac, KeyInit};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::ConfigError;
+use crate::error::ConfigError;
 
 /// HMAC-SHA256 with a secret's key schedule already done, for one message.
 pub(crate) type MacState = Hmac<Sha256>;

@@ -4,7 +4,7 @@ use std::{fmt, iter, str::FromStr};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::{Rejection, RejectionKind, Timestamp};
+use crate::{error::SignatureHeaderError, event::Timestamp};
 
 /// The header that carries the signature, in lower case as HTTP/2 and `http` want it.
 pub const SIGNATURE_HEADER: HeaderName = HeaderName::from_static("workos-signature");
@@ -61,8 +61,8 @@ impl SignatureHeader {
     ///
     /// # Errors
     ///
-    /// [`RejectionKind::MalformedSignature`], with the reason in its text.
-    pub fn parse(value: &[u8]) -> Result<Self, Rejection> {
+    /// One for each way in which the value can be malformed.
+    pub fn parse(value: &[u8]) -> Result<Self, SignatureHeaderError> {
         match Self::parse_usual(value) {
             Some(header) => Ok(header),
             None => Self::parse_any(value),
@@ -77,9 +77,9 @@ impl SignatureHeader {
         Some(Self { time: Time::parse(digits)?, first: decode_hex(hex)?, rest: Vec::new() })
     }
 
-    fn parse_any(value: &[u8]) -> Result<Self, Rejection> {
+    fn parse_any(value: &[u8]) -> Result<Self, SignatureHeaderError> {
         if value.len() > MAX_LENGTH {
-            return Err(Rejection::malformed("longer than 1024 bytes"));
+            return Err(SignatureHeaderError::TooLong);
         }
         let mut time = None;
         let mut first = None;
@@ -103,24 +103,20 @@ impl SignatureHeader {
                 let (element, rest) = split_element(element)?;
                 match element.strip_prefix(b"t=") {
                     Some(_) if time.is_some() => {
-                        return Err(Rejection::malformed("`t` stands more than once"));
+                        return Err(SignatureHeaderError::DuplicateTime);
                     }
                     Some(digits) => {
-                        let parsed = Time::parse(digits);
-                        time =
-                            Some(parsed.ok_or_else(|| {
-                                Rejection::malformed("`t` is not 1 to 16 digits")
-                            })?);
+                        time = Some(Time::parse(digits).ok_or(SignatureHeaderError::InvalidTime)?);
                     }
                     None if element.iter().position(|&byte| byte == b'=') > Some(0) => {}
-                    None => return Err(Rejection::malformed("an element is not `key=value`")),
+                    None => return Err(SignatureHeaderError::InvalidElement),
                 }
                 rest
             };
         }
         Ok(Self {
-            time: time.ok_or_else(|| Rejection::malformed("no `t` element"))?,
-            first: first.ok_or_else(|| Rejection::malformed("no `v1` element of 64 hex digits"))?,
+            time: time.ok_or(SignatureHeaderError::MissingTime)?,
+            first: first.ok_or(SignatureHeaderError::MissingSignature)?,
             rest: more,
         })
     }
@@ -129,15 +125,15 @@ impl SignatureHeader {
     ///
     /// # Errors
     ///
-    /// [`RejectionKind::MissingSignature`] where there is none, [`RejectionKind::MalformedSignature`] where it
-    /// stands twice or does not parse.
-    pub fn from_headers(headers: &HeaderMap) -> Result<Self, Rejection> {
+    /// [`Missing`](SignatureHeaderError::Missing) if there is none, [`DuplicateHeader`](SignatureHeaderError::DuplicateHeader)
+    /// if there are several, and the errors of [`parse`](Self::parse).
+    pub fn from_headers(headers: &HeaderMap) -> Result<Self, SignatureHeaderError> {
         let mut values = headers.get_all(&SIGNATURE_HEADER_NAME).into_iter();
         let Some(value) = values.next() else {
-            return Err(Rejection::new(RejectionKind::MissingSignature));
+            return Err(SignatureHeaderError::Missing);
         };
         if values.next().is_some() {
-            return Err(Rejection::malformed("it stands more than once"));
+            return Err(SignatureHeaderError::DuplicateHeader);
         }
         Self::parse(value.as_bytes())
     }
@@ -198,17 +194,17 @@ impl Time {
 }
 
 impl FromStr for SignatureHeader {
-    type Err = Rejection;
+    type Err = SignatureHeaderError;
 
-    fn from_str(value: &str) -> Result<Self, Rejection> {
+    fn from_str(value: &str) -> Result<Self, SignatureHeaderError> {
         Self::parse(value.as_bytes())
     }
 }
 
 impl TryFrom<&HeaderValue> for SignatureHeader {
-    type Error = Rejection;
+    type Error = SignatureHeaderError;
 
-    fn try_from(value: &HeaderValue) -> Result<Self, Rejection> {
+    fn try_from(value: &HeaderValue) -> Result<Self, SignatureHeaderError> {
         Self::parse(value.as_bytes())
     }
 }
@@ -243,7 +239,7 @@ impl fmt::Debug for SignatureHeader {
 type Rest<'a> = Option<&'a [u8]>;
 
 /// Takes one `v1` value off the front: its bytes where it is 64 hex digits, and what follows its comma.
-fn split_signature(value: &[u8]) -> Result<(Option<[u8; 32]>, Rest<'_>), Rejection> {
+fn split_signature(value: &[u8]) -> Result<(Option<[u8; 32]>, Rest<'_>), SignatureHeaderError> {
     // The usual case needs no search for the comma: 64 digits, then the end or a comma. Anything else among
     // the 64 may itself be a comma, so that case is cut first.
     if let Some((hex, rest)) = value.split_first_chunk() {
@@ -261,11 +257,11 @@ fn split_signature(value: &[u8]) -> Result<(Option<[u8; 32]>, Rest<'_>), Rejecti
 }
 
 /// Splits at the first comma and trims white space from the element's end. What remains has no control character.
-fn split_element(bytes: &[u8]) -> Result<(&[u8], Rest<'_>), Rejection> {
+fn split_element(bytes: &[u8]) -> Result<(&[u8], Rest<'_>), SignatureHeaderError> {
     let mut parts = bytes.splitn(2, |&byte| byte == b',');
     let element = trim_end(parts.next().unwrap_or_default());
     if element.iter().any(u8::is_ascii_control) {
-        return Err(Rejection::malformed("an element has a control character"));
+        return Err(SignatureHeaderError::ControlCharacter);
     }
     Ok((element, parts.next()))
 }
@@ -311,14 +307,15 @@ mod tests {
     const HEX: &str = "bd54a3768f461461c8439c2f97ab0d646ef3976f84d5d5b132d18f2fa89cdad5";
     const OTHER: &str = "32850522003ebbce01a416e5d5df8ec8354a96e921cac7d0ebbaeef5732bdaea";
 
-    fn parse(value: impl AsRef<str>) -> Result<SignatureHeader, Rejection> {
+    fn parse(value: impl AsRef<str>) -> Result<SignatureHeader, SignatureHeaderError> {
         value.as_ref().parse()
     }
 
     fn reason(value: impl AsRef<str>) -> String {
-        let rejection = parse(value).unwrap_err();
-        assert_eq!(rejection.kind(), RejectionKind::MalformedSignature);
-        rejection.to_string().replace("the workos-signature header is malformed: ", "")
+        parse(value)
+            .unwrap_err()
+            .to_string()
+            .replace("the workos-signature header is malformed: ", "")
     }
 
     #[test]
@@ -416,7 +413,7 @@ mod tests {
         {
             assert_eq!(reason(format!("t={digits},{v1}")), "`t` is not 1 to 16 digits", "{digits}");
         }
-        assert_eq!(reason(format!("t=1,t=1,{v1}")), "`t` stands more than once");
+        assert_eq!(reason(format!("t=1,t=1,{v1}")), "`t` occurs more than once");
         assert_eq!(reason(&v1), "no `t` element");
         for value in ["t=1", "t=1,v2=00", "t=1,v1=", "t=1,v1=00", "t=1,v1=zz"] {
             assert_eq!(reason(value), "no `v1` element of 64 hex digits", "{value}");
@@ -443,13 +440,13 @@ mod tests {
                 } else {
                     assert_eq!(
                         reason(&changed),
-                        "an element has a control character",
+                        "an element contains a control character",
                         "{changed:?}"
                     );
                 }
             }
             let unknown = format!("{value}, note=a{control}b");
-            assert_eq!(reason(&unknown), "an element has a control character", "{unknown:?}");
+            assert_eq!(reason(&unknown), "an element contains a control character", "{unknown:?}");
         }
     }
 
@@ -459,8 +456,8 @@ mod tests {
         let value = line.strip_prefix("workos-signature: ").unwrap();
         for end in ["\n", "\r\n", "\r"] {
             let pasted = format!("{value}{end}{line}");
-            assert_eq!(reason(&pasted), "an element has a control character");
-            assert_eq!(reason(format!("{value}{end}")), "an element has a control character");
+            assert_eq!(reason(&pasted), "an element contains a control character");
+            assert_eq!(reason(format!("{value}{end}")), "an element contains a control character");
         }
     }
 
@@ -468,7 +465,7 @@ mod tests {
     fn elements_are_cut_at_commas_wherever_they_stand() {
         // 64 bytes after `v1=`, and a comma after them; but other elements among them.
         let swallowed = format!("t=1,v1=x,t=1,k={},v1={HEX}", "y".repeat(56));
-        assert_eq!(reason(swallowed), "`t` stands more than once");
+        assert_eq!(reason(swallowed), "`t` occurs more than once");
         let time = "t=1722443701539";
         let hidden = format!("v1={HEX},v1=x,{time},k={},x=y", "y".repeat(64 - 2 - time.len() - 3));
         assert_eq!(parse(hidden).unwrap().digits(), b"1722443701539");
@@ -509,13 +506,12 @@ mod tests {
         let value = HeaderValue::from_str(&format!("t=1,v1={HEX}")).unwrap();
         let mut headers = HeaderMap::new();
         let missing = SignatureHeader::from_headers(&headers).unwrap_err();
-        assert_eq!(missing.kind(), RejectionKind::MissingSignature);
+        assert_eq!(missing, SignatureHeaderError::Missing);
         headers.append(SIGNATURE_HEADER, value.clone());
         assert!(SignatureHeader::from_headers(&headers).is_ok());
         headers.append(SIGNATURE_HEADER, value);
         let twice = SignatureHeader::from_headers(&headers).unwrap_err();
-        assert_eq!(twice.kind(), RejectionKind::MalformedSignature);
-        assert!(twice.to_string().ends_with("it stands more than once"));
+        assert_eq!(twice, SignatureHeaderError::DuplicateHeader);
     }
 
     #[test]

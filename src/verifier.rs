@@ -6,16 +6,14 @@ use bytes::Bytes;
 use hmac::Mac;
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
-#[cfg(any(doc, test))]
-use crate::RejectionKind;
 #[cfg(feature = "tracing")]
 use crate::event::Excerpt;
 use crate::{
-    Clock, DirectoryEvent, Rejection, SignatureHeader, SystemClock, Timestamp, WebhookSecret,
-    WebhookSecrets,
-    clock::SharedClock,
-    error::Direction,
-    secret::{MacState, SecretSet},
+    clock::{Clock, SharedClock, SystemClock},
+    error::VerifyError,
+    event::{DirectoryEvent, ParseError, SignatureInfo},
+    secret::{MacState, SecretSet, WebhookSecret, WebhookSecrets},
+    signature::SignatureHeader,
 };
 
 /// The tolerance of WorkOS's own SDKs.
@@ -78,8 +76,8 @@ impl Verifier {
     ///
     /// # Errors
     ///
-    /// [`RejectionKind::TimestampOutsideTolerance`].
-    pub fn begin(&self, header: &SignatureHeader) -> Result<Verification, Rejection> {
+    /// [`VerifyError::TimestampInPast`] or [`VerifyError::TimestampInFuture`].
+    pub fn begin(&self, header: &SignatureHeader) -> Result<Verification, VerifyError> {
         self.check_age(header)?;
         Ok(self.start(header.clone()))
     }
@@ -94,8 +92,8 @@ impl Verifier {
     ///
     /// # Errors
     ///
-    /// [`RejectionKind::TimestampOutsideTolerance`] or [`RejectionKind::SignatureMismatch`].
-    pub fn verify(&self, header: &SignatureHeader, body: &[u8]) -> Result<Verified, Rejection> {
+    /// [`VerifyError::TimestampInPast`], [`VerifyError::TimestampInFuture`] or [`VerifyError::SignatureMismatch`].
+    pub fn verify(&self, header: &SignatureHeader, body: &[u8]) -> Result<Verified, VerifyError> {
         self.check_age(header)?;
         self.secrets.with(|secrets| {
             let mut comparison = Comparison::new(header);
@@ -112,30 +110,38 @@ impl Verifier {
     ///
     /// # Errors
     ///
-    /// As [`Verifier::verify`]; and [`RejectionKind::InvalidPayload`] if the body is genuine, but not a readable event, as
+    /// As [`Verifier::verify`]; and [`VerifyError::Parse`] if the body is genuine, but not a readable event, as
     /// for [`DirectoryEvent::parse`].
     pub fn construct_event(
         &self,
         header: &SignatureHeader,
         body: Bytes,
-    ) -> Result<DirectoryEvent, Rejection> {
-        let verified = self.verify(header, &body)?;
-        verified.read_event(body)
+    ) -> Result<DirectoryEvent, VerifyError> {
+        Ok(self.verify(header, &body)?.into_event(body)?)
     }
 
     #[inline]
-    pub(crate) fn check_age(&self, header: &SignatureHeader) -> Result<(), Rejection> {
+    pub(crate) fn check_age(&self, header: &SignatureHeader) -> Result<(), VerifyError> {
         // Never before the epoch: there is no sign among the digits.
         let issued_at = Duration::from_millis(header.issued_at_millis().unsigned_abs());
-        let (age, direction) = match self.clock.now().duration_since(UNIX_EPOCH) {
-            Ok(now) if now < issued_at => (issued_at - now, Direction::Future),
-            Ok(now) => (now - issued_at, Direction::Past),
-            Err(before) => (issued_at.saturating_add(before.duration()), Direction::Future),
+        let tolerance = self.tolerance;
+        let ahead = match self.clock.now().duration_since(UNIX_EPOCH) {
+            Ok(now) if now >= issued_at => {
+                let age = now - issued_at;
+                return if age <= tolerance {
+                    Ok(())
+                } else {
+                    Err(VerifyError::TimestampInPast { age, tolerance })
+                };
+            }
+            Ok(now) => issued_at - now,
+            Err(before) => issued_at.saturating_add(before.duration()),
         };
-        if age <= self.tolerance {
-            return Ok(());
+        if ahead <= tolerance {
+            Ok(())
+        } else {
+            Err(VerifyError::TimestampInFuture { ahead, tolerance })
         }
-        Err(Rejection::age(age, direction, self.tolerance))
     }
 }
 
@@ -189,9 +195,9 @@ impl Verification {
     ///
     /// # Errors
     ///
-    /// [`RejectionKind::SignatureMismatch`].
+    /// [`VerifyError::SignatureMismatch`].
     #[inline]
-    pub fn finish(self) -> Result<Verified, Rejection> {
+    pub fn finish(self) -> Result<Verified, VerifyError> {
         let Self { first, rest, header, hashed } = self;
         let mut comparison = Comparison::new(&header);
         comparison.add(first);
@@ -212,8 +218,8 @@ fn begin(secret: &WebhookSecret, header: &SignatureHeader) -> MacState {
 struct Comparison<'h> {
     header: &'h SignatureHeader,
     matched: Choice,
-    secret_index: u32,
-    index: u32,
+    secret_index: u64,
+    index: u64,
 }
 
 impl<'h> Comparison<'h> {
@@ -234,12 +240,15 @@ impl<'h> Comparison<'h> {
         self.index = self.index.saturating_add(1);
     }
 
-    fn finish(self, hashed: usize) -> Result<Verified, Rejection> {
+    fn finish(self, hashed: usize) -> Result<Verified, VerifyError> {
         if bool::from(self.matched) {
             let Self { header, secret_index, .. } = self;
-            Ok(Verified { issued_at: header.issued_at(), secret_index })
+            let secret_index = usize::try_from(secret_index).unwrap_or(usize::MAX);
+            Ok(Verified {
+                signature: SignatureInfo { issued_at: header.issued_at(), secret_index },
+            })
         } else {
-            Err(Rejection::mismatch(hashed))
+            Err(VerifyError::SignatureMismatch { body_len: hashed })
         }
     }
 }
@@ -252,17 +261,43 @@ impl std::fmt::Debug for Verification {
     }
 }
 
-/// What a successful verification knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The proof that a body is genuine: only a verification makes one.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
 pub struct Verified {
-    issued_at: Timestamp,
-    secret_index: u32,
+    signature: SignatureInfo,
 }
 
 impl Verified {
-    /// Reads the event in the body that was verified, and logs which of its fields could not be read.
-    pub(crate) fn read_event(self, body: Bytes) -> Result<DirectoryEvent, Rejection> {
-        let event = DirectoryEvent::parse_signed(body, Some((self.issued_at, self.secret_index)))?;
+    /// Parses the event in the body that was verified, and logs which of its fields could not be read.
+    ///
+    /// `body` must be the very bytes that were verified: this method can't check it.
+    ///
+    /// ```
+    /// use bytes::{Bytes, BytesMut};
+    /// use tower_workos::{DirectoryEvent, SignatureHeader, VerifyError, Verifier};
+    ///
+    /// /// Verifies a body while it arrives.
+    /// fn receive(
+    ///     verifier: &Verifier,
+    ///     header: &SignatureHeader,
+    ///     chunks: impl IntoIterator<Item = Bytes>,
+    /// ) -> Result<DirectoryEvent, VerifyError> {
+    ///     let mut verification = verifier.begin(header)?;
+    ///     let mut body = BytesMut::new();
+    ///     for chunk in chunks {
+    ///         verification.update(&chunk);
+    ///         body.extend_from_slice(&chunk);
+    ///     }
+    ///     Ok(verification.finish()?.into_event(body.freeze())?)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`DirectoryEvent::parse`].
+    pub fn into_event(self, body: Bytes) -> Result<DirectoryEvent, ParseError> {
+        let event = DirectoryEvent::parse_signed(body, Some(self.signature))?;
         #[cfg(feature = "tracing")]
         if !event.unreadable_fields().is_empty() {
             tracing::warn!(
@@ -276,26 +311,10 @@ impl Verified {
         Ok(event)
     }
 
-    /// When the signature was made: the header's `t`.
+    /// When and with which secret the body was signed.
     #[must_use]
-    pub fn issued_at(&self) -> Timestamp {
-        self.issued_at
-    }
-
-    /// Which secret signed: its place in the set at that time, from 0. After a rotation, the old secret can
-    /// go once its place is no longer seen.
-    #[must_use]
-    pub fn secret_index(&self) -> u32 {
-        self.secret_index
-    }
-}
-
-impl DirectoryEvent {
-    /// What the verification knew, if this event came with a signature. After deserializing, what it knew then: no
-    /// proof of anything by itself.
-    #[must_use]
-    pub fn verified(&self) -> Option<Verified> {
-        self.signed_by().map(|(issued_at, secret_index)| Verified { issued_at, secret_index })
+    pub fn signature(&self) -> SignatureInfo {
+        self.signature
     }
 }
 
@@ -318,6 +337,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::error::SignatureHeaderError;
 
     /// Project Wycheproof's vectors of HMAC-SHA256, from a header's text to the comparison. Its keys are any bytes, and its
     /// messages have no time before them: the secret and the verification are made below the public face.
@@ -331,7 +351,7 @@ mod tests {
             let tag: String = test.tag.iter().map(|byte| format!("{byte:02x}")).collect();
             let header = format!("t=1722443701539, v1={tag}").parse::<SignatureHeader>();
             if test.tag.len() < 32 {
-                assert_eq!(header.unwrap_err().kind(), RejectionKind::MalformedSignature);
+                assert_eq!(header.unwrap_err(), SignatureHeaderError::MissingSignature);
                 truncated += 1;
                 continue;
             }
@@ -351,11 +371,11 @@ mod tests {
                 verification.update(second);
                 let expected = match test.result {
                     TestResult::Valid => Ok(place),
-                    _ => Err(RejectionKind::SignatureMismatch),
+                    _ => Err(VerifyError::SignatureMismatch { body_len: test.msg.len() }),
                 };
                 let verified = verification.finish();
-                let verified = verified.map(|verified| verified.secret_index());
-                assert_eq!(verified.map_err(|rejection| rejection.kind()), expected, "{test:?}");
+                let verified = verified.map(|verified| verified.signature().secret_index());
+                assert_eq!(verified, expected, "{test:?}");
             }
             if test.result == TestResult::Valid { accepted += 1 } else { refused += 1 }
         }

@@ -160,7 +160,7 @@ fn handled(calls: &[Call], prediction: &Prediction) {
     let Some(call) = calls.first() else { return };
     assert_eq!(call.bytes, prediction.sent, "other bytes than were sent");
     assert_eq!(call.event.raw(), &call.bytes);
-    let index = call.event.verified().map(|verified| verified.secret_index());
+    let index = call.event.signature().map(|signature| signature.secret_index());
     match prediction.outcome {
         Some(Ok(signer)) => assert_eq!(index, Some(signer)),
         Some(Err(kind)) => panic!("reached the handler, but: {kind}"),

@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arbitrary::Arbitrary;
 use tower_workos::{
-    RejectionKind, SignatureHeader, Timestamp, Verified, Verifier, WebhookSecret, WebhookSecrets,
-    testing::ManualClock,
+    Rejection, RejectionKind, SignatureHeader, Timestamp, Verified, Verifier, VerifyError,
+    WebhookSecret, WebhookSecrets, testing::ManualClock,
 };
 
 /// A verifier, a header, a body and how it is cut.
@@ -144,20 +144,18 @@ pub fn check(input: &Input) {
         Timestamp::from_unix_millis_saturating(i64::try_from(millis).unwrap_or(i64::MAX))
     );
     let received = [digits.as_bytes(), b".", &body].concat();
-    let signer = texts
-        .iter()
-        .position(|key| candidates.contains(&hex(&mac(key, &received))))
-        .and_then(|index| u32::try_from(index).ok());
+    let signer = texts.iter().position(|key| candidates.contains(&hex(&mac(key, &received))));
     let expected = if age > tolerance {
         Err(RejectionKind::TimestampOutsideTolerance)
     } else {
         signer.map(|index| (issued_at, index)).ok_or(RejectionKind::SignatureMismatch)
     };
 
-    let seen = |result: Result<Verified, tower_workos::Rejection>| {
+    let seen = |result: Result<Verified, VerifyError>| {
         result
-            .map(|verified| (verified.issued_at(), verified.secret_index()))
-            .map_err(|rejection| rejection.kind())
+            .map(|verified| verified.signature())
+            .map(|signature| (signature.issued_at(), signature.secret_index()))
+            .map_err(|error| Rejection::from(error).kind())
     };
     assert_eq!(seen(verifier.verify(&header, &body)), expected, "at once");
     let in_pieces = verifier.begin(&header).and_then(|mut verification| {

@@ -11,7 +11,6 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::{
-    DirectoryEvent,
     dedupe::{
         Claim, Claimed, Completion, DedupeKey, DedupeStore, OnStoreError, ResponseBody,
         hold::Hold,
@@ -19,6 +18,7 @@ use crate::{
         outcome::DedupeOutcome,
         response::{self, Answer},
     },
+    event::DirectoryEvent,
 };
 
 pin_project! {

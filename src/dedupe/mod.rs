@@ -119,7 +119,7 @@ pub use self::{
     service::Dedupe,
     store::{Claim, Completion, DedupeKey, DedupeStore, StoreError},
 };
-pub use crate::response::ResponseBody;
+pub use crate::response_body::ResponseBody;
 
 /// In the extensions of a gRPC call that carries an event: its response is read by a gRPC client.
 #[derive(Clone, Copy, Debug)]

@@ -17,8 +17,8 @@ use http::{
 };
 
 use crate::{
-    DirectoryEvent,
     dedupe::{DedupeKey, ResponseBody, StoreError, outcome::DedupeOutcome},
+    event::DirectoryEvent,
 };
 
 /// Why the response is not the handler's.

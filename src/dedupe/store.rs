@@ -1,6 +1,6 @@
 use std::{error::Error, fmt, future::Future, sync::Arc, time::Duration};
 
-use crate::EventId;
+use crate::event::EventId;
 
 /// What a [`DedupeLayer`](crate::DedupeLayer) remembers events in.
 ///

@@ -10,7 +10,6 @@ use self::{
     parse::Envelope,
     unreadable::{Fault, Unread},
 };
-use crate::Rejection;
 
 mod access;
 mod attributes;
@@ -23,6 +22,7 @@ mod lenient;
 mod macros;
 mod parse;
 mod repair;
+mod signature_info;
 mod timestamp;
 mod token;
 mod unreadable;
@@ -42,9 +42,10 @@ pub use self::{
         DirectoryGroupId, DirectoryId, DirectoryTokenId, DirectoryUserId, EventId,
         OrganizationDomainId, OrganizationId,
     },
+    signature_info::SignatureInfo,
     timestamp::{Timestamp, TimestampError},
     token::DirectoryToken,
-    unreadable::UnreadableEvent,
+    unreadable::ParseError,
     user::{DirectoryUser, DirectoryUserState, Role, UserUpdated},
 };
 
@@ -56,7 +57,7 @@ pub use self::{
 /// for queues and tables of one's own. A plain event object, from the Events API for instance, is read by
 /// [`parse`](Self::parse).
 ///
-/// What is deserialized is believed, [`verified`](Self::verified) included: deserialize only what this type itself
+/// What is deserialized is trusted, [`signature`](Self::signature) included: deserialize only what this type itself
 /// serialized, from a place that nobody else can write to. Never take it from a request's body.
 ///
 /// ```
@@ -87,7 +88,7 @@ struct Inner {
     context: EventContext,
     unreadable: Vec<String>,
     raw: Bytes,
-    signed_by: Option<(Timestamp, u32)>,
+    signature: Option<SignatureInfo>,
 }
 
 impl DirectoryEvent {
@@ -98,19 +99,19 @@ impl DirectoryEvent {
     ///
     /// # Errors
     ///
-    /// [`RejectionKind::InvalidPayload`](crate::RejectionKind::InvalidPayload) if the body isn't a JSON object with an
+    /// If the body isn't a JSON object with an
     /// `id` and an `event`, or if the `data` of an event of [`EventData`] lacks the id of an object that it is about (the
     /// directory, the user, the group, the token; the user and the group of a membership). Any other field that can't be
     /// read counts as absent: see [`unreadable_fields`](Self::unreadable_fields). An event that this version does not
-    /// know isn't an error. The rejection's [`unreadable_event`](Rejection::unreadable_event) says what is wrong.
-    pub fn parse(body: Bytes) -> Result<Self, Rejection> {
+    /// know isn't an error. [`ParseError`] says what is wrong.
+    pub fn parse(body: Bytes) -> Result<Self, ParseError> {
         Self::parse_signed(body, None)
     }
 
     pub(crate) fn parse_signed(
         raw: Bytes,
-        signed_by: Option<(Timestamp, u32)>,
-    ) -> Result<Self, Rejection> {
+        signature: Option<SignatureInfo>,
+    ) -> Result<Self, ParseError> {
         let mut envelope = Envelope::default();
         let read = match str::from_utf8(&raw) {
             Ok(text) => envelope.read(&raw, text),
@@ -119,13 +120,12 @@ impl DirectoryEvent {
                 Err(lenient::only_names(&String::from_utf8_lossy(&raw), fault))
             }
         };
-        let rejection =
-            |unread| Rejection::unreadable(UnreadableEvent { unread, raw: raw.clone() });
-        read.map_err(rejection)?;
+        let error = |unread| ParseError::new(unread, raw.clone());
+        read.map_err(error)?;
         // After a successful read, neither is absent.
         let absent = |path| {
             let fault = Fault::Field { path, expected: "readable" };
-            rejection(Unread { id: None, name: None, fault })
+            error(Unread { id: None, name: None, fault })
         };
         Ok(Self(Arc::new(Inner {
             id: envelope.id.ok_or_else(|| absent("id"))?,
@@ -134,7 +134,7 @@ impl DirectoryEvent {
             context: envelope.context.unwrap_or_default(),
             unreadable: envelope.unreadable,
             raw,
-            signed_by,
+            signature,
         })))
     }
 
@@ -160,7 +160,7 @@ impl DirectoryEvent {
     /// When this delivery was signed. `None` for an event that came without a signature.
     #[must_use]
     pub fn issued_at(&self) -> Option<Timestamp> {
-        self.0.signed_by.map(|(issued_at, _)| issued_at)
+        self.signature().map(|signature| signature.issued_at())
     }
 
     /// What happened, and to whom or what.
@@ -239,10 +239,6 @@ impl DirectoryEvent {
     pub fn raw(&self) -> &Bytes {
         &self.0.raw
     }
-
-    pub(crate) fn signed_by(&self) -> Option<(Timestamp, u32)> {
-        self.0.signed_by
-    }
 }
 
 impl fmt::Debug for DirectoryEvent {
@@ -274,13 +270,15 @@ struct Stored<'a> {
     #[serde(default)]
     issued_at: Option<Timestamp>,
     #[serde(default)]
-    secret_index: Option<u32>,
+    secret_index: Option<usize>,
 }
 
 impl Serialize for DirectoryEvent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let body = std::str::from_utf8(self.raw()).map_err(serde::ser::Error::custom)?;
-        let (issued_at, secret_index) = self.signed_by().unzip();
+        let signature = self.signature();
+        let issued_at = signature.map(|signature| signature.issued_at);
+        let secret_index = signature.map(|signature| signature.secret_index);
         Stored { body: body.into(), issued_at, secret_index }.serialize(serializer)
     }
 }
@@ -291,7 +289,10 @@ impl<'de> Deserialize<'de> for DirectoryEvent {
         let Stored { body, issued_at, secret_index } = Stored::deserialize(deserializer)
             .map_err(|_| de::Error::custom("not a DirectoryEvent as it serializes itself"))?;
         let body = Bytes::from(body.into_owned());
-        Self::parse_signed(body, issued_at.zip(secret_index)).map_err(de::Error::custom)
+        let signature = issued_at
+            .zip(secret_index)
+            .map(|(issued_at, secret_index)| SignatureInfo { issued_at, secret_index });
+        Self::parse_signed(body, signature).map_err(de::Error::custom)
     }
 }
 

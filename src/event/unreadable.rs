@@ -1,6 +1,6 @@
 //! What can't be read: fields of events, and genuine bodies that are not events.
 
-use std::fmt;
+use std::{error::Error, fmt, sync::Arc};
 
 use bytes::Bytes;
 
@@ -26,7 +26,7 @@ impl DirectoryEvent {
     /// use bytes::Bytes;
     /// use tower_workos::{DirectoryEvent, EventData};
     ///
-    /// # fn main() -> Result<(), tower_workos::Rejection> {
+    /// # fn main() -> Result<(), tower_workos::ParseError> {
     /// let event = DirectoryEvent::parse(Bytes::from_static(
     ///     br#"{"id":"event_1","event":"dsync.user.deleted",
     ///          "data":{"id":"directory_user_1","idp_id":42,"roles":[null,{"slug":"admin"}]}}"#,
@@ -47,7 +47,7 @@ impl DirectoryEvent {
 
 /// A genuine body that can't be read as an event: what it takes to keep it and to find the cause.
 ///
-/// From [`Rejection::unreadable_event`](crate::Rejection::unreadable_event). A retry can't help, since WorkOS sends the
+/// From [`Rejection::parse_error`](crate::Rejection::parse_error). A retry can't help, since WorkOS sends the
 /// same bytes again, and it stops after some days; an application that must not lose anything keeps the bytes and reads
 /// them with [`DirectoryEvent::parse`](crate::DirectoryEvent::parse) once it can.
 ///
@@ -55,31 +55,38 @@ impl DirectoryEvent {
 /// string``. Neither it nor `Debug` shows anything else of the body; the id and the name are escaped, and cut after 64
 /// characters.
 ///
-/// Cloning it copies the name and counts references.
+/// Cloning it is one reference count.
 #[derive(Clone, PartialEq, Eq)]
-pub struct UnreadableEvent {
-    pub(super) unread: Unread,
-    pub(super) raw: Bytes,
+pub struct ParseError(Arc<Inner>);
+
+#[derive(PartialEq, Eq)]
+struct Inner {
+    unread: Unread,
+    raw: Bytes,
 }
 
-impl UnreadableEvent {
+impl ParseError {
+    pub(super) fn new(unread: Unread, raw: Bytes) -> Self {
+        Self(Arc::new(Inner { unread, raw }))
+    }
+
     /// The event's id, if it could be read.
     #[must_use]
     pub fn id(&self) -> Option<&EventId> {
-        self.unread.id.as_ref()
+        self.0.unread.id.as_ref()
     }
 
     /// The event's name, as `dsync.user.created`, if it could be read.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
-        self.unread.name.as_deref()
+        self.0.unread.name.as_deref()
     }
 
     /// The field that makes it unreadable: one of `id`, `event`, `data`, `data.id`, `data.user`, `data.user.id`,
     /// `data.group` and `data.group.id`. `None` if the body is not a JSON object at all.
     #[must_use]
     pub fn path(&self) -> Option<&str> {
-        match self.unread.fault {
+        match self.0.unread.fault {
             Fault::Field { path, .. } => Some(path),
             Fault::NotAnObject | Fault::NotUtf8 { .. } | Fault::Syntax { .. } => None,
         }
@@ -87,19 +94,19 @@ impl UnreadableEvent {
 
     /// What is wrong, without the id and the name of the event.
     pub fn reason(&self) -> impl fmt::Display {
-        self.unread.fault
+        self.0.unread.fault
     }
 
     /// The exact bytes that were signed.
     #[must_use]
     pub fn raw(&self) -> &Bytes {
-        &self.raw
+        &self.0.raw
     }
 }
 
-impl fmt::Display for UnreadableEvent {
+impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fault = self.unread.fault;
+        let fault = self.0.unread.fault;
         match (self.id(), self.name().map(Excerpt)) {
             (Some(id), Some(name)) => {
                 write!(f, "event \"{}\" ({name}): {fault}", Excerpt(id.as_str()))
@@ -111,9 +118,11 @@ impl fmt::Display for UnreadableEvent {
     }
 }
 
-impl fmt::Debug for UnreadableEvent {
+impl Error for ParseError {}
+
+impl fmt::Debug for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("UnreadableEvent").field(&format_args!("{self}")).finish()
+        f.debug_tuple("ParseError").field(&format_args!("{self}")).finish()
     }
 }
 
@@ -169,9 +178,9 @@ impl fmt::Display for Excerpt<'_> {
 mod tests {
     use super::*;
 
-    fn unreadable(id: Option<&str>, name: Option<&str>, fault: Fault) -> UnreadableEvent {
+    fn unreadable(id: Option<&str>, name: Option<&str>, fault: Fault) -> ParseError {
         let unread = Unread { id: id.map(Into::into), name: name.map(Into::into), fault };
-        UnreadableEvent { unread, raw: Bytes::from_static(b"payload_canary") }
+        ParseError::new(unread, Bytes::from_static(b"payload_canary"))
     }
 
     #[test]
@@ -190,7 +199,7 @@ mod tests {
         ] {
             let event = unreadable(id, name, fault);
             assert_eq!(event.to_string(), message);
-            assert_eq!(format!("{event:?}"), format!("UnreadableEvent({message})"));
+            assert_eq!(format!("{event:?}"), format!("ParseError({message})"));
             assert_eq!(event.reason().to_string(), reason);
             assert_eq!(event.path(), Some("data.id"));
         }

@@ -18,8 +18,8 @@ use std::{
 use tokio::{task::JoinSet, time::sleep};
 
 use crate::{
-    DedupeStore, EventId,
-    dedupe::{Claim, Completion, DedupeKey},
+    dedupe::{Claim, Completion, DedupeKey, DedupeStore},
+    event::EventId,
 };
 
 /// A lease or a retention that is to end while we watch.

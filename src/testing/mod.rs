@@ -23,7 +23,12 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderValue, Request, Uri, header::CONTENT_TYPE};
 
-use crate::{Clock, SIGNATURE_HEADER, Timestamp, WebhookSecret, secret};
+use crate::{
+    clock::Clock,
+    event::Timestamp,
+    secret::{self, WebhookSecret},
+    signature::SIGNATURE_HEADER,
+};
 
 pub mod conformance;
 pub mod sample;
@@ -159,7 +164,7 @@ impl Clock for ManualClock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{DirectoryEvent, SignatureHeader};
+    use crate::{event::DirectoryEvent, signature::SignatureHeader};
 
     #[test]
     fn samples_parse_under_their_names() {

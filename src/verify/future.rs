@@ -17,7 +17,11 @@ use tokio::time::{Instant, Sleep, sleep};
 use tower_service::Service;
 
 use crate::{
-    DirectoryEvent, Rejection, RejectionKind, SignatureHeader, Verification,
+    error::VerifyError,
+    event::DirectoryEvent,
+    rejection::Rejection,
+    signature::SignatureHeader,
+    verifier::Verification,
     verify::{BoxError, ResponseBody, VerifiedBody, body::Received, layer::Config},
 };
 
@@ -96,7 +100,9 @@ where
                 StateProj::Reading { mut reading } => {
                     let outcome = ready!(reading.as_mut().poll_body(cx));
                     let reading = reading.project();
-                    match outcome.and_then(|()| judge(reading.verification, reading.received)) {
+                    let outcome =
+                        outcome.and_then(|()| Ok(judge(reading.verification, reading.received)?));
+                    match outcome {
                         Ok((event, bytes)) => {
                             #[cfg(feature = "tracing")]
                             reading.config.log.accepted(&event);
@@ -157,10 +163,10 @@ pin_project! {
 fn judge(
     verification: &mut Option<Verification>,
     received: &mut Received,
-) -> Result<(DirectoryEvent, Bytes), Rejection> {
+) -> Result<(DirectoryEvent, Bytes), VerifyError> {
     let verified = verification.take().expect("polled after it was ready").finish()?;
     let bytes = mem::replace(received, Received::Nothing).into_bytes();
-    Ok((verified.read_event(bytes.clone())?, bytes))
+    Ok((verified.into_event(bytes.clone())?, bytes))
 }
 
 impl<S, B> Reading<S, B>
@@ -234,5 +240,5 @@ fn read_error(error: &(dyn Error + 'static), limit: usize) -> Rejection {
         }
         cause = error.source();
     }
-    Rejection::new(RejectionKind::BodyRead)
+    Rejection::body_read()
 }

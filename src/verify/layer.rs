@@ -6,7 +6,11 @@ use tower_layer::Layer;
 
 #[cfg(feature = "tracing")]
 use crate::verify::log::Log;
-use crate::{Rejection, Verifier, verify::VerifyWebhook};
+use crate::{
+    rejection::Rejection,
+    verifier::Verifier,
+    verify::{ResponseBody, VerifyWebhook},
+};
 
 /// WorkOS payloads are a few KiB; a user with every attribute filled stays far below this.
 const DEFAULT_BODY_LIMIT: usize = 1024 * 1024;
@@ -73,7 +77,7 @@ impl VerifyWebhookLayer {
     /// # Dead letters
     ///
     /// A genuine body that can't be read as an event is the one rejection that loses something: WorkOS sends the same bytes
-    /// a few more times, then never again. [`Rejection::unreadable_event`] has them, here and in the extensions of the
+    /// a few more times, then never again. [`Rejection::parse_error`] has them, here and in the extensions of the
     /// response. Store them, and look at what is stored: a person may have lost access by that event.
     ///
     /// The closure can't wait, so it hands them on. A hand-over is not yet stored, so the answer stays 422, and each retry
@@ -83,15 +87,15 @@ impl VerifyWebhookLayer {
     ///
     /// ```
     /// use tokio::sync::mpsc;
-    /// use tower_workos::{VerifyWebhookLayer, UnreadableEvent, WebhookSecret};
+    /// use tower_workos::{VerifyWebhookLayer, ParseError, WebhookSecret};
     ///
     /// # fn main() -> Result<(), tower_workos::ConfigError> {
     /// # let secret = WebhookSecret::new("whsec_from_the_dashboard")?;
     /// // The task with the receiver stores `event.raw()` under `event.id()`, with `event.to_string()` as the reason.
-    /// let (dead_letters, receiver) = mpsc::channel::<UnreadableEvent>(64);
+    /// let (dead_letters, receiver) = mpsc::channel::<ParseError>(64);
     /// let layer = VerifyWebhookLayer::new(secret).rejection_response(move |rejection| {
     ///     let mut response = rejection.to_response();
-    ///     if let Some(event) = rejection.unreadable_event() {
+    ///     if let Some(event) = rejection.parse_error() {
     ///         if dead_letters.try_send(event.clone()).is_err() {
     ///             *response.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
     ///         }
@@ -139,6 +143,19 @@ pub(crate) struct Config {
 pub(super) type RejectionResponse = Arc<dyn Fn(&Rejection) -> Response<Bytes> + Send + Sync>;
 
 impl Config {
+    /// Logs a rejection and returns the response to it.
+    pub(super) fn reject<B>(&self, rejection: Rejection) -> Response<ResponseBody<B>> {
+        #[cfg(feature = "tracing")]
+        self.log.rejected(&rejection);
+        let response = match &self.rejection_response {
+            Some(custom) => custom(&rejection),
+            None => rejection.to_response(),
+        };
+        let mut response = response.map(ResponseBody::own);
+        response.extensions_mut().insert(rejection);
+        response
+    }
+
     pub(super) fn debug(&self, f: &mut fmt::DebugStruct<'_, '_>) -> fmt::Result {
         f.field("verifier", &self.verifier)
             .field("body_limit", &self.body_limit)

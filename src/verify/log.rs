@@ -7,10 +7,13 @@ use std::{
 
 use tracing::Level;
 
-use crate::{DirectoryEvent, Rejection, RejectionKind};
+use crate::{
+    event::{DirectoryEvent, Excerpt},
+    rejection::{Rejection, RejectionKind},
+};
 
 /// The target of rejections.
-pub(super) const REJECTION: &str = "tower_workos::rejection";
+const REJECTION: &str = "tower_workos::rejection";
 /// The target of accepted events.
 const VERIFY: &str = "tower_workos::verify";
 
@@ -43,7 +46,7 @@ impl Log {
     }
 
     /// Whether a line about a rejection is written, and how many were left out before it.
-    pub(super) fn admit(&self, kind: RejectionKind) -> Option<u64> {
+    fn admit(&self, kind: RejectionKind) -> Option<u64> {
         // A line that nobody reads takes nothing from the budget and hides no count.
         let enabled = if kind == RejectionKind::MethodNotAllowed {
             tracing::enabled!(target: REJECTION, Level::DEBUG)
@@ -60,13 +63,30 @@ impl Log {
         Some(self.suppressed.swap(0, Ordering::Relaxed))
     }
 
-    /// A method other than `POST`: health checks and crawlers, mostly.
-    pub(super) fn method_not_allowed(&self, rejection: &Rejection) {
-        if let Some(suppressed) = self.admit(rejection.kind()) {
+    /// A rejected request.
+    pub(super) fn rejected(&self, rejection: &Rejection) {
+        let Some(suppressed) = self.admit(rejection.kind()) else {
+            return;
+        };
+        // Mostly health checks and crawlers.
+        if rejection.kind() == RejectionKind::MethodNotAllowed {
             tracing::debug!(
                 target: REJECTION,
                 kind = rejection.kind().as_str(),
                 status = rejection.status().as_u16(),
+                reason = %rejection,
+                hint = rejection.hint(),
+                suppressed = some(suppressed),
+                "request rejected"
+            );
+        } else {
+            let unreadable = rejection.parse_error();
+            tracing::warn!(
+                target: REJECTION,
+                kind = rejection.kind().as_str(),
+                status = rejection.status().as_u16(),
+                event_id = unreadable.and_then(|event| event.id()).map(|id| tracing::field::display(Excerpt(id.as_str()))),
+                event_name = unreadable.and_then(|event| event.name()).map(|name| tracing::field::display(Excerpt(name))),
                 reason = %rejection,
                 hint = rejection.hint(),
                 suppressed = some(suppressed),

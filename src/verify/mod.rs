@@ -26,7 +26,7 @@
 //! [`Rejection`](crate::Rejection) is in the response's extensions, with what a log needs beyond the kind. Neither has the
 //! secret or anything of the body in it, except the id and the name of a genuine event that can't be read.
 //! [`rejection_response`](VerifyWebhookLayer::rejection_response) answers in another way, and is a place to keep such an
-//! event: it is [in the rejection](crate::Rejection::unreadable_event).
+//! event: it is [in the rejection](crate::Rejection::parse_error).
 //!
 //! Such events are rare: a field of an unexpected type doesn't make an event unreadable, unless it is one of the ids that
 //! the event needs. Any other is left out, and [`unreadable_fields`](crate::DirectoryEvent::unreadable_fields) lists it.
@@ -90,19 +90,18 @@ mod future;
 mod layer;
 #[cfg(feature = "tracing")]
 mod log;
-mod response;
 mod service;
 
 pub use self::{
     body::VerifiedBody, future::ResponseFuture, layer::VerifyWebhookLayer, service::VerifyWebhook,
 };
 
-pub use crate::response::ResponseBody;
+pub use crate::response_body::ResponseBody;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 #[cfg(doc)]
-use crate::RejectionKind::{
+use crate::rejection::RejectionKind::{
     BodyRead, BodyTimeout, BodyTooLarge, InvalidPayload, MalformedSignature, MethodNotAllowed,
     MissingSignature, SignatureMismatch, TimestampOutsideTolerance,
 };

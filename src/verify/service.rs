@@ -7,13 +7,18 @@ use std::{
 
 use http::{HeaderMap, Method, Request, Response, header::CONTENT_LENGTH};
 use http_body::Body;
+use tower_layer::Layer;
 use tower_service::Service;
 
 #[cfg(all(feature = "tonic", feature = "tracing"))]
 use crate::verify::log::Log;
 use crate::{
-    Rejection, RejectionKind, SignatureHeader, VerifyWebhookLayer,
-    verify::{BoxError, ResponseBody, ResponseFuture, VerifiedBody, layer::Config},
+    rejection::Rejection,
+    signature::SignatureHeader,
+    verifier::Verifier,
+    verify::{
+        BoxError, ResponseBody, ResponseFuture, VerifiedBody, VerifyWebhookLayer, layer::Config,
+    },
 };
 
 /// Passes on requests that are genuine Directory Sync deliveries, and answers all others itself.
@@ -28,9 +33,29 @@ pub struct VerifyWebhook<S> {
 }
 
 impl<S> VerifyWebhook<S> {
-    /// Wraps a service; settings are made on a [`VerifyWebhookLayer`].
-    pub fn new(inner: S, layer: &VerifyWebhookLayer) -> Self {
-        tower_layer::Layer::layer(layer, inner)
+    /// Wraps a service, with the defaults of [`VerifyWebhookLayer::new`].
+    pub fn new(inner: S, verifier: impl Into<Verifier>) -> Self {
+        VerifyWebhookLayer::new(verifier).layer(inner)
+    }
+
+    /// The layer that makes this service, on which settings can be changed: the same as [`VerifyWebhookLayer::new`].
+    ///
+    /// ```
+    /// use tower_workos::{VerifyWebhook, WebhookSecret};
+    ///
+    /// # fn main() -> Result<(), tower_workos::ConfigError> {
+    /// # let inner = tower::service_fn(|_: http::Request<tower_workos::verify::VerifiedBody>| async {
+    /// #     Ok::<_, std::convert::Infallible>(http::Response::new(http_body_util::Empty::<bytes::Bytes>::new()))
+    /// # });
+    /// let secret = WebhookSecret::new("whsec_from_the_dashboard")?;
+    /// let layer = VerifyWebhook::<()>::layer(secret).body_limit(64 * 1024);
+    /// let service = tower::Layer::layer(&layer, inner);
+    /// # let _ = service;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn layer(verifier: impl Into<Verifier>) -> VerifyWebhookLayer {
+        VerifyWebhookLayer::new(verifier)
     }
 
     /// The wrapped service.
@@ -82,7 +107,7 @@ where
 /// All that can be said before the body is read.
 fn admit<B: Body>(config: &Config, request: &Request<B>) -> Result<SignatureHeader, Rejection> {
     if request.method() != Method::POST {
-        return Err(Rejection::new(RejectionKind::MethodNotAllowed));
+        return Err(Rejection::method_not_allowed());
     }
     let header = SignatureHeader::from_headers(request.headers())?;
     config.verifier.check_age(&header)?;

@@ -20,6 +20,7 @@ use tower_workos::{
 
 use crate::support::{
     NOW, ScriptBody, Step, at, delivery, delivery_of, layer, other_secret, secret, send, signer,
+    verifier,
 };
 
 fn full(body: impl Into<Bytes>) -> Request<Full<Bytes>> {
@@ -72,7 +73,7 @@ async fn the_rest_of_the_request_is_untouched() {
         Ok::<_, std::convert::Infallible>(Response::new(Full::<Bytes>::default()))
     });
     let response =
-        tower::ServiceExt::oneshot(VerifyWebhook::new(service, &layer()), request).await.unwrap();
+        tower::ServiceExt::oneshot(VerifyWebhook::new(service, verifier()), request).await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
 }
 
@@ -85,7 +86,7 @@ async fn a_content_length_that_is_no_number_says_nothing() {
         let service = tower::service_fn(|_: Request<VerifiedBody>| async {
             Ok::<_, std::convert::Infallible>(Response::new(Full::<Bytes>::default()))
         });
-        let service = VerifyWebhook::new(service, &layer());
+        let service = VerifyWebhook::new(service, verifier());
         let future = tower::ServiceExt::oneshot(service, request);
         assert_eq!(future.await.unwrap().status(), status, "{length}");
     }
@@ -388,7 +389,7 @@ async fn a_dead_letter_is_with_the_application() {
         r#"{"id":"event_1","event":"dsync.user.deleted","data":{"id":7,"email":"payload_canary"}}"#;
     let (letters, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     let layer = layer().rejection_response(move |rejection: &Rejection| {
-        if let Some(event) = rejection.unreadable_event() {
+        if let Some(event) = rejection.parse_error() {
             letters.send(event.clone()).unwrap();
         }
         rejection.to_response()
@@ -404,7 +405,7 @@ async fn a_dead_letter_is_with_the_application() {
     assert_eq!(letter.reason().to_string(), "`data.id` is missing or not a non-empty string");
     // The same is in the response's extensions, and nowhere in what is printed.
     let rejection = outcome.rejection.unwrap();
-    assert_eq!(rejection.unreadable_event(), Some(&letter));
+    assert_eq!(rejection.parse_error(), Some(&letter));
     for text in [
         format!("{rejection:?} {letter:?}"),
         format!("{rejection} {letter}"),
@@ -419,7 +420,7 @@ async fn a_dead_letter_is_with_the_application() {
         Signer::new(other_secret()).at(at(NOW)).sign(body).signature().parse().unwrap(),
     );
     let outcome = send(&layer, forged).await;
-    assert_eq!(outcome.rejection.unwrap().unreadable_event(), None);
+    assert_eq!(outcome.rejection.unwrap().parse_error(), None);
     assert!(receiver.try_recv().is_err());
 }
 
@@ -471,7 +472,7 @@ async fn secrets_can_be_replaced_under_a_running_layer() {
     assert_eq!(send(&layer, new()).await.kind(), RejectionKind::SignatureMismatch);
     secrets.replace([secret(), other_secret()]).unwrap();
     let outcome = send(&layer, new()).await;
-    assert_eq!(outcome.event().verified().unwrap().secret_index(), 1);
+    assert_eq!(outcome.event().signature().unwrap().secret_index(), 1);
     send(&layer, full(sample::USER_CREATED)).await.event();
     secrets.replace([other_secret()]).unwrap();
     assert_eq!(

@@ -7,8 +7,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use proptest::prelude::*;
 use sha2::Sha256;
 use tower_workos::{
-    DirectoryEvent, RejectionKind, SignatureHeader, SystemClock, Verifier, WebhookSecret,
-    WebhookSecrets,
+    DirectoryEvent, Rejection, RejectionKind, SignatureHeader, SystemClock, Verifier, VerifyError,
+    WebhookSecret, WebhookSecrets,
     testing::{ManualClock, Signer, sample},
 };
 
@@ -19,7 +19,7 @@ fn header(signature: &str) -> SignatureHeader {
 }
 
 fn kind(verifier: &Verifier, signature: &str, body: &[u8]) -> RejectionKind {
-    verifier.verify(&header(signature), body).unwrap_err().kind()
+    Rejection::from(verifier.verify(&header(signature), body).unwrap_err()).kind()
 }
 
 #[test]
@@ -27,8 +27,8 @@ fn accepts_milliseconds_and_seconds() {
     for signer in [signer(), signer().seconds()] {
         let delivery = signer.sign(sample::USER_CREATED);
         let verified = verifier().verify(&header(delivery.signature()), delivery.body()).unwrap();
-        assert_eq!(verified.issued_at(), at(NOW));
-        assert_eq!(verified.secret_index(), 0);
+        assert_eq!(verified.signature().issued_at(), at(NOW));
+        assert_eq!(verified.signature().secret_index(), 0);
     }
 }
 
@@ -62,7 +62,7 @@ fn the_time_is_signed_as_it_was_received() {
     let hex: String =
         mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     let verified = verifier().verify(&header(&format!("t={digits},v1={hex}")), b"body").unwrap();
-    assert_eq!(verified.issued_at(), at(NOW));
+    assert_eq!(verified.signature().issued_at(), at(NOW));
 }
 
 #[test]
@@ -114,13 +114,14 @@ fn tolerance_at_its_boundaries_in_both_directions() {
                 match result {
                     Ok(verified) => {
                         assert!(accepted, "{direction} {tolerance:?} {beyond}");
-                        assert_eq!(verified.issued_at(), at(issued));
+                        assert_eq!(verified.signature().issued_at(), at(issued));
                     }
-                    Err(rejection) => {
+                    Err(error) => {
                         assert!(!accepted, "{direction} {tolerance:?} {beyond}");
-                        assert_eq!(rejection.kind(), RejectionKind::TimestampOutsideTolerance);
-                        let relation = if direction < 0 { "ago" } else { "ahead" };
-                        assert!(rejection.to_string().contains(relation), "{rejection}");
+                        let is_past = matches!(error, VerifyError::TimestampInPast { .. });
+                        assert_eq!(is_past, direction < 0, "{error:?}");
+                        let kind = Rejection::from(error).kind();
+                        assert_eq!(kind, RejectionKind::TimestampOutsideTolerance);
                     }
                 }
             }
@@ -208,7 +209,7 @@ fn every_secret_is_tried_with_every_signature() {
     for (index, secret) in (0..).zip(&secrets) {
         let delivery = Signer::new(secret.clone()).at(at(NOW)).sign("body");
         let verified = verifier.verify(&header(delivery.signature()), b"body").unwrap();
-        assert_eq!(verified.secret_index(), index);
+        assert_eq!(verified.signature().secret_index(), index);
         // Among signatures of others, in any place.
         let stranger = WebhookSecret::new("whsec_canary_stranger").unwrap();
         for signer in [
@@ -217,12 +218,15 @@ fn every_secret_is_tried_with_every_signature() {
         ] {
             let delivery = signer.at(at(NOW)).sign("body");
             let verified = verifier.verify(&header(delivery.signature()), b"body").unwrap();
-            assert_eq!(verified.secret_index(), index);
+            assert_eq!(verified.signature().secret_index(), index);
         }
     }
     // Two that match: the first in the set is named.
     let both = Signer::new(third).add_secret(other_secret()).at(at(NOW)).sign("body");
-    assert_eq!(verifier.verify(&header(both.signature()), b"body").unwrap().secret_index(), 1);
+    assert_eq!(
+        verifier.verify(&header(both.signature()), b"body").unwrap().signature().secret_index(),
+        1
+    );
 }
 
 #[test]
@@ -235,8 +239,14 @@ fn secrets_are_replaced_for_every_clone_and_not_under_a_running_request() {
 
     let mut running = clone.begin(&header(old.signature())).unwrap();
     secrets.replace([other_secret(), secret()]).unwrap();
-    assert_eq!(clone.verify(&header(new.signature()), b"body").unwrap().secret_index(), 0);
-    assert_eq!(clone.verify(&header(old.signature()), b"body").unwrap().secret_index(), 1);
+    assert_eq!(
+        clone.verify(&header(new.signature()), b"body").unwrap().signature().secret_index(),
+        0
+    );
+    assert_eq!(
+        clone.verify(&header(old.signature()), b"body").unwrap().signature().secret_index(),
+        1
+    );
     secrets.replace([other_secret()]).unwrap();
     assert_eq!(kind(&clone, old.signature(), b"body"), RejectionKind::SignatureMismatch);
     assert!(verifier.verify(&header(new.signature()), b"body").is_ok());
@@ -259,13 +269,16 @@ fn construct_event_reads_what_was_verified() {
         verifier().construct_event(&header(delivery.signature()), delivery.body().clone()).unwrap();
     assert_eq!(event.raw(), delivery.body());
     assert_eq!(event.issued_at(), Some(at(NOW)));
-    assert_eq!(event.verified().map(|verified| verified.secret_index()), Some(0));
-    assert_eq!(DirectoryEvent::parse(delivery.body().clone()).unwrap().verified(), None);
+    assert_eq!(event.signature().map(|signature| signature.secret_index()), Some(0));
+    assert_eq!(DirectoryEvent::parse(delivery.body().clone()).unwrap().signature(), None);
 
     let unreadable = signer().sign("{}");
-    let rejection =
+    let error =
         verifier().construct_event(&header(unreadable.signature()), "{}".into()).unwrap_err();
-    assert_eq!(rejection.kind(), RejectionKind::InvalidPayload);
+    let VerifyError::Parse(parse) = &error else { panic!("{error:?}") };
+    assert_eq!(parse.path(), Some("id"));
+    assert_eq!(error.to_string(), parse.to_string());
+    assert_eq!(Rejection::from(error).kind(), RejectionKind::InvalidPayload);
 }
 
 #[test]

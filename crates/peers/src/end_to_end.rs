@@ -30,8 +30,8 @@ use tokio::{
 };
 use tower::{ServiceBuilder, util::MapRequestLayer};
 use tower_workos::{
-    DedupeLayer, DirectoryEvent, MemoryStore, SignatureHeader, Verifier, VerifyWebhookLayer,
-    WebhookSecret, WebhookSecrets, testing::Signer,
+    DedupeLayer, DirectoryEvent, MemoryStore, Rejection, SignatureHeader, Verifier,
+    VerifyWebhookLayer, WebhookSecret, WebhookSecrets, testing::Signer,
 };
 
 use crate::{
@@ -122,7 +122,7 @@ async fn floor(State(mut mac): State<Hmac<Sha256>>, body: Bytes) -> StatusCode {
             std::hint::black_box(event.access_change());
             StatusCode::OK
         }
-        Err(rejection) => rejection.status(),
+        Err(_) => StatusCode::UNPROCESSABLE_ENTITY,
     }
 }
 
@@ -131,11 +131,11 @@ async fn verify_only(
     headers: HeaderMap,
     body: Bytes,
 ) -> StatusCode {
-    let header = SignatureHeader::from_headers(&headers);
-    match header.and_then(|header| verifier.verify(&header, &body)) {
-        Ok(_) => StatusCode::OK,
-        Err(rejection) => rejection.status(),
-    }
+    let verify = || -> Result<_, Rejection> {
+        let header = SignatureHeader::from_headers(&headers)?;
+        Ok(verifier.verify(&header, &body)?)
+    };
+    verify().map_or_else(|rejection| rejection.status(), |_| StatusCode::OK)
 }
 
 /// What the layer takes for a delivery in each of so many threads of this process, which share its settings and secrets.

@@ -17,7 +17,7 @@ use bytes::Buf;
 #[derive(Debug)]
 pub(super) struct Prediction {
     /// Which secret signed what the handler gets, or why it gets nothing. `None`: too deep for the model.
-    pub(super) outcome: Option<Result<u32, RejectionKind>>,
+    pub(super) outcome: Option<Result<usize, RejectionKind>>,
     /// Whether the body is asked for anything.
     pub(super) body_is_read: bool,
     /// The bytes sent until the end, where there is one.

@@ -105,12 +105,12 @@ fn a_header_that_cannot_be_parsed_is_the_finding() {
     let right = mac(SECRET.as_bytes(), &[TIME.as_bytes(), b".", BODY.as_bytes()]);
     let v1 = format!("v1={}", hex(&right));
     let no_v1 = "no `v1` element of 64 hex digits";
-    let control = "an element has a control character";
+    let control = "an element contains a control character";
     for (header, reason, hint) in [
         (String::new(), "an element is not `key=value`", "  it is empty"),
         ("=,=,é".into(), "an element is not `key=value`", ""),
         ("t=1, v1=00".into(), no_v1, ""),
-        (format!("{}, t={TIME}", header(BODY)), "`t` stands more than once", ""),
+        (format!("{}, t={TIME}", header(BODY)), "`t` occurs more than once", ""),
         (v1.clone(), "no `t` element", ""),
         (
             format!("t={TIME}, v1={}", STANDARD.encode(&right)),

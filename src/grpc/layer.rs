@@ -1,0 +1,45 @@
+use std::sync::Arc;
+
+use tower_layer::{Identity, Layer};
+
+use crate::{
+    dedupe::DedupeLayer,
+    grpc::{GrpcWebhook, Unary},
+    verify::VerifyWebhookLayer,
+};
+
+/// Turns deliveries posted to one path into calls of `DirectoryEvents`: see the [module docs](self).
+///
+/// `D` is the layer between the verification and the call: none, or a [`DedupeLayer`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct GrpcWebhookLayer<D = Identity> {
+    path: Arc<str>,
+    verify: VerifyWebhookLayer,
+    dedupe: D,
+}
+
+impl GrpcWebhookLayer {
+    /// Takes the path of the webhook endpoint, `/webhooks/workos` for instance, compared to a request's
+    /// exactly, and the layer that verifies.
+    pub fn new(path: impl AsRef<str>, verify: VerifyWebhookLayer) -> Self {
+        let path = path.as_ref();
+        let path = if path.starts_with('/') { path.into() } else { format!("/{path}").into() };
+        Self { path, verify, dedupe: Identity::new() }
+    }
+
+    /// Handles each event once: the method is called only for an event that no other call has handled or is handling. A
+    /// call whose status is not `OK` gives the event back, and the next delivery calls the method again.
+    pub fn dedupe<St>(self, dedupe: DedupeLayer<St>) -> GrpcWebhookLayer<DedupeLayer<St>> {
+        GrpcWebhookLayer { path: self.path, verify: self.verify, dedupe }
+    }
+}
+
+impl<S: Clone, D: Layer<Unary<S>>> Layer<S> for GrpcWebhookLayer<D> {
+    type Service = GrpcWebhook<S, D::Service>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        let deliver = self.dedupe.layer(Unary { inner: inner.clone() });
+        GrpcWebhook { path: Arc::clone(&self.path), inner, deliver: self.verify.layer(deliver) }
+    }
+}

@@ -1,0 +1,115 @@
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode, header};
+use http_body::Body as HttpBody;
+use tonic::{Status, body::Body, codegen::StdError};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::{
+    grpc::{
+        GrpcResponseFuture, GrpcWebhookLayer, Unary, directory_events_server::SERVICE_NAME,
+        future::GrpcState, unary::problem,
+    },
+    signature::SIGNATURE_HEADER,
+    verify::{VerifiedBody, VerifyWebhook, VerifyWebhookLayer},
+};
+
+/// A tonic server's services, one of them reachable by webhook. Made by [`GrpcWebhookLayer`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct GrpcWebhook<S, D = Unary<S>> {
+    pub(super) path: Arc<str>,
+    pub(super) inner: S,
+    pub(super) deliver: VerifyWebhook<D>,
+}
+
+impl<S: Clone> GrpcWebhook<S> {
+    /// Wraps a server's services, without a [`DedupeLayer`](crate::DedupeLayer); see [`GrpcWebhookLayer::new`].
+    pub fn new(inner: S, path: impl AsRef<str>, verify: VerifyWebhookLayer) -> Self {
+        GrpcWebhookLayer::new(path, verify).layer(inner)
+    }
+}
+
+impl GrpcWebhook<()> {
+    /// The layer that makes this service: the same as [`GrpcWebhookLayer::new`].
+    pub fn layer(path: impl AsRef<str>, verify: VerifyWebhookLayer) -> GrpcWebhookLayer {
+        GrpcWebhookLayer::new(path, verify)
+    }
+}
+
+impl<S: Clone, D> GrpcWebhook<S, D> {
+    /// Gives up the place that being polled ready took, since the inner service is not called now. A delivery waits for
+    /// a place again once it is verified.
+    fn give_back(&mut self) {
+        self.inner = self.inner.clone();
+    }
+}
+
+impl<S, D, ReqBody, ResBody, DeliverBody> Service<Request<ReqBody>> for GrpcWebhook<S, D>
+where
+    S: Service<Request<Body>, Response = Response<ResBody>> + Clone,
+    D: Service<Request<VerifiedBody>, Response = Response<DeliverBody>, Error = Infallible> + Clone,
+    ReqBody: HttpBody<Data = Bytes> + Send + 'static,
+    ReqBody::Error: Into<StdError>,
+    ResBody: HttpBody<Data = Bytes> + Send + 'static,
+    ResBody::Error: Into<StdError>,
+    DeliverBody: HttpBody<Data = Bytes> + Send + 'static,
+    DeliverBody::Error: Into<StdError>,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = GrpcResponseFuture<S, D, ReqBody>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let path = request.uri().path();
+        let state = if path == &*self.path {
+            self.give_back();
+            GrpcState::Delivery { future: self.deliver.call(request) }
+        } else if is_stray_delivery(request.headers()) {
+            self.give_back();
+            #[cfg(feature = "tracing")]
+            self.deliver.log().stray_delivery(&self.path);
+            GrpcState::Answered { response: Some(stray()) }
+        } else if is_directory_events(path) {
+            self.give_back();
+            GrpcState::Answered { response: Some(refused()) }
+        } else {
+            GrpcState::Passed { future: self.inner.call(request.map(Body::new)) }
+        };
+        GrpcResponseFuture { state }
+    }
+}
+
+/// Whether a path belongs to the service that only the layer may call.
+fn is_directory_events(path: &str) -> bool {
+    path.strip_prefix('/')
+        .and_then(|path| path.strip_prefix(SERVICE_NAME))
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Whether this is a webhook delivery at a path that is not the endpoint's. tonic would answer it with HTTP 200
+/// and `grpc-status: 12`, and the sender would take the event for delivered.
+fn is_stray_delivery(headers: &HeaderMap) -> bool {
+    let is_grpc = headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
+    headers.contains_key(SIGNATURE_HEADER) && !is_grpc
+}
+
+fn stray() -> Response<Body> {
+    problem(StatusCode::NOT_FOUND).map(Body::new)
+}
+
+fn refused() -> Response<Body> {
+    Status::permission_denied("DirectoryEvents is called by webhook only").into_http()
+}
