@@ -59,7 +59,7 @@ fn verifying_a_body_allocates_nothing() {
 #[test]
 fn the_layer_adds_five_allocations_to_the_parse() {
     let mut service = VerifyWebhookLayer::new(secret()).layer(Nothing);
-    for sample in sample::ALL {
+    for &sample in sample::ALL {
         let delivery = Signer::new(secret()).sign(sample);
         let request = || delivery.clone().into_request::<Full<Bytes>, _>("/").unwrap();
         assert_eq!(call(&mut service, request()), 200);

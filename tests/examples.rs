@@ -133,7 +133,7 @@ fn without_settings_they_demonstrate_themselves() {
     for name in SERVERS {
         let mut example = Example::start(name, None);
         let text = example.read_until("Ctrl-C ends");
-        for sample in sample::ALL {
+        for &sample in sample::ALL {
             let line = text.lines().find(|line| line.starts_with(&format!("{} ", sample.name())));
             let line = line.unwrap_or_else(|| panic!("{name}: no {} in {text}", sample.name()));
             assert!(line.contains("event_") && line.contains("access"), "{line}");

@@ -161,7 +161,7 @@ pub fn describe(event: &DirectoryEvent) -> String {
 /// Delivers one sample of each event, then prints how to deliver one by hand.
 pub async fn demonstrate(signer: Signer, address: SocketAddr) -> Result<(), BoxError> {
     say(format!("no {SECRET_VARIABLE} set: delivering one sample of each event to myself\n"));
-    for sample in sample::ALL.into_iter().chain([sample::USER_DEACTIVATED]) {
+    for sample in sample::ALL.iter().copied().chain([sample::USER_DEACTIVATED]) {
         let status = deliver(signer.sign(sample), address).await?;
         if status != 200 {
             return Err(format!("my own sample of {} was answered {status}", sample.name()).into());

@@ -15,7 +15,6 @@
 //! `app.oneshot(request)` of axum, hyper or tower.
 
 use std::{
-    fmt::Write as _,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
@@ -30,8 +29,15 @@ use crate::{
     signature::SIGNATURE_HEADER,
 };
 
+mod builder;
 pub mod conformance;
+mod disorder;
 pub mod sample;
+
+pub use self::{
+    builder::SampleBuilder,
+    disorder::{Attempt, Disorder},
+};
 
 /// Signs deliveries as WorkOS does.
 #[derive(Clone, Debug)]
@@ -77,10 +83,7 @@ impl Signer {
         let mut value = format!("t={timestamp}");
         for secret in &self.secrets {
             value.push_str(if self.seconds { ",v1=" } else { ", v1=" });
-            for byte in secret::sign(secret, timestamp.as_bytes(), &body) {
-                // Writing to a String can't fail.
-                let _ = write!(value, "{byte:02x}");
-            }
+            value.push_str(&hex::encode(secret::sign(secret, timestamp.as_bytes(), &body)));
         }
         Delivery { signature: value, body }
     }
@@ -168,7 +171,7 @@ mod tests {
 
     #[test]
     fn samples_parse_under_their_names() {
-        for sample in sample::ALL.into_iter().chain([sample::USER_DEACTIVATED]) {
+        for sample in sample::ALL.iter().copied().chain([sample::USER_DEACTIVATED]) {
             let event = DirectoryEvent::parse(sample.into()).unwrap();
             assert_eq!(event.name(), sample.name());
             assert!(event.id().as_str().starts_with("event_"));

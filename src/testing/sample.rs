@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 
+use crate::testing::builder::SampleBuilder;
+
 /// A body of ours, about an employee of an invented company.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample {
@@ -22,14 +24,16 @@ impl Sample {
         self.body
     }
 
-    /// The body with another event id, for tests that need many events.
+    /// The body with another event id, for tests that need many events. To change more of it, see
+    /// [`builder`](Self::builder).
     #[must_use]
     pub fn with_id(self, id: &str) -> Bytes {
-        // The bodies are ours: the first string value is the event's id.
-        let (before, rest) = self.body.split_once(r#"{"id":""#).unwrap_or_default();
-        let (_, after) = rest.split_once('"').unwrap_or_default();
-        let id = serde_json::Value::from(id);
-        Bytes::from(format!(r#"{before}{{"id":{id}{after}"#))
+        self.builder().id(id).into()
+    }
+
+    /// A builder for the same event about another user, group or directory, or at another time.
+    pub fn builder(self) -> SampleBuilder {
+        SampleBuilder::new(self)
     }
 }
 
@@ -79,7 +83,7 @@ samples! {
 }
 
 /// One of each event, in an order in which they could have happened.
-pub const ALL: [Sample; 12] = [
+pub const ALL: &[Sample] = &[
     DIRECTORY_ACTIVATED,
     TOKEN_CREATED,
     GROUP_CREATED,

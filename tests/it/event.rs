@@ -890,7 +890,7 @@ fn debug_shows_ids_and_states_only() {
     let unknown = parse(r#"{"id":"e","event":"x.y","data":"payload_canary"}"#).unwrap();
     assert_eq!(format!("{:?}", unknown.data()), r#"Unknown(UnknownEvent { name: "x.y", .. })"#);
     assert!(!format!("{unknown:?}").contains("payload_canary"));
-    for sample in sample::ALL.into_iter().chain([sample::USER_DEACTIVATED]) {
+    for sample in sample::ALL.iter().copied().chain([sample::USER_DEACTIVATED]) {
         let event = parse(sample).unwrap();
         let delivery = crate::support::signer().sign(sample);
         let debug =

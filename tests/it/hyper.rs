@@ -63,7 +63,7 @@ async fn deliver(
 async fn over_http_1_and_2() {
     let address = serve(layer()).await;
     for http2 in [false, true] {
-        for sample in sample::ALL {
+        for &sample in sample::ALL {
             let (status, body) = deliver(address, http2, sample.body(), sample.body()).await;
             assert_eq!((status, body.as_str()), (200, sample.name()));
         }

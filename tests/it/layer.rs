@@ -36,7 +36,7 @@ fn untouchable(change: impl FnOnce(&mut Request<ScriptBody>)) -> Request<ScriptB
 
 #[tokio::test]
 async fn a_genuine_delivery_reaches_the_handler_with_its_bytes_and_its_event() {
-    for sample in sample::ALL {
+    for &sample in sample::ALL {
         let outcome = send(&layer(), full(sample)).await;
         let event = outcome.event();
         assert_eq!(event.raw(), sample.body());

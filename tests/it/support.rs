@@ -269,7 +269,7 @@ fn leaks(text: &str) -> bool {
 #[test]
 fn the_watch_sees_secrets_and_payloads() {
     assert!(leaks(&format!("secret={SECRET}")) && leaks(&format!("{OTHER_SECRET:?}")));
-    for sample in tower_workos::testing::sample::ALL {
+    for &sample in tower_workos::testing::sample::ALL {
         let personal = sample.name().contains("user");
         assert!(leaks(sample.body()) || !personal, "{}", sample.name());
     }

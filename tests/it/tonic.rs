@@ -121,7 +121,7 @@ pub async fn post(
 async fn a_delivery_reaches_a_service_method() {
     let directory = Directory::default();
     let address = serve(Some(directory.clone()), true).await;
-    for sample in sample::ALL {
+    for &sample in sample::ALL {
         let mut request = delivery::<Full<Bytes>>(sample);
         request.headers_mut().insert("traceparent", "00-1-2-01".parse().unwrap());
         request.headers_mut().insert("grpc-encoding", "gzip".parse().unwrap());

@@ -272,7 +272,8 @@ fn event(name: &str) -> Result<Sample, String> {
     if short == "user.deactivated" {
         return Ok(sample::USER_DEACTIVATED);
     }
-    let known = sample::ALL.into_iter().find(|it| it.name().strip_prefix("dsync.") == Some(short));
+    let known =
+        sample::ALL.iter().copied().find(|it| it.name().strip_prefix("dsync.") == Some(short));
     known.ok_or_else(|| "no such event; `dsync trigger --help` lists them".to_owned())
 }
 

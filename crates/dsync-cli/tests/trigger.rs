@@ -20,7 +20,7 @@ fn all_events_are_accepted() {
     assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{run:?}");
     let lines: Vec<_> = run.stdout.lines().collect();
     assert_eq!(lines.len(), sample::ALL.len());
-    for (line, sample) in lines.iter().zip(sample::ALL) {
+    for (line, sample) in lines.iter().zip(sample::ALL.iter().copied()) {
         assert!(line.starts_with(&format!("{} event_01", sample.name())), "{line}");
         assert!(line.contains(": 200 OK in "), "{line}");
     }

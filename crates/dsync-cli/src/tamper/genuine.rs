@@ -16,7 +16,7 @@ pub(super) fn cases(forge: &Forge<'_>) -> Vec<Case> {
     let twice = forge.genuine(forge.body());
     add("another one", twice.clone());
     add("the same again: a duplicate", twice);
-    for sample in sample::ALL {
+    for &sample in sample::ALL {
         add(sample.name(), forge.genuine(forge.body_of(sample)));
     }
     add("dsync.user.updated: a leaver", forge.genuine(forge.body_of(sample::USER_DEACTIVATED)));

@@ -74,7 +74,7 @@ fn main() -> ExitCode {
 
 fn samples() -> Result<(), BoxError> {
     let mut out = std::io::stdout().lock();
-    for sample in sample::ALL.into_iter().chain([sample::USER_DEACTIVATED]) {
+    for sample in sample::ALL.iter().copied().chain([sample::USER_DEACTIVATED]) {
         writeln!(out, "{}", json!({ "name": sample.name(), "body": sample.body() }))?;
     }
     Ok(())
