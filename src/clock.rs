@@ -1,12 +1,12 @@
-//! Where "now" comes from.
+//! The current time.
 
 use std::{fmt, sync::Arc, time::SystemTime};
 
-/// Tells the time against which a signature's age is checked.
+/// A source of the current time, from which a signature's age is computed.
 ///
-/// Replace it in tests (`testing::ManualClock`), or where the machine's clock is not the one to trust.
+/// Replace it in tests (`testing::ManualClock`), or if the machine's clock can't be trusted.
 pub trait Clock: Send + Sync + 'static {
-    /// The time now.
+    /// The current time.
     fn now(&self) -> SystemTime;
 }
 
@@ -16,7 +16,7 @@ impl<C: Clock + ?Sized> Clock for Arc<C> {
     }
 }
 
-/// The machine's own clock, [`SystemTime::now`].
+/// The machine's clock, [`SystemTime::now`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 

@@ -1,30 +1,32 @@
-//! The errors of the core. They speak no HTTP; [`Rejection`](crate::Rejection) adds the status.
+//! The errors of the core. They know nothing of HTTP; [`Rejection`](crate::Rejection) adds the status.
 
 use std::{error::Error, fmt, time::Duration};
 
 use crate::event::ParseError;
 
 /// A setting that can't be used. Returned while the application starts, never for a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// `Debug` shows the same text as `Display`, because a `main` that returns this error prints it with `Debug`.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// The secret is empty. An empty HMAC key would let anyone sign.
     EmptySecret,
     /// The environment variable of this name is not set, or is not Unicode.
     MissingVariable(String),
-    /// A set of secrets has no secret in it.
+    /// A set of secrets is empty.
     NoSecrets,
     /// The secret begins with `sk_`: it is an API key of WorkOS.
     SecretApiKey,
-    /// The secret was given where the name of an environment variable belongs.
+    /// A secret was given instead of the name of an environment variable.
     SecretAsVariable,
-    /// The secret has a character that can't be seen: a control or zero-width character, or a byte order mark.
+    /// The secret contains an invisible character: a control or zero-width character, or a byte order mark.
     #[non_exhaustive]
     SecretInvisible {
-        /// Which character it is, counted from 1.
+        /// The position of the character, counted from 1.
         at: usize,
     },
-    /// The secret is `undefined` or `null`: a script wrote down a value that it did not have.
+    /// The secret is `undefined` or `null`: a script inserted a value that does not exist.
     SecretPlaceholder,
     /// The secret is `whsec_` and nothing else.
     SecretPrefixOnly,
@@ -54,7 +56,7 @@ impl fmt::Display for ConfigError {
             ),
             Self::SecretInvisible { at } => write!(
                 f,
-                "character {at} of the webhook secret can't be seen (a control character, a zero-width character or a byte \
+                "character {at} of the webhook secret is invisible (a control character, a zero-width character or a byte \
                  order mark); copy the secret again, as plain text, and save the file as UTF-8 without a byte order mark"
             ),
             Self::SecretAsVariable => f.write_str(
@@ -70,16 +72,22 @@ impl fmt::Display for ConfigError {
                  WorkOS dashboard",
             ),
             Self::SecretQuoted => f.write_str(
-                "the webhook secret is in quotes; remove them (an env file of docker takes quotes as part of the value)",
+                "the webhook secret is in quotes; remove them (`docker run --env-file` keeps quotes as part of the value)",
             ),
             Self::SecretTemplate => f.write_str(
                 "the webhook secret is a template that was not expanded, such as `${NAME}` or `$NAME`; set the variable that \
-                 it names, and check that the file is one in which variables are expanded",
+                 it names, and check that the file format expands variables",
             ),
             Self::SecretWhitespace => f.write_str(
-                "the webhook secret begins or ends with white space; remove it (often a line break at the end)",
+                "the webhook secret begins or ends with white space, often a line break; remove it",
             ),
         }
+    }
+}
+
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ConfigError({self})")
     }
 }
 
@@ -183,7 +191,7 @@ impl fmt::Display for VerifyError {
 }
 
 impl Error for VerifyError {
-    /// Of what [`Parse`](Self::Parse) wraps, whose text is this error's.
+    /// The source of the error in [`Parse`](Self::Parse), whose text this error already shows.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Parse(error) => error.source(),

@@ -11,7 +11,7 @@ use http::{StatusCode, request::Parts};
 
 use crate::{event::DirectoryEvent, rejection::Rejection};
 
-/// The event that [`VerifyWebhookLayer`](crate::VerifyWebhookLayer) verified.
+/// Extracts the event that [`VerifyWebhookLayer`](crate::VerifyWebhookLayer) verified.
 impl<S: Sync> FromRequestParts<S> for DirectoryEvent {
     type Rejection = MissingDirectoryEvent;
 
@@ -20,7 +20,7 @@ impl<S: Sync> FromRequestParts<S> for DirectoryEvent {
     }
 }
 
-/// `None` if no [`VerifyWebhookLayer`](crate::VerifyWebhookLayer) wraps the handler.
+/// Extracts `None` if no [`VerifyWebhookLayer`](crate::VerifyWebhookLayer) wraps the handler.
 impl<S: Sync> OptionalFromRequestParts<S> for DirectoryEvent {
     type Rejection = Infallible;
 
@@ -36,7 +36,7 @@ impl IntoResponse for Rejection {
     }
 }
 
-/// A handler takes a [`DirectoryEvent`], but no [`VerifyWebhookLayer`](crate::VerifyWebhookLayer) wraps it: 500.
+/// A handler extracts a [`DirectoryEvent`], but no [`VerifyWebhookLayer`](crate::VerifyWebhookLayer) wraps it: 500.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MissingDirectoryEvent(());
 

@@ -1,4 +1,4 @@
-//! What both middlewares answer with.
+//! The response body of both middlewares.
 
 use std::{
     pin::Pin,
@@ -11,7 +11,7 @@ use http_body_util::Full;
 use pin_project_lite::pin_project;
 
 pin_project! {
-    /// The body of a response: the inner service's, or a middleware's own answer.
+    /// The body of a response: that of the inner service, or that of the middleware's own response.
     #[derive(Debug)]
     pub struct ResponseBody<B> {
         #[pin]

@@ -1,4 +1,4 @@
-//! Webhook secrets: checked once, prepared once, never shown.
+//! Webhook secrets.
 
 use std::{env, fmt, sync::Arc};
 
@@ -9,23 +9,30 @@ use zeroize::Zeroizing;
 
 use crate::error::ConfigError;
 
-/// HMAC-SHA256 with a secret's key schedule already done, for one message.
+/// HMAC-SHA256 that has processed a key, for one message.
 pub(crate) type MacState = Hmac<Sha256>;
 
-/// The secret of one WorkOS webhook endpoint, ready to verify with.
+/// The secret of one WorkOS webhook endpoint.
 ///
-/// The text itself is not kept: only the HMAC state made from it, which is wiped when the last clone
-/// is dropped. `Debug` does not show it.
+/// Only the HMAC state computed from the secret is kept, not its text. The state is wiped when the last clone is dropped.
+/// `Debug` does not show it.
 ///
-/// The key is the secret's text exactly as the WorkOS dashboard shows it; a `whsec_` prefix is part of it and
-/// nothing is decoded.
+/// The HMAC key is the text exactly as the WorkOS dashboard shows it: a `whsec_` prefix is part of it, and nothing is
+/// decoded.
+///
+/// ```
+/// use tower_workos::{ConfigError, WebhookSecret};
+///
+/// assert!(WebhookSecret::new("whsec_from_the_dashboard").is_ok());
+/// assert_eq!(WebhookSecret::new("").unwrap_err(), ConfigError::EmptySecret);
+/// ```
 #[derive(Clone)]
 pub struct WebhookSecret {
     keyed: Arc<MacState>,
 }
 
 impl WebhookSecret {
-    /// Takes the secret's text.
+    /// Creates a secret from its text.
     ///
     /// # Errors
     ///
@@ -34,9 +41,9 @@ impl WebhookSecret {
     ///
     /// - [`ConfigError::EmptySecret`]
     /// - [`ConfigError::SecretWhitespace`]: it begins or ends with white space
-    /// - [`ConfigError::SecretInvisible`]: it has a control or zero-width character, or a byte order mark
+    /// - [`ConfigError::SecretInvisible`]: it contains a control or zero-width character, or a byte order mark
     /// - [`ConfigError::SecretQuoted`]: it is in quotes
-    /// - [`ConfigError::SecretTemplate`]: it has a `${…}`, or is `$NAME` in capitals, `$(…)` or `{{…}}`
+    /// - [`ConfigError::SecretTemplate`]: it contains `${…}`, or is `$NAME` in capitals, `$(…)` or `{{…}}`
     /// - [`ConfigError::SecretApiKey`]: it begins with `sk_`
     /// - [`ConfigError::SecretPlaceholder`]: it is `undefined` or `null`
     /// - [`ConfigError::SecretPrefixOnly`]: it is `whsec_`
@@ -64,14 +71,14 @@ impl WebhookSecret {
         Self::new(secret.as_str())
     }
 
-    /// Prepares a key of any bytes.
+    /// Creates a secret from a key of any bytes.
     pub(crate) fn from_key(key: &[u8]) -> Result<Self, ConfigError> {
         // RFC 2104 hashes a long key and pads a short one, so no length is rejected.
         let keyed = MacState::new_from_slice(key).map_err(|_| ConfigError::EmptySecret)?;
         Ok(Self { keyed: Arc::new(keyed) })
     }
 
-    /// A MAC that has seen the key and nothing else.
+    /// A MAC that has processed only the key.
     #[inline]
     pub(crate) fn mac(&self) -> MacState {
         MacState::clone(&self.keyed)
@@ -84,7 +91,7 @@ impl fmt::Debug for WebhookSecret {
     }
 }
 
-/// Finds the usual accidents of copying and configuring. A secret that could be genuine passes.
+/// Finds common mistakes of copying and configuring. A text that could be a genuine secret passes.
 fn check(secret: &str) -> Result<(), ConfigError> {
     if secret.is_empty() {
         return Err(ConfigError::EmptySecret);
@@ -113,7 +120,7 @@ fn check(secret: &str) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// Control characters, and what is there without a width: joiners, direction marks, the byte order mark.
+/// Control characters, and characters without a width: joiners, direction marks, the byte order mark.
 fn is_invisible(character: char) -> bool {
     character.is_control()
         || matches!(
@@ -137,7 +144,7 @@ fn is_quoted(secret: &str) -> bool {
     QUOTES.into_iter().any(within)
 }
 
-/// `${…}` anywhere; `$(…)`, `{{…}}` and `$NAME` as the whole, the last in capitals: `$ecret` may be somebody's.
+/// `${…}` anywhere; `$(…)`, `{{…}}` or `$NAME` as the whole text. Only capitals count as a name: `$ecret` may be genuine.
 fn is_template(secret: &str) -> bool {
     let braces = secret.split_once("${").is_some_and(|(_, rest)| rest.contains('}'));
     let whole = |open, close| secret.starts_with(open) && secret.ends_with(close);
@@ -150,19 +157,33 @@ fn is_template(secret: &str) -> bool {
 
 /// One or several [`WebhookSecret`]s, replaceable while requests are served.
 ///
-/// Clones share the set: [`replace`](Self::replace) on one is seen by the verifiers made from any other, at
-/// their next request. Reading takes no lock. A request whose body is arriving during the swap is judged by
-/// the set it began with.
+/// Clones share the set: after [`replace`](Self::replace) on one of them, the verifiers of all others use the new set from
+/// their next request on. Reading takes no lock. A request whose body is arriving during the replacement is verified with the
+/// set that it began with.
 ///
-/// Each secret costs one HMAC a request, so drop an old one once
-/// [`Verified::secret_index`](crate::Verified::secret_index) no longer names it.
+/// Each secret costs one HMAC for each request, so remove an old one once
+/// [`SignatureInfo::secret_index`](crate::SignatureInfo::secret_index) no longer returns its index.
+///
+/// ```
+/// use tower_workos::{ConfigError, WebhookSecret, WebhookSecrets};
+///
+/// # fn main() -> Result<(), ConfigError> {
+/// let (old, new) = (WebhookSecret::new("whsec_old")?, WebhookSecret::new("whsec_new")?);
+/// let secrets = WebhookSecrets::from(old.clone());
+/// // Give `secrets.clone()` to the layer. During a rotation, accept both:
+/// secrets.replace([new.clone(), old])?;
+/// // Afterwards:
+/// secrets.replace([new])?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct WebhookSecrets {
     set: Arc<ArcSwap<SecretSet>>,
 }
 
 impl WebhookSecrets {
-    /// Takes the secrets, the newest first by convention.
+    /// Creates a set; by convention, the newest secret comes first.
     ///
     /// # Errors
     ///
@@ -171,11 +192,11 @@ impl WebhookSecrets {
         Ok(Self { set: Arc::new(ArcSwap::new(collect(secrets)?)) })
     }
 
-    /// Puts other secrets in the place of the present ones, for all clones.
+    /// Replaces the secrets in this set and in all of its clones.
     ///
     /// # Errors
     ///
-    /// [`ConfigError::NoSecrets`] if there is none; the present ones then stay.
+    /// [`ConfigError::NoSecrets`] if there is none; the set then does not change.
     pub fn replace(
         &self,
         secrets: impl IntoIterator<Item = WebhookSecret>,
@@ -184,13 +205,13 @@ impl WebhookSecrets {
         Ok(())
     }
 
-    /// How many secrets there are now.
+    /// The number of secrets.
     #[must_use]
     pub fn count(&self) -> usize {
         self.set.load().rest.len() + 1
     }
 
-    /// Calls `f` with the present set. Short: a swap meanwhile keeps the old set alive.
+    /// Calls `f` with the current set, which stays alive during the call.
     pub(crate) fn with<T>(&self, f: impl FnOnce(&SecretSet) -> T) -> T {
         f(&self.set.load())
     }
@@ -208,7 +229,7 @@ impl fmt::Debug for WebhookSecrets {
     }
 }
 
-/// At least one secret; an empty set would verify against nothing.
+/// At least one secret.
 pub(crate) struct SecretSet {
     pub(crate) first: WebhookSecret,
     pub(crate) rest: Vec<WebhookSecret>,
@@ -228,7 +249,7 @@ fn collect(
     Ok(Arc::new(SecretSet { first, rest: secrets.collect() }))
 }
 
-/// The MAC of `timestamp` + `.` + `body`, whole.
+/// The MAC of `timestamp`, a full stop and `body`.
 #[cfg(any(test, feature = "testing"))]
 pub(crate) fn sign(secret: &WebhookSecret, timestamp: &[u8], body: &[u8]) -> [u8; 32] {
     use hmac::Mac;
@@ -295,7 +316,7 @@ mod tests {
             let text = error.to_string();
             assert!(text.contains("; ") && !text.contains("5f1c"), "{text}");
         }
-        // Odd, but somebody's: a secret is whatever the dashboard or an emulator says.
+        // Unusual, but possible: a secret is whatever the dashboard or an emulator shows.
         for secret in [
             "a b",
             "s",
@@ -354,7 +375,9 @@ mod tests {
     fn signs_as_the_workos_crate_does() {
         let secret = WebhookSecret::new("secret").unwrap();
         let mac = sign(&secret, b"1700000000000", b"body");
-        let hex: String = mac.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, "32850522003ebbce01a416e5d5df8ec8354a96e921cac7d0ebbaeef5732bdaea");
+        assert_eq!(
+            hex::encode(mac),
+            "32850522003ebbce01a416e5d5df8ec8354a96e921cac7d0ebbaeef5732bdaea"
+        );
     }
 }

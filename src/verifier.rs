@@ -1,4 +1,4 @@
-//! From a header and a body to "genuine" or the reason why not.
+//! Verifies the signature of a body.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -16,13 +16,13 @@ use crate::{
     signature::SignatureHeader,
 };
 
-/// The tolerance of WorkOS's own SDKs.
+/// As in WorkOS's SDKs.
 const DEFAULT_TOLERANCE: Duration = Duration::from_secs(180);
 
-/// Verifies signatures: secrets, a tolerance and a clock.
+/// Verifies signatures with a set of secrets, a tolerance and a clock.
 ///
-/// This is all of the check that [`VerifyWebhookLayer`](crate::VerifyWebhookLayer) makes, without tower and
-/// without HTTP bodies, for use from a queue worker, a Lambda function or another web framework.
+/// It makes the same checks as [`VerifyWebhookLayer`](crate::VerifyWebhookLayer) without tower and HTTP bodies: for a queue
+/// worker, a Lambda function or another web framework.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -46,7 +46,7 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// A verifier with a tolerance of 180 seconds and the machine's clock.
+    /// Creates a verifier with a tolerance of 180 seconds and the machine's clock.
     pub fn new(secrets: impl Into<WebhookSecrets>) -> Self {
         Self {
             secrets: secrets.into(),
@@ -55,24 +55,24 @@ impl Verifier {
         }
     }
 
-    /// How far a signature's time may be from now, in the past or in the future; exactly this far is still
-    /// accepted. Default: 180 s, as in WorkOS's own SDKs.
+    /// How far a signature's time may be from now, in the past or in the future. Exactly this far is still accepted.
+    /// Default: 180 s, as in WorkOS's SDKs.
     ///
-    /// It bounds how long a captured delivery can be replayed. WorkOS does not say whether a retry is signed
-    /// anew: if genuine retries are refused as too old, raise this, and keep the ids of handled events at least
+    /// It bounds how long a captured delivery can be replayed. WorkOS does not document whether a retry gets a new signature:
+    /// if genuine retries are rejected as too old, raise the tolerance, and remember the ids of handled events for at least
     /// as long. [`Duration::MAX`] accepts any time.
     pub fn tolerance(mut self, tolerance: Duration) -> Self {
         self.tolerance = tolerance;
         self
     }
 
-    /// Where "now" comes from. Default: [`SystemClock`].
+    /// The source of the current time. Default: [`SystemClock`].
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = SharedClock::new(clock);
         self
     }
 
-    /// Checks a signature's age and begins to verify a body that arrives in pieces.
+    /// Checks a signature's age, then starts to verify a body that arrives in pieces.
     ///
     /// # Errors
     ///
@@ -82,7 +82,7 @@ impl Verifier {
         Ok(self.start(header.clone()))
     }
 
-    /// Begins to verify, where the signature's age has been checked.
+    /// Starts to verify, after the signature's age has been checked.
     #[inline]
     pub(crate) fn start(&self, header: SignatureHeader) -> Verification {
         self.secrets.with(|secrets| Verification::new(secrets, header))
@@ -106,12 +106,12 @@ impl Verifier {
         })
     }
 
-    /// Verifies a whole body and reads the event in it.
+    /// Verifies a whole body and parses the event in it.
     ///
     /// # Errors
     ///
-    /// As [`Verifier::verify`]; and [`VerifyError::Parse`] if the body is genuine, but not a readable event, as
-    /// for [`DirectoryEvent::parse`].
+    /// The errors of [`verify`](Self::verify), and [`VerifyError::Parse`] if the body is genuine but not a readable event: see
+    /// [`DirectoryEvent::parse`].
     pub fn construct_event(
         &self,
         header: &SignatureHeader,
@@ -122,7 +122,7 @@ impl Verifier {
 
     #[inline]
     pub(crate) fn check_age(&self, header: &SignatureHeader) -> Result<(), VerifyError> {
-        // Never before the epoch: there is no sign among the digits.
+        // Never before the epoch: the digits have no sign.
         let issued_at = Duration::from_millis(header.issued_at_millis().unsigned_abs());
         let tolerance = self.tolerance;
         let ahead = match self.clock.now().duration_since(UNIX_EPOCH) {
@@ -157,16 +157,16 @@ impl From<WebhookSecrets> for Verifier {
     }
 }
 
-/// A verification under way: feed it the body as it arrives, then [`finish`](Self::finish).
+/// The verification of a body that arrives in pieces: call [`update`](Self::update) for each, then [`finish`](Self::finish).
 ///
-/// However the body is cut into pieces, the result is that of the whole body at once. A dropped verification
-/// wipes its keyed state.
+/// The result does not depend on how the body is split. Dropping a verification wipes its keyed state. See
+/// [`Verified::into_event`] for an example.
 pub struct Verification {
-    /// One running MAC a secret; the first apart, so that a single secret needs no allocation.
+    /// One MAC for each secret. The first has a field of its own, so that a single secret needs no allocation.
     first: MacState,
     rest: Vec<MacState>,
     header: SignatureHeader,
-    /// Bytes of the body so far.
+    /// The length of the body so far.
     hashed: usize,
 }
 
@@ -174,14 +174,13 @@ impl Verification {
     #[inline]
     fn new(secrets: &SecretSet, header: SignatureHeader) -> Self {
         let mut rest = Vec::new();
-        // One secret is usual, and collecting none is not free.
         if !secrets.rest.is_empty() {
             rest.extend(secrets.rest.iter().map(|secret| begin(secret, &header)));
         }
         Self { first: begin(&secrets.first, &header), rest, header, hashed: 0 }
     }
 
-    /// The next piece of the body, exactly as received.
+    /// Adds the next piece of the body, exactly as received.
     pub fn update(&mut self, piece: &[u8]) {
         self.hashed = self.hashed.saturating_add(piece.len());
         self.first.update(piece);
@@ -190,8 +189,8 @@ impl Verification {
         }
     }
 
-    /// Compares every signature with the MAC of every secret. The time this takes depends on how many there
-    /// are, not on what they hold.
+    /// Compares every signature with the MAC of every secret. How long this takes depends on their number, not on their
+    /// content.
     ///
     /// # Errors
     ///
@@ -206,7 +205,7 @@ impl Verification {
     }
 }
 
-/// A MAC that has seen what is signed before the body.
+/// A MAC that has processed what is signed before the body.
 #[inline]
 fn begin(secret: &WebhookSecret, header: &SignatureHeader) -> MacState {
     let mut mac = secret.mac();
@@ -214,7 +213,7 @@ fn begin(secret: &WebhookSecret, header: &SignatureHeader) -> MacState {
     mac
 }
 
-/// Every signature of a header against the MAC of every secret, without an early exit.
+/// Compares every signature of a header with the MAC of every secret, without an early exit.
 struct Comparison<'h> {
     header: &'h SignatureHeader,
     matched: Choice,
@@ -261,7 +260,7 @@ impl std::fmt::Debug for Verification {
     }
 }
 
-/// The proof that a body is genuine: only a verification makes one.
+/// The proof that a body is genuine. Only a successful verification creates one.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Verified {
@@ -271,7 +270,7 @@ pub struct Verified {
 impl Verified {
     /// Parses the event in the body that was verified, and logs which of its fields could not be read.
     ///
-    /// `body` must be the very bytes that were verified: this method can't check it.
+    /// `body` must be exactly the bytes that were verified; this method can't check that.
     ///
     /// ```
     /// use bytes::{Bytes, BytesMut};
@@ -318,7 +317,7 @@ impl Verified {
     }
 }
 
-/// Equality of two MACs in four words: `subtle` on words takes a third of its time on bytes.
+/// Compares two MACs as four words, which takes `subtle` a third of the time of 32 bytes.
 fn constant_time_eq(left: &[u8; 32], right: &[u8; 32]) -> Choice {
     let (left, _) = left.as_chunks::<8>();
     let (right, _) = right.as_chunks::<8>();
@@ -339,13 +338,13 @@ mod tests {
     use super::*;
     use crate::error::SignatureHeaderError;
 
-    /// Project Wycheproof's vectors of HMAC-SHA256, from a header's text to the comparison. Its keys are any bytes, and its
-    /// messages have no time before them: the secret and the verification are made below the public face.
+    /// Project Wycheproof's HMAC-SHA256 vectors, from a header's text to the comparison. Their keys are not text, and their
+    /// messages have no timestamp, so the test creates the secret and the verification from private parts.
     #[test]
     fn wycheproof_vectors_of_hmac_sha256() {
         let set = TestSet::load(TestName::HmacSha256).unwrap();
         let (mut accepted, mut refused, mut truncated) = (0, 0, 0);
-        // All of them take Miri minutes.
+        // Miri would need minutes for all.
         let step = if cfg!(miri) { 16 } else { 1 };
         for test in set.test_groups.iter().flat_map(|group| &group.tests).step_by(step) {
             let tag: String = test.tag.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -365,7 +364,7 @@ mod tests {
                     header: header.clone(),
                     hashed: 0,
                 };
-                // In two pieces, of which either may be empty.
+                // Either piece may be empty.
                 let (first, second) = test.msg.split_at(test.msg.len() / 3);
                 verification.update(first);
                 verification.update(second);

@@ -52,7 +52,7 @@ where
 
     /// # Panics
     ///
-    /// If it is polled again after it was ready.
+    /// If it is polled again after it returned `Ready`.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Poll::Ready(match self.project().state.project() {
             GrpcStateProj::Passed { future } => {
@@ -63,7 +63,7 @@ where
                 Ok(response.map(Body::new))
             }
             GrpcStateProj::Answered { response } => {
-                Ok(response.take().expect("polled after it was ready"))
+                Ok(response.take().expect("polled after it returned `Ready`"))
             }
         })
     }

@@ -8,7 +8,7 @@ use crate::{
     verify::VerifyWebhookLayer,
 };
 
-/// Turns deliveries posted to one path into calls of `DirectoryEvents`: see the [module docs](self).
+/// Turns deliveries to one path into calls of `DirectoryEvents`; see the [module docs](crate::grpc).
 ///
 /// `D` is the layer between the verification and the call: none, or a [`DedupeLayer`].
 #[derive(Clone, Debug)]
@@ -20,16 +20,16 @@ pub struct GrpcWebhookLayer<D = Identity> {
 }
 
 impl GrpcWebhookLayer {
-    /// Takes the path of the webhook endpoint, `/webhooks/workos` for instance, compared to a request's
-    /// exactly, and the layer that verifies.
+    /// Creates a layer for the webhook endpoint at this path, such as `/webhooks/workos`. A request's path must be exactly
+    /// equal.
     pub fn new(path: impl AsRef<str>, verify: VerifyWebhookLayer) -> Self {
         let path = path.as_ref();
         let path = if path.starts_with('/') { path.into() } else { format!("/{path}").into() };
         Self { path, verify, dedupe: Identity::new() }
     }
 
-    /// Handles each event once: the method is called only for an event that no other call has handled or is handling. A
-    /// call whose status is not `OK` gives the event back, and the next delivery calls the method again.
+    /// Handles each event once: the method is not called for an event that another call has handled or is handling. A call
+    /// that does not return `OK` releases the event, and the next delivery calls the method again.
     pub fn dedupe<St>(self, dedupe: DedupeLayer<St>) -> GrpcWebhookLayer<DedupeLayer<St>> {
         GrpcWebhookLayer { path: self.path, verify: self.verify, dedupe }
     }

@@ -1,10 +1,10 @@
-//! A delivery as a call of a tonic service method.
+//! Turns a delivery into a call of a tonic service method.
 //!
-//! WorkOS sends JSON by HTTP/1.1 `POST`; a tonic server speaks gRPC. [`GrpcWebhookLayer`] stands around the
-//! whole server: it verifies what is posted to one path, calls
+//! WorkOS sends JSON with an HTTP/1.1 `POST`, while a tonic server expects gRPC. [`GrpcWebhookLayer`] wraps the whole server. It
+//! verifies each request to one path, calls
 //! [`DirectoryEvents::deliver`](directory_events_server::DirectoryEvents::deliver) on the same server with the
-//! [`DirectoryEvent`] in the request's extensions, and answers the sender with the HTTP status that the call's
-//! gRPC status stands for ([`http_status`]). Every other request passes untouched.
+//! [`DirectoryEvent`] in the request's extensions, and responds with the HTTP status that corresponds to the call's gRPC
+//! status ([`http_status`]). All other requests pass unchanged.
 //!
 //! ```
 //! use tonic::{Request, Response, Status, transport::Server};
@@ -37,24 +37,23 @@
 //! # }
 //! ```
 //!
-//! `accept_http1(true)` matters: without it the server does not understand the sender.
+//! `accept_http1(true)` is required: without it, the server can't read the sender's requests.
 //!
-//! # Whatever tonic does not know, it acknowledges
+//! # tonic acknowledges what it does not know
 //!
-//! A tonic server answers any `POST` to an unknown path with HTTP 200 and the status in `grpc-status`, a header
-//! that WorkOS does not read: **without this layer, or with a wrong path in the dashboard, every event would be
-//! lost in silence**. So the layer answers 404 to requests that carry `workos-signature`, are not gRPC, and came
-//! to another path than its own.
+//! A tonic server responds to a `POST` to an unknown path with HTTP 200 and the status in `grpc-status`, a header that WorkOS
+//! does not read: **without this layer, or with a wrong path in the dashboard, every event would be lost without a trace**. The
+//! layer therefore responds with 404 to requests to other paths that have a `workos-signature` header and are not gRPC.
 //!
-//! The same goes for what tonic itself wraps around all layers: **set neither `Server::timeout` nor `load_shed` nor
-//! `concurrency_limit_per_connection`** on a server that takes deliveries. What they refuse or cut off is answered with
-//! HTTP 200 and a `grpc-status`, outside this layer's reach. Bound the time within the method, and answer
+//! The same is true for what tonic itself puts around all layers: **don't use `Server::timeout`, `load_shed` or
+//! `concurrency_limit_per_connection`** on a server that receives deliveries. A request that they reject or time out gets
+//! HTTP 200 and a `grpc-status`, and this layer can't change that. Limit the time inside the method instead, and return
 //! `Status::deadline_exceeded` or `Status::unavailable`, which become 504 and 503.
 //!
 //! # Duplicates
 //!
-//! [`GrpcWebhookLayer::dedupe`] is the place for a [`DedupeLayer`]: between the verification and the call, where a
-//! status other than `OK` is an HTTP failure, so that the event is given back.
+//! [`GrpcWebhookLayer::dedupe`] puts a [`DedupeLayer`](crate::DedupeLayer) between the verification and the call. A call that returns
+//! another status than `OK` has failed, and releases the event.
 //!
 //! ```
 //! use tower_workos::{DedupeLayer, VerifyWebhookLayer, MemoryStore, WebhookSecret, grpc::GrpcWebhookLayer};
@@ -68,15 +67,14 @@
 //! # }
 //! ```
 //!
-//! A `DedupeLayer` as a layer of its own inside this one, or around the generated service, works too: it answers gRPC
-//! calls with gRPC statuses, looks at the handler's, and passes calls of other services. Outside this one it answers
-//! every delivery with 500, because it finds no event.
+//! A `DedupeLayer` as a separate layer inside this one, or around the generated service, works as well: it responds to gRPC calls
+//! with gRPC statuses, checks the handler's status, and passes calls of other services. Outside this layer it rejects every
+//! delivery with 500, because it finds no event.
 //!
 //! # The method can't be called from outside
 //!
-//! The event travels in the request's extensions, which no network can fill, and `DeliverRequest` has no fields
-//! that could be taken for one. Calls of `DirectoryEvents` that come in as gRPC are refused with
-//! `PERMISSION_DENIED` before they reach the service.
+//! The event is in the request's extensions, which a client can't set, and `DeliverRequest` has no fields. Calls of
+//! `DirectoryEvents` that arrive as gRPC are rejected with `PERMISSION_DENIED` before they reach the service.
 
 use http::StatusCode;
 use tonic::{Code, Status};
@@ -107,11 +105,11 @@ pub use self::{
     unary::Unary,
 };
 
-/// The event that a [`deliver`](directory_events_server::DirectoryEvents::deliver) call is about.
+/// Returns the event that a [`deliver`](directory_events_server::DirectoryEvents::deliver) call is about.
 ///
 /// # Errors
 ///
-/// `INTERNAL`, naming the hint, where no [`GrpcWebhookLayer`] stands around the server.
+/// `INTERNAL` with a hint, if no [`GrpcWebhookLayer`] wraps the server.
 pub fn directory_event<T>(request: &tonic::Request<T>) -> Result<DirectoryEvent, Status> {
     request.extensions().get::<DirectoryEvent>().cloned().ok_or_else(|| {
         Status::internal(
@@ -121,7 +119,7 @@ pub fn directory_event<T>(request: &tonic::Request<T>) -> Result<DirectoryEvent,
     })
 }
 
-/// The HTTP status that a gRPC code stands for, by the table of `google.rpc.Code`. WorkOS delivers again on
+/// The HTTP status that corresponds to a gRPC code, as documented for `google.rpc.Code`. WorkOS delivers the event again after
 /// all but the first.
 ///
 /// | code | status |
@@ -143,7 +141,7 @@ pub fn http_status(code: Code) -> StatusCode {
     match code {
         Code::Ok => StatusCode::OK,
         Code::Cancelled => {
-            // nginx's "client closed request"; http has no name for it.
+            // "Client closed request", which nginx introduced; `http` has no constant for it.
             StatusCode::from_u16(499).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
         }
         Code::InvalidArgument | Code::FailedPrecondition | Code::OutOfRange => {

@@ -20,7 +20,7 @@ use crate::{
     verify::{VerifiedBody, VerifyWebhook, VerifyWebhookLayer},
 };
 
-/// A tonic server's services, one of them reachable by webhook. Made by [`GrpcWebhookLayer`].
+/// The services of a tonic server, with a webhook endpoint. Created by [`GrpcWebhookLayer`].
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct GrpcWebhook<S, D = Unary<S>> {
@@ -44,9 +44,9 @@ impl GrpcWebhook<()> {
 }
 
 impl<S: Clone, D> GrpcWebhook<S, D> {
-    /// Gives up the place that being polled ready took, since the inner service is not called now. A delivery waits for
-    /// a place again once it is verified.
-    fn give_back(&mut self) {
+    /// Gives up the permit that `poll_ready` acquired, because the inner service is not called now. A delivery acquires one
+    /// again after it has been verified.
+    fn release_permit(&mut self) {
         self.inner = self.inner.clone();
     }
 }
@@ -73,16 +73,16 @@ where
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let path = request.uri().path();
         let state = if path == &*self.path {
-            self.give_back();
+            self.release_permit();
             GrpcState::Delivery { future: self.deliver.call(request) }
         } else if is_stray_delivery(request.headers()) {
-            self.give_back();
+            self.release_permit();
             #[cfg(feature = "tracing")]
             self.deliver.log().stray_delivery(&self.path);
             GrpcState::Answered { response: Some(stray()) }
         } else if is_directory_events(path) {
-            self.give_back();
-            GrpcState::Answered { response: Some(refused()) }
+            self.release_permit();
+            GrpcState::Answered { response: Some(denied()) }
         } else {
             GrpcState::Passed { future: self.inner.call(request.map(Body::new)) }
         };
@@ -90,15 +90,15 @@ where
     }
 }
 
-/// Whether a path belongs to the service that only the layer may call.
+/// Whether a path belongs to `DirectoryEvents`, which only the layer may call.
 fn is_directory_events(path: &str) -> bool {
     path.strip_prefix('/')
         .and_then(|path| path.strip_prefix(SERVICE_NAME))
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Whether this is a webhook delivery at a path that is not the endpoint's. tonic would answer it with HTTP 200
-/// and `grpc-status: 12`, and the sender would take the event for delivered.
+/// Whether this is a webhook delivery to a path that is not the endpoint's. tonic would respond with HTTP 200 and
+/// `grpc-status: 12`, and WorkOS would not deliver the event again.
 fn is_stray_delivery(headers: &HeaderMap) -> bool {
     let is_grpc = headers
         .get(header::CONTENT_TYPE)
@@ -110,6 +110,6 @@ fn stray() -> Response<Body> {
     problem(StatusCode::NOT_FOUND).map(Body::new)
 }
 
-fn refused() -> Response<Body> {
-    Status::permission_denied("DirectoryEvents is called by webhook only").into_http()
+fn denied() -> Response<Body> {
+    Status::permission_denied("DirectoryEvents can be called by webhook only").into_http()
 }

@@ -20,8 +20,8 @@ use crate::{
     verify::VerifiedBody,
 };
 
-/// A server's services as the one method that a verified request calls: what [`GrpcWebhookLayer`] puts the
-/// verification and the deduplication around. Not made by applications.
+/// Calls `DirectoryEvents::deliver` for a verified request. [`GrpcWebhookLayer`](crate::grpc::GrpcWebhookLayer) wraps it with
+/// the verification and the deduplication; applications don't create it.
 #[derive(Clone, Debug)]
 pub struct Unary<S> {
     pub(super) inner: S,
@@ -36,9 +36,9 @@ where
     ResBody::Error: Into<StdError> + Send,
 {
     type Response = Response<Full<Bytes>>;
-    // What goes wrong in the server is a status of the call.
+    // An error of the server is a status of the call.
     type Error = Infallible;
-    // tonic boxes its own calls too; the client's is an `async fn`.
+    // The client's method is an `async fn`, whose future has no name.
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
@@ -60,7 +60,7 @@ where
     }
 }
 
-/// The delivery's headers without those that speak of its body, its connection or of gRPC.
+/// The headers of the delivery without those about its body, its connection or gRPC.
 fn call_headers(mut headers: HeaderMap) -> HeaderMap {
     for name in [
         header::ACCEPT_ENCODING,
@@ -82,7 +82,7 @@ fn call_headers(mut headers: HeaderMap) -> HeaderMap {
     headers
 }
 
-/// Answers the sender. The status's message stays here: it is the application's, and may quote the event.
+/// The response to the sender. It leaves out the status's message, in which the application may quote the event.
 fn respond(code: Code) -> Response<Full<Bytes>> {
     let status = http_status(code);
     if code == Code::Ok {
@@ -93,7 +93,7 @@ fn respond(code: Code) -> Response<Full<Bytes>> {
         target: "tower_workos::grpc",
         code = ?code,
         status = status.as_u16(),
-        "DirectoryEvents/Deliver failed; the sender delivers the event again"
+        "DirectoryEvents/Deliver failed; WorkOS delivers the event again"
     );
     problem(status)
 }

@@ -1,4 +1,4 @@
-//! Whether a [`DedupeStore`] keeps its contract.
+//! Checks that a [`DedupeStore`] keeps its contract.
 //!
 //! ```
 //! use tower_workos::{MemoryStore, testing::conformance};
@@ -22,19 +22,19 @@ use crate::{
     event::EventId,
 };
 
-/// A lease or a retention that is to end while we watch.
+/// A lease or a retention that expires during the test.
 const SHORT: Duration = Duration::from_millis(300);
-/// After this, it has ended, on a busy machine too.
+/// After this, it has expired, even on a busy machine.
 const AFTER: Duration = Duration::from_millis(450);
 const LONG: Duration = Duration::from_secs(600);
 const RACERS: usize = 100;
 
-/// Checks a store against all of its contract, in a few seconds. Keys are new at each call, so the store may hold
-/// anything else.
+/// Checks a store against the whole contract, in a few seconds. Each call uses new keys, so the store may already contain
+/// others.
 ///
 /// # Panics
 ///
-/// At the first breach, naming it; and where the store fails.
+/// At the first violation of the contract, which the message names; and if the store returns an error.
 pub async fn check<St>(store: St)
 where
     St: DedupeStore,
@@ -54,7 +54,7 @@ where
     extreme_times_do_not_overflow(&store).await;
 }
 
-/// A key that no call has had before, in this process or another.
+/// A key that has not been used before, in this or another process.
 fn fresh(namespace: &str) -> DedupeKey {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let start = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
@@ -129,7 +129,7 @@ async fn assert_done<St: DedupeStore>(store: &St, key: &DedupeKey, what: &str) {
     }
 }
 
-/// How many of many claims at once were acquired, with the last one's token.
+/// Makes many claims at once; returns how many were acquired, and the token of the last.
 async fn race<St>(store: &St, key: &DedupeKey) -> (usize, Option<St::Token>)
 where
     St: DedupeStore,
@@ -257,7 +257,7 @@ async fn namespaces_are_apart<St: DedupeStore>(store: &St) {
     let base = fresh("");
     let in_namespace = |namespace: &str, id: String| DedupeKey::new(namespace, EventId::from(id));
     let id = base.id().as_str();
-    // Any two of these could be one key to a store that joins the parts carelessly.
+    // A store that joins namespace and id without care would confuse two of these.
     let keys = [
         base.clone(),
         in_namespace("a", id.to_owned()),
@@ -292,7 +292,7 @@ async fn odd_keys_are_keys<St: DedupeStore>(store: &St) {
     }
 }
 
-/// A store that shortens or cleans up texts must not make one key of two.
+/// A store must not confuse two keys by truncating or normalizing texts.
 async fn similar_keys_are_apart<St: DedupeStore>(store: &St) {
     let unique = fresh("").id().to_string();
     let long = "x".repeat(6000);

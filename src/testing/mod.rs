@@ -1,4 +1,4 @@
-//! Tools for the tests of applications: a signer, a clock and a sample of every event.
+//! Tools for testing applications: a signer, a clock, a sample of every event, and deliveries in disorder.
 //!
 //! ```
 //! use tower_workos::{WebhookSecret, testing::{Signer, sample}};
@@ -11,8 +11,11 @@
 //! # }
 //! ```
 //!
-//! `into_request` makes a body of any type that bytes turn into, so the request goes straight into
+//! `into_request` creates a body of any type that implements `From<Bytes>`, so that the request fits
 //! `app.oneshot(request)` of axum, hyper or tower.
+//!
+//! [`sample`] has a delivery of each event, with a [builder](sample::Sample::builder) for others; [`Disorder`] delivers a sequence of
+//! them out of order; [`conformance`] checks a [`DedupeStore`](crate::DedupeStore).
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -49,19 +52,19 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// A signer with this secret, signing at the machine's time, in milliseconds.
+    /// Creates a signer that signs with this secret, at the current time, in milliseconds.
     pub fn new(secret: WebhookSecret) -> Self {
         Self { secrets: vec![secret], at: None, seconds: false }
     }
 
-    /// Signs with another secret as well: one `v1` more in the header.
+    /// Also signs with another secret: the header gets one more `v1`.
     pub fn add_secret(mut self, secret: WebhookSecret) -> Self {
         self.secrets.push(secret);
         self
     }
 
-    /// Signs as of this time. In milliseconds, a time before March 1973 would be read back as seconds; before 1970 there
-    /// is none.
+    /// Signs at this time. A time before March 1973 in milliseconds would be parsed as seconds, and a time before 1970 is
+    /// signed as 1970.
     pub fn at(mut self, time: impl Into<SystemTime>) -> Self {
         self.at = Some(time.into());
         self
@@ -109,11 +112,11 @@ impl Delivery {
         &self.body
     }
 
-    /// The request that delivers it.
+    /// Creates the request of this delivery.
     ///
     /// # Errors
     ///
-    /// Where `uri` is not one.
+    /// If `uri` is not a valid URI.
     pub fn into_request<B, U>(self, uri: U) -> Result<Request<B>, http::Error>
     where
         B: From<Bytes>,
@@ -133,25 +136,25 @@ impl std::fmt::Debug for Delivery {
     }
 }
 
-/// A clock that stands still until it is moved. Clones show the same time.
+/// A clock that only moves when told to. Clones share the time.
 #[derive(Clone, Debug)]
 pub struct ManualClock {
     now: Arc<Mutex<SystemTime>>,
 }
 
 impl ManualClock {
-    /// A clock that shows this time.
+    /// Creates a clock that shows this time.
     #[must_use]
     pub fn new(now: impl Into<SystemTime>) -> Self {
         Self { now: Arc::new(Mutex::new(now.into())) }
     }
 
-    /// Shows another time, earlier or later.
+    /// Sets the time, which can be earlier or later.
     pub fn set(&self, now: impl Into<SystemTime>) {
         *self.now.lock().unwrap_or_else(PoisonError::into_inner) = now.into();
     }
 
-    /// Goes forward; stays where there is no such time.
+    /// Moves forward. The time does not change if the sum is out of range.
     pub fn advance(&self, by: Duration) {
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         *now = now.checked_add(by).unwrap_or(*now);

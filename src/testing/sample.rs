@@ -1,10 +1,10 @@
-//! A delivery of each event, in the shape in which WorkOS sends it.
+//! A sample of each event, as WorkOS sends it.
 
 use bytes::Bytes;
 
 use crate::testing::builder::SampleBuilder;
 
-/// A body of ours, about an employee of an invented company.
+/// The body of a delivery about an employee of an invented company.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample {
     name: &'static str,

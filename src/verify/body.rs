@@ -8,9 +8,9 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-/// The body that the inner service gets: the signed bytes, in one frame.
+/// The body of a verified request: the signed bytes, in one frame.
 ///
-/// Trailers of the request are not signed, so they are not passed on.
+/// The request's trailers are not signed, so they are dropped.
 #[derive(Clone, Default)]
 pub struct VerifiedBody {
     bytes: Bytes,
@@ -49,14 +49,14 @@ impl Body for VerifiedBody {
     }
 }
 
-/// The bytes are a payload, so `Debug` only counts them.
+/// Shows the length only, because the bytes are a payload.
 impl fmt::Debug for VerifiedBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VerifiedBody").field("length", &self.bytes.len()).finish_non_exhaustive()
     }
 }
 
-/// A request body as it was received: nothing, one frame, or several joined.
+/// What has been received of a request body.
 pub(super) enum Received {
     Nothing,
     One(Bytes),
@@ -64,8 +64,8 @@ pub(super) enum Received {
 }
 
 impl Received {
-    /// Adds a frame. `expected` is what the sender says the whole will be; it is believed for as much memory
-    /// as the sender has earned by sending, so that a lie costs it as much as us.
+    /// Adds a frame. `expected` is the length that the sender announced. Memory is reserved for it only in proportion to
+    /// what has arrived, so that a false announcement does not cost more than sending.
     pub(super) fn push(&mut self, frame: Bytes, expected: usize) {
         *self = match mem::replace(self, Self::Nothing) {
             Self::Nothing => Self::One(frame),
@@ -98,7 +98,7 @@ impl Received {
             Self::One(frame) if frame.len() <= COPIED_UP_TO => Bytes::copy_from_slice(&frame),
             Self::One(frame) => frame,
             Self::Joined(mut joined) => {
-                // The event may live for long; what growing left over must not.
+                // The event may live for a long time; spare capacity should not.
                 if joined.capacity() - joined.len() > joined.len() / 8 {
                     joined.shrink_to_fit();
                 }
@@ -108,9 +108,10 @@ impl Received {
     }
 }
 
-/// A single frame is a slice of the server's read buffer (hyper: 8 to 408 KiB), which a kept event would keep alive. The
-/// copy costs 3 % of the layer's instructions for a usual event. Above this, the buffer is in proportion to the body.
+/// A single frame is a slice of the server's read buffer (hyper: 8 to 408 KiB), which an event that is kept would keep alive.
+/// The copy costs 3 % of the layer's instructions for a typical event. Above this length, the buffer is in proportion to the
+/// body.
 const COPIED_UP_TO: usize = 64 * 1024;
 
-/// What is reserved on the sender's word alone.
+/// What is reserved before anything has arrived.
 const FREE_CAPACITY: usize = 64 * 1024;

@@ -25,7 +25,7 @@ use crate::{
     verify::{BoxError, ResponseBody, VerifiedBody, body::Received, layer::Config},
 };
 
-/// After this many frames a poll gives the other tasks of its thread a turn, however many are ready.
+/// After this many frames, `poll` yields to the other tasks of its thread, even if more frames are ready.
 const FRAMES_PER_POLL: usize = 64;
 
 pin_project! {
@@ -88,26 +88,27 @@ where
 
     /// # Panics
     ///
-    /// Where it is polled again after it was ready.
+    /// If it is polled again after it returned `Ready`.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
         loop {
             match state.as_mut().project() {
                 StateProj::Rejected { rejection } => {
-                    let (rejection, config) = rejection.take().expect("polled after it was ready");
+                    let (rejection, config) =
+                        rejection.take().expect("polled after it returned `Ready`");
                     return Poll::Ready(Ok(config.reject(rejection)));
                 }
                 StateProj::Reading { mut reading } => {
                     let outcome = ready!(reading.as_mut().poll_body(cx));
                     let reading = reading.project();
                     let outcome =
-                        outcome.and_then(|()| Ok(judge(reading.verification, reading.received)?));
+                        outcome.and_then(|()| Ok(verify(reading.verification, reading.received)?));
                     match outcome {
                         Ok((event, bytes)) => {
                             #[cfg(feature = "tracing")]
                             reading.config.log.accepted(&event);
                             let (mut service, parts) =
-                                reading.pending.take().expect("polled after it was ready");
+                                reading.pending.take().expect("polled after it returned `Ready`");
                             let mut request = Request::from_parts(parts, VerifiedBody::new(bytes));
                             request.extensions_mut().insert(event);
                             let future = service.call(request);
@@ -142,29 +143,29 @@ where
 }
 
 pin_project! {
-    /// A body on its way, and what happens to the request when it is there.
+    /// A body that is arriving, and the request that waits for it.
     struct Reading<S, B> {
         #[pin]
         body: B,
-        // Set when the body first keeps us waiting: a body that is there at once needs no timer.
+        // Set when the body is first `Pending`: a body that is complete at once needs no timer.
         #[pin]
         deadline: Option<Sleep>,
         received: Received,
         expected: usize,
         // Taken when the body is complete.
         verification: Option<Verification>,
-        // Taken when it is genuine.
+        // Taken when it has been verified.
         pending: Option<(S, Parts)>,
         config: Arc<Config>,
     }
 }
 
-/// The event in a complete body, if it is genuine, and the body.
-fn judge(
+/// Verifies a complete body, and returns the event in it and the body.
+fn verify(
     verification: &mut Option<Verification>,
     received: &mut Received,
 ) -> Result<(DirectoryEvent, Bytes), VerifyError> {
-    let verified = verification.take().expect("polled after it was ready").finish()?;
+    let verified = verification.take().expect("polled after it returned `Ready`").finish()?;
     let bytes = mem::replace(received, Received::Nothing).into_bytes();
     Ok((verified.into_event(bytes.clone())?, bytes))
 }
@@ -201,7 +202,7 @@ where
                 return Poll::Ready(Err(Rejection::body_too_large(this.config.body_limit)));
             }
             if length > 0 {
-                // For `Bytes`, the data of every usual body, this copies nothing.
+                // For `Bytes`, which most bodies use, this copies nothing.
                 let data = data.copy_to_bytes(length);
                 verification.update(&data);
                 this.received.push(data, *this.expected);
@@ -212,7 +213,7 @@ where
     }
 }
 
-/// Ready, with the rejection, once the time for the body is over.
+/// Ready with a rejection after the deadline.
 fn poll_deadline(
     mut deadline: Pin<&mut Option<Sleep>>,
     timeout: std::time::Duration,
@@ -224,14 +225,14 @@ fn poll_deadline(
     let Some(sleep) = deadline.as_pin_mut() else {
         return Poll::Pending;
     };
-    // The timer says nothing once the task has used up tokio's budget, which a body can do in every poll.
+    // The timer is never ready after the task has used up tokio's budget, which a body can do in every poll.
     if sleep.deadline() <= Instant::now() || sleep.poll(cx).is_ready() {
         return Poll::Ready(Rejection::body_timeout(timeout));
     }
     Poll::Pending
 }
 
-/// A limit further out that cuts the body off is a body too large as well.
+/// An outer limit that cuts off the body also means that the body is too large.
 fn read_error(error: &(dyn Error + 'static), limit: usize) -> Rejection {
     let mut cause = Some(error);
     while let Some(error) = cause {

@@ -12,12 +12,12 @@ use crate::{
     verify::{ResponseBody, VerifyWebhook},
 };
 
-/// WorkOS payloads are a few KiB; a user with every attribute filled stays far below this.
+/// WorkOS payloads are a few KiB. A user with every attribute stays far below this.
 const DEFAULT_BODY_LIMIT: usize = 1024 * 1024;
-/// The sender's own time-out is not documented; its emulator uses 5 s.
+/// WorkOS does not document its time-out; its emulator uses 5 s.
 const DEFAULT_BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Wraps services so that only genuine Directory Sync deliveries reach them: see [`VerifyWebhook`] and the
+/// Lets only genuine Directory Sync deliveries through to the inner service; see [`VerifyWebhook`] and the
 /// [module docs](crate::verify).
 ///
 /// ```
@@ -41,8 +41,8 @@ pub struct VerifyWebhookLayer {
 }
 
 impl VerifyWebhookLayer {
-    /// Takes a [`WebhookSecret`](crate::WebhookSecret), [`WebhookSecrets`](crate::WebhookSecrets), or a
-    /// [`Verifier`] with a tolerance or a clock of its own.
+    /// Creates a layer from a [`WebhookSecret`](crate::WebhookSecret), [`WebhookSecrets`](crate::WebhookSecrets), or a
+    /// [`Verifier`] with settings of its own.
     pub fn new(verifier: impl Into<Verifier>) -> Self {
         Self {
             config: Config {
@@ -56,34 +56,37 @@ impl VerifyWebhookLayer {
         }
     }
 
-    /// The most bytes a body may have. Default: 1 MiB. Over it: 413, by `Content-Length` before anything is
-    /// read. While frames are joined, up to about twice as much memory may be held for a request.
+    /// The maximum length of a body in bytes. Default: 1 MiB.
+    ///
+    /// A longer body is rejected with 413, before it is read if `Content-Length` announces it. While frames are joined, a
+    /// request can use about twice as much memory.
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.config.body_limit = bytes;
         self
     }
 
-    /// How long the whole body may take to arrive, from when it is first waited for. Default: 10 s. Over it:
-    /// 408, whatever arrives meanwhile.
+    /// How long the whole body may take to arrive, counted from the first time that the layer waits for it. Default: 10 s.
+    ///
+    /// Then the request is rejected with 408, even if parts of the body still arrive.
     pub fn body_timeout(mut self, timeout: Duration) -> Self {
         self.config.body_timeout = timeout;
         self
     }
 
-    /// Answers rejected requests in another way than with [`Rejection::to_response`].
+    /// Replaces the response to rejected requests, which is [`Rejection::to_response`] by default.
     ///
-    /// The layer adds the [`Rejection`] to the response's extensions in any case.
+    /// The layer adds the [`Rejection`] to the extensions of any such response.
     ///
     /// # Dead letters
     ///
-    /// A genuine body that can't be read as an event is the one rejection that loses something: WorkOS sends the same bytes
-    /// a few more times, then never again. [`Rejection::parse_error`] has them, here and in the extensions of the
-    /// response. Store them, and look at what is stored: a person may have lost access by that event.
+    /// A genuine body that can't be read as an event is the one rejection that loses something: WorkOS sends the same bytes a
+    /// few more times, then gives up. [`Rejection::parse_error`] has the bytes, here and in the response's extensions. Store
+    /// them and inspect what is stored: by that event, a person may have lost access.
     ///
-    /// The closure can't wait, so it hands them on. A hand-over is not yet stored, so the answer stays 422, and each retry
-    /// hands the same event over again; store it under its id. Never answer 2xx here: WorkOS would drop the event. To
-    /// answer 2xx once it is stored, do that in an outer layer, which finds the rejection in the response's extensions and
-    /// can wait for the database.
+    /// The closure can't wait, so it passes the event to a task. The event is not stored yet at that time, so the response
+    /// stays 422, and each retry passes the same event again; store it under its id. Never return 2xx here: WorkOS would not
+    /// send the event again. To return 2xx after the event is stored, use an outer layer, which finds the rejection in the
+    /// response's extensions and can wait for the database.
     ///
     /// ```
     /// use tokio::sync::mpsc;
@@ -91,7 +94,7 @@ impl VerifyWebhookLayer {
     ///
     /// # fn main() -> Result<(), tower_workos::ConfigError> {
     /// # let secret = WebhookSecret::new("whsec_from_the_dashboard")?;
-    /// // The task with the receiver stores `event.raw()` under `event.id()`, with `event.to_string()` as the reason.
+    /// // The task that owns the receiver stores `event.raw()` under `event.id()`, with `event.to_string()` as the reason.
     /// let (dead_letters, receiver) = mpsc::channel::<ParseError>(64);
     /// let layer = VerifyWebhookLayer::new(secret).rejection_response(move |rejection| {
     ///     let mut response = rejection.to_response();
@@ -129,7 +132,7 @@ impl fmt::Debug for VerifyWebhookLayer {
     }
 }
 
-/// What the layer was set to.
+/// The settings.
 #[derive(Clone)]
 pub(crate) struct Config {
     pub(super) verifier: Verifier,

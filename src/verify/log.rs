@@ -1,4 +1,4 @@
-//! What the layer logs, and how much of it.
+//! The log of the middleware, limited in rate.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -17,13 +17,13 @@ const REJECTION: &str = "tower_workos::rejection";
 /// The target of accepted events.
 const VERIFY: &str = "tower_workos::verify";
 
-/// Anybody can send a request that is rejected, so at most this many lines of each kind are written per second.
-const LINES_A_SECOND: u64 = 10;
+/// Anybody can send a request that is rejected, so this is the maximum for each kind of rejection.
+const LINES_PER_SECOND: u64 = 10;
 
-/// Writes lines within a budget. Shared by all services of one layer.
+/// A log with a limited rate, shared by all services of one layer.
 ///
-/// The lines left out are counted, and the count is logged: with the next line that is written, with the next accepted
-/// event (at most once a second), or when the layer and its last service are dropped.
+/// Suppressed lines are counted. The count is logged with the next rejection, with the next accepted event (at most once per
+/// second), or when the layer and its last service are dropped.
 pub(crate) struct Log {
     started: Instant,
     budgets: [Budget; 8],
@@ -45,9 +45,9 @@ impl Log {
         }
     }
 
-    /// Whether a line about a rejection is written, and how many were left out before it.
+    /// Whether to log a rejection, and how many were suppressed before it.
     fn admit(&self, kind: RejectionKind) -> Option<u64> {
-        // A line that nobody reads takes nothing from the budget and hides no count.
+        // A disabled line must neither use up the budget nor reset the count.
         let enabled = if kind == RejectionKind::MethodNotAllowed {
             tracing::enabled!(target: REJECTION, Level::DEBUG)
         } else {
@@ -56,14 +56,14 @@ impl Log {
         if !enabled {
             return None;
         }
-        if self.budget(kind).is_some_and(|budget| !budget.take(self.second(), LINES_A_SECOND)) {
+        if self.budget(kind).is_some_and(|budget| !budget.take(self.second(), LINES_PER_SECOND)) {
             self.suppressed.fetch_add(1, Ordering::Relaxed);
             return None;
         }
         Some(self.suppressed.swap(0, Ordering::Relaxed))
     }
 
-    /// A rejected request.
+    /// Logs a rejected request.
     pub(super) fn rejected(&self, rejection: &Rejection) {
         let Some(suppressed) = self.admit(rejection.kind()) else {
             return;
@@ -95,7 +95,7 @@ impl Log {
         }
     }
 
-    /// A request at another path that looks like a delivery. Nothing about it is verified, so it has a budget too.
+    /// Logs a request to another path that looks like a delivery. It is not verified, so its rate is limited too.
     #[cfg(feature = "tonic")]
     pub(crate) fn stray_delivery(&self, endpoint: &str) {
         const TARGET: &str = "tower_workos::grpc";
@@ -103,7 +103,7 @@ impl Log {
         if !tracing::enabled!(target: TARGET, Level::WARN) {
             return;
         }
-        if !self.stray.take(self.second(), LINES_A_SECOND) {
+        if !self.stray.take(self.second(), LINES_PER_SECOND) {
             self.suppressed.fetch_add(1, Ordering::Relaxed);
             return;
         }
@@ -112,14 +112,14 @@ impl Log {
             status = 404,
             endpoint,
             hint = "set the endpoint's URL in the WorkOS dashboard to the path given to GrpcWebhookLayer",
-            "a webhook delivery came to another path than the endpoint's"
+            "a webhook delivery was sent to a path that is not the endpoint's; answered 404"
         );
     }
 
-    /// A genuine event goes on to the inner service.
+    /// Logs an event that is passed to the inner service.
     #[inline]
     pub(super) fn accepted(&self, event: &DirectoryEvent) {
-        // `Debug` escapes: an id or a name could have a line break in it.
+        // `Debug` escapes line breaks, which an id or a name can contain.
         tracing::debug!(target: VERIFY, event_id = ?event.id(), event_name = ?event.name(), "event accepted");
         if self.suppressed.load(Ordering::Relaxed) > 0 {
             self.summarize();
@@ -129,18 +129,18 @@ impl Log {
     #[cold]
     fn summarize(&self) {
         if self.summary.take(self.second(), 1) {
-            self.tell();
+            self.log_suppressed();
         }
     }
 
-    fn tell(&self) {
+    fn log_suppressed(&self) {
         let suppressed = self.suppressed.swap(0, Ordering::Relaxed);
         if suppressed > 0 {
-            tracing::warn!(target: REJECTION, suppressed, "rejected requests were left out of the log");
+            tracing::warn!(target: REJECTION, suppressed, "rejected requests were not logged");
         }
     }
 
-    /// The budget of a kind that anybody can cause; a genuine event that can't be read is always logged.
+    /// The budget of a kind of rejection; `None` for one that only the sender can cause, which is always logged.
     fn budget(&self, kind: RejectionKind) -> Option<&Budget> {
         let [read, timeout, large, malformed, method, missing, mismatch, time] = &self.budgets;
         Some(match kind {
@@ -156,7 +156,7 @@ impl Log {
         })
     }
 
-    /// Seconds since the layer was made, from 1. Monotonic.
+    /// Seconds since the layer was created, counted from 1.
     fn second(&self) -> u64 {
         self.started.elapsed().as_secs().saturating_add(1)
     }
@@ -164,21 +164,21 @@ impl Log {
 
 impl Drop for Log {
     fn drop(&mut self) {
-        self.tell();
+        self.log_suppressed();
     }
 }
 
-/// A count for a field; without a field if there is nothing to count.
+/// The value of the field `suppressed`, which is omitted if it is 0.
 pub(super) fn some(suppressed: u64) -> Option<u64> {
     (suppressed > 0).then_some(suppressed)
 }
 
-/// Lines written in a second: the second in the upper half, the lines in the lower one.
+/// The lines of the current second: the second is in the upper half, the number of lines in the lower half.
 #[derive(Default)]
 struct Budget(AtomicU64);
 
 impl Budget {
-    /// Takes one of `limit` lines of this second, if one is left. Lock-free.
+    /// Takes one of the `limit` lines of this second, if any is left.
     fn take(&self, second: u64, limit: u64) -> bool {
         let second = second.min(u64::from(u32::MAX));
         let take = |state: u64| {
@@ -198,11 +198,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_budget_is_for_a_second() {
+    fn a_budget_is_renewed_each_second() {
         let budget = Budget::default();
         let taken = |second| (0..20).filter(|_| budget.take(second, 3)).count();
         assert_eq!([taken(1), taken(1), taken(2), taken(9)], [3, 0, 3, 3]);
-        // A thread that read the clock before others did.
+        // A thread that read the clock earlier than others.
         assert_eq!(taken(8), 0);
         assert_eq!([taken(u64::MAX), taken(u64::MAX)], [3, 0]);
     }

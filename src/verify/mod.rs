@@ -2,7 +2,8 @@
 //!
 //! # What happens to a request
 //!
-//! In this order, and the first fault ends it. Until the row "body", nothing of the body is read.
+//! The checks run in this order, and the first that fails ends the request. Nothing of the body is read before the row
+//! "the body stays within the limit".
 //!
 //! | check | rejection | status |
 //! |---|---|---|
@@ -13,23 +14,24 @@
 //! | `Content-Length` is within the limit | [`BodyTooLarge`] | 413 |
 //! | the body stays within the limit | [`BodyTooLarge`] | 413 |
 //! | it is complete before the deadline | [`BodyTimeout`] | 408 |
-//! | it does not break off | [`BodyRead`] | 400 |
-//! | a signature matches, with one of the secrets | [`SignatureMismatch`] | 401 with `WWW-Authenticate` |
-//! | it is JSON with the ids that an event needs | [`InvalidPayload`] | 422 |
+//! | it is received completely | [`BodyRead`] | 400 |
+//! | a signature matches with one of the secrets | [`SignatureMismatch`] | 401 with `WWW-Authenticate` |
+//! | it is JSON and has the ids that an event needs | [`InvalidPayload`] | 422 |
 //!
-//! What passes reaches the inner service with a [`DirectoryEvent`](crate::DirectoryEvent) in its extensions and the
-//! signed bytes as its body, in one frame ([`VerifiedBody`]). Trailers are not signed and are dropped. A body that
-//! came in a single frame of up to 64 KiB is copied, so that a kept event doesn't keep the server's read buffer alive.
+//! A request that passes all checks reaches the inner service with a [`DirectoryEvent`](crate::DirectoryEvent) in its
+//! extensions and the signed bytes as its body, in one frame ([`VerifiedBody`]). Trailers are not signed and are dropped. A
+//! body that arrived in a single frame of up to 64 KiB is copied, so that an event that is kept doesn't keep the server's read
+//! buffer alive.
 //!
-//! A rejection is a response, not an error, so the service's error type stays the inner one's, and no outer layer
-//! need translate it: `application/problem+json` (RFC 9457) with a text fixed for each kind. The
-//! [`Rejection`](crate::Rejection) is in the response's extensions, with what a log needs beyond the kind. Neither has the
-//! secret or anything of the body in it, except the id and the name of a genuine event that can't be read.
-//! [`rejection_response`](VerifyWebhookLayer::rejection_response) answers in another way, and is a place to keep such an
-//! event: it is [in the rejection](crate::Rejection::parse_error).
+//! A rejection is a response, not an error: the error type of the service is that of the inner service, and no outer layer
+//! has to translate it. The response is `application/problem+json` (RFC 9457) with a fixed text for each kind. Its extensions
+//! contain the [`Rejection`](crate::Rejection), which has the details that a log needs. Neither contains the secret or
+//! anything of the body, except the id and the name of a genuine event that can't be read.
+//! [`rejection_response`](VerifyWebhookLayer::rejection_response) changes the response, and shows how to keep
+//! [the event that can't be read](crate::Rejection::parse_error).
 //!
-//! Such events are rare: a field of an unexpected type doesn't make an event unreadable, unless it is one of the ids that
-//! the event needs. Any other is left out, and [`unreadable_fields`](crate::DirectoryEvent::unreadable_fields) lists it.
+//! Such events are rare. A field of an unexpected type makes an event unreadable only if it is one of the ids that the event
+//! needs. Any other such field is left out, and [`unreadable_fields`](crate::DirectoryEvent::unreadable_fields) lists it.
 //!
 //! # What is logged
 //!
@@ -37,21 +39,21 @@
 //!
 //! | target | level | what | fields |
 //! |---|---|---|---|
-//! | `tower_workos::rejection` | `WARN` | a rejected request | `kind`, `status`, `reason`, `hint`, `suppressed`; of a genuine event that can't be read also `event_id`, `event_name` |
-//! | | `DEBUG` | the same for [`MethodNotAllowed`], which is mostly health checks and crawlers | the same |
+//! | `tower_workos::rejection` | `WARN` | a rejected request | `kind`, `status`, `reason`, `hint`, `suppressed`; for a genuine event that can't be read also `event_id`, `event_name` |
+//! | | `DEBUG` | a request rejected with [`MethodNotAllowed`], usually a health check or a crawler | the same |
 //! | `tower_workos::verify` | `DEBUG` | an accepted event | `event_id`, `event_name` |
-//! | `tower_workos::event` | `WARN` | an event of which a field was left out, once for each delivery | `event_id`, `event_name`, `fields` (paths) |
+//! | `tower_workos::event` | `WARN` | an event with unreadable fields, once for each delivery | `event_id`, `event_name`, `fields` (paths) |
 //!
-//! Anybody can send requests that are rejected, so at most ten lines of each kind are written in a second by one layer and
-//! all of its services. The rest is counted, and `suppressed` says how many rejections of any kind were left out since the
-//! line before. If no such line follows, the next accepted event writes one with the count (at most one a second), or the
-//! layer does when it is dropped with its last service. [`InvalidPayload`] is a genuine event, and is always logged. The
-//! [`Rejection`](crate::Rejection) in the response's extensions is there in any case: count that for metrics.
+//! Anybody can send requests that are rejected, so one layer with all of its services logs at most ten rejections of each kind
+//! per second. The others are counted, and `suppressed` in the next line is the number of rejections of any kind that were not
+//! logged. If no other rejection follows, the count is logged with the next accepted event (at most once per second), or when
+//! the layer and its last service are dropped. [`InvalidPayload`] is a genuine event and is always logged. For metrics, count
+//! the [`Rejection`](crate::Rejection) in the response's extensions, which is always present.
 //!
 //! # Among other layers
 //!
-//! The layer verifies the bytes that it reads, so nothing outside it may change them: no decompression, no
-//! re-serialization. Layers that limit, time or trace requests belong outside; layers that use the event, inside.
+//! The signature covers the bytes that WorkOS sent, so no layer outside this one may change the body: no decompression, no
+//! re-serialization. Layers that limit, time or trace requests belong outside; layers that use the event belong inside.
 //!
 //! ```
 //! use std::time::Duration;
@@ -70,7 +72,7 @@
 //!     .layer(RequestBodyLimitLayer::new(1024 * 1024))
 //!     .layer(TimeoutLayer::with_status_code(http::StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(4)))
 //!     .layer(VerifyWebhookLayer::new(secret))
-//!     // Inside, where it bounds what runs at once; see below.
+//!     // Bounds how many handlers run at once; see below.
 //!     .layer(ConcurrencyLimitLayer::new(64));
 //! # let _ = stack.service(tower::service_fn(|_: http::Request<tower_workos::verify::VerifiedBody>| async {
 //! #     Ok::<_, std::convert::Infallible>(http::Response::new(http_body_util::Empty::<bytes::Bytes>::new()))
@@ -79,14 +81,15 @@
 //! # }
 //! ```
 //!
-//! A permit of a limit, or a place in a buffer, inside this layer is acquired when the service is polled ready, as tower
-//! requires, and is held while the body arrives, **before anything is verified**. A client that sends slow bodies with a
-//! current time can hold as many permits as it has connections, each until the deadline. If that matters, make
-//! [`body_timeout`](VerifyWebhookLayer::body_timeout) short, limit connections in front, or limit inside the handler.
+//! Tower acquires the permit of a limit, or the slot of a buffer, inside this layer when the service is polled ready. The permit
+//! is then held while the body arrives, **before anything is verified**. A client that sends slow bodies with a current
+//! timestamp can hold as many permits as it has connections, each until the deadline. If that matters, make
+//! [`body_timeout`](VerifyWebhookLayer::body_timeout) short, limit connections in front of the server, or limit inside the
+//! handler.
 
 mod body;
 mod future;
-#[expect(clippy::module_inception, reason = "one file a tower role, as in tower-http")]
+#[expect(clippy::module_inception, reason = "one file for each tower role, as in tower-http")]
 mod layer;
 #[cfg(feature = "tracing")]
 mod log;

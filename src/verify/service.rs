@@ -21,10 +21,10 @@ use crate::{
     },
 };
 
-/// Passes on requests that are genuine Directory Sync deliveries, and answers all others itself.
+/// Calls the inner service for genuine Directory Sync deliveries, and rejects all other requests.
 ///
-/// The inner service gets each with a [`DirectoryEvent`](crate::DirectoryEvent) in its extensions and the very
-/// bytes that were signed as its body. Made by [`VerifyWebhookLayer`].
+/// Each request that reaches the inner service has a [`DirectoryEvent`](crate::DirectoryEvent) in its extensions and the
+/// signed bytes as its body. [`VerifyWebhookLayer`] creates this service; its [module](crate::verify) describes the checks.
 #[derive(Clone)]
 #[must_use]
 pub struct VerifyWebhook<S> {
@@ -58,17 +58,17 @@ impl<S> VerifyWebhook<S> {
         VerifyWebhookLayer::new(verifier)
     }
 
-    /// The wrapped service.
+    /// Returns the inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The wrapped service, to change it.
+    /// Returns the inner service for changes.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// Takes the wrapped service out.
+    /// Returns the inner service and drops the rest.
     pub fn into_inner(self) -> S {
         self.inner
     }
@@ -94,7 +94,7 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        // This service was polled ready, a clone of it was not: the future takes this one.
+        // Only this instance was polled ready, so the future takes it and a clone stays.
         let clone = self.inner.clone();
         let inner = mem::replace(&mut self.inner, clone);
         match admit(&self.config, &request) {
@@ -104,7 +104,7 @@ where
     }
 }
 
-/// All that can be said before the body is read.
+/// The checks that come before the body.
 fn admit<B: Body>(config: &Config, request: &Request<B>) -> Result<SignatureHeader, Rejection> {
     if request.method() != Method::POST {
         return Err(Rejection::method_not_allowed());
@@ -118,7 +118,7 @@ fn admit<B: Body>(config: &Config, request: &Request<B>) -> Result<SignatureHead
     Ok(header)
 }
 
-/// What `Content-Length` says; 0 where it says nothing that can be read.
+/// The value of `Content-Length`, or 0 if there is none that is a number.
 fn declared_length(headers: &HeaderMap) -> u64 {
     let Some(text) = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()) else {
         return 0;
