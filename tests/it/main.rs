@@ -11,6 +11,7 @@ mod axum;
 mod body;
 #[cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
 mod complete_in;
+mod dead_letter;
 mod dedupe;
 #[cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
 mod disconnect;

@@ -7,24 +7,20 @@
 
 use std::{
     collections::HashSet,
-    convert::Infallible,
     future::Future,
     io::Write as _,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard},
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
-use bytes::Bytes;
-use http::{Request, Response, StatusCode};
-use http_body_util::Full;
+use http::Request;
 use tower::{Layer, Service, service_fn};
-use tower_workos::{
-    DedupeLayer, DedupeStore, DirectoryEvent,
-    dedupe::{Claim, Claimed, Completion, DedupeKey, StoreError},
-    testing::sample,
-};
+use tower_workos::{DedupeLayer, DirectoryEvent, testing::sample};
+
+use self::store::{Key, Kind, LEASE, Mode, Outcome, STORE_TIMEOUT, Stepped, handle};
+
+mod store;
 
 /// What the schedules are made of.
 #[derive(Clone, Copy)]
@@ -33,273 +29,6 @@ struct Bounds {
     deliveries: usize,
     /// Most faults in one schedule.
     faults: usize,
-}
-
-/// Longer than any schedule takes: leases end when the schedule says so.
-const LEASE: Duration = Duration::from_secs(1_000_000);
-const STORE_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Who completes the claim.
-#[derive(Clone, Copy, PartialEq)]
-enum Mode {
-    Layer,
-    Handler,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Key {
-    Free,
-    Held { token: u64, expired: bool },
-    Done { token: u64 },
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Kind {
-    Claim,
-    Complete(u64),
-    Confirm(u64),
-    Release(u64),
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Effect {
-    Claim(Claim<u64>),
-    Completion(Completion),
-    Released,
-}
-
-/// A call that the store has received.
-#[derive(Debug)]
-struct Op {
-    kind: Kind,
-    effect: Option<Effect>,
-    reply: Option<Result<Effect, ()>>,
-    waker: Option<Waker>,
-    dropped: bool,
-}
-
-/// What the handler of a delivery is to do.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Outcome {
-    Fail,
-    Succeed,
-    /// Commits its transaction, then fails.
-    CommitAndFail,
-    /// Answers 2xx without a commit.
-    ForgetAndSucceed,
-}
-
-#[derive(Default)]
-struct Handler {
-    /// Under which token it runs, while it does.
-    running: Option<u64>,
-    outcome: Option<Outcome>,
-}
-
-struct World {
-    mode: Mode,
-    key: Key,
-    ops: Vec<Op>,
-    tokens: u64,
-    handlers: Vec<Handler>,
-    /// Tokens under which an effect is certain: the handler answered 2xx or, with a transaction of its own, committed.
-    succeeded: HashSet<u64>,
-    expired: HashSet<u64>,
-    /// Whether a claim may be left behind until its lease expires.
-    may_be_left: bool,
-    trace: Vec<String>,
-}
-
-impl World {
-    fn apply(&mut self, op: usize) {
-        let kind = self.ops[op].kind;
-        let effect = match kind {
-            Kind::Claim => Effect::Claim(match self.key {
-                Key::Done { .. } => Claim::Done,
-                Key::Held { expired: false, .. } => Claim::InFlight { retry_after: LEASE },
-                Key::Free | Key::Held { .. } => {
-                    self.tokens += 1;
-                    self.key = Key::Held { token: self.tokens, expired: false };
-                    Claim::Acquired(self.tokens)
-                }
-            }),
-            Kind::Complete(token) => Effect::Completion(self.complete(token)),
-            Kind::Confirm(token) => Effect::Completion(match self.key {
-                Key::Done { token: done } if done == token => Completion::Completed,
-                _ => Completion::Stale,
-            }),
-            Kind::Release(token) => {
-                if matches!(self.key, Key::Held { token: held, .. } if held == token) {
-                    self.key = Key::Free;
-                }
-                Effect::Released
-            }
-        };
-        self.ops[op].effect = Some(effect);
-        self.check();
-    }
-
-    fn complete(&mut self, token: u64) -> Completion {
-        match self.key {
-            Key::Held { token: held, expired: false } | Key::Done { token: held }
-                if held == token =>
-            {
-                self.key = Key::Done { token };
-                Completion::Completed
-            }
-            _ => Completion::Stale,
-        }
-    }
-
-    fn reply(&mut self, op: usize, reply: Result<Effect, ()>) {
-        self.ops[op].reply = Some(reply);
-        if let Some(waker) = self.ops[op].waker.take() {
-            waker.wake();
-        }
-    }
-
-    /// What holds at every moment.
-    fn check(&self) {
-        if let Key::Done { token } = self.key {
-            assert!(self.succeeded.contains(&token), "done without a success: {:#?}", self.trace);
-        }
-        for token in self.handlers.iter().filter_map(|handler| handler.running) {
-            let is_held = matches!(self.key, Key::Held { token: held, .. } | Key::Done { token: held } if held == token);
-            assert!(
-                is_held || self.expired.contains(&token),
-                "a handler runs without its claim: {:#?}",
-                self.trace
-            );
-        }
-    }
-}
-
-#[derive(Clone)]
-struct Stepped(Arc<Mutex<World>>);
-
-impl Stepped {
-    fn lock(&self) -> MutexGuard<'_, World> {
-        self.0.lock().unwrap()
-    }
-
-    fn call<T>(&self, kind: Kind, read: fn(Effect) -> T) -> Call<T> {
-        let mut world = self.lock();
-        world.ops.push(Op { kind, effect: None, reply: None, waker: None, dropped: false });
-        Call { store: self.clone(), op: world.ops.len() - 1, read }
-    }
-}
-
-struct Call<T> {
-    store: Stepped,
-    op: usize,
-    read: fn(Effect) -> T,
-}
-
-impl<T> Future for Call<T> {
-    type Output = Result<T, StoreError>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut world = self.store.lock();
-        let op = &mut world.ops[self.op];
-        match op.reply {
-            Some(Ok(effect)) => Poll::Ready(Ok((self.read)(effect))),
-            Some(Err(())) => Poll::Ready(Err(StoreError::unavailable("as the schedule says"))),
-            None => {
-                op.waker = Some(cx.waker().clone());
-                Poll::Pending
-            }
-        }
-    }
-}
-
-impl<T> Drop for Call<T> {
-    fn drop(&mut self) {
-        self.store.lock().ops[self.op].dropped = true;
-    }
-}
-
-impl DedupeStore for Stepped {
-    type Token = u64;
-    type ClaimFuture = Call<Claim<u64>>;
-    type CompleteFuture = Call<Completion>;
-    type ReleaseFuture = Call<()>;
-
-    fn claim(&self, _: &DedupeKey, _: Duration) -> Self::ClaimFuture {
-        self.call(Kind::Claim, |effect| match effect {
-            Effect::Claim(claim) => claim,
-            other => panic!("{other:?}"),
-        })
-    }
-
-    fn complete(&self, _: &DedupeKey, token: &u64, _: Duration) -> Self::CompleteFuture {
-        self.call(Kind::Complete(*token), completion)
-    }
-
-    fn confirm(&self, _: &DedupeKey, token: &u64) -> Self::CompleteFuture {
-        self.call(Kind::Confirm(*token), completion)
-    }
-
-    fn release(&self, _: &DedupeKey, token: &u64) -> Self::ReleaseFuture {
-        self.call(Kind::Release(*token), |_| ())
-    }
-}
-
-fn completion(effect: Effect) -> Completion {
-    match effect {
-        Effect::Completion(completion) => completion,
-        other => panic!("{other:?}"),
-    }
-}
-
-/// Removes a handler from the running ones, however it ends.
-struct Running(Stepped, usize);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.lock().handlers[self.1].running = None;
-    }
-}
-
-async fn handle(
-    store: Stepped,
-    delivery: usize,
-    request: Request<()>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
-    let claimed = request.extensions().get::<Claimed<Stepped>>().unwrap().clone();
-    let token = *claimed.token().unwrap();
-    store.lock().handlers[delivery].running = Some(token);
-    let running = Running(store.clone(), delivery);
-    let mode = store.lock().mode;
-    if mode == Mode::Handler {
-        claimed.complete_by_handler();
-    }
-    let outcome = std::future::poll_fn(|_| match store.lock().handlers[delivery].outcome {
-        Some(outcome) => Poll::Ready(outcome),
-        None => Poll::Pending,
-    })
-    .await;
-    let mut world = store.lock();
-    let succeeds = match (mode, outcome) {
-        (Mode::Layer, Outcome::Succeed) => world.succeeded.insert(token),
-        // The effect and the completion are one transaction.
-        (Mode::Handler, Outcome::Succeed | Outcome::CommitAndFail) => {
-            world.succeeded.insert(token);
-            let committed = world.complete(token) == Completion::Completed;
-            if !committed {
-                world.succeeded.remove(&token);
-            }
-            committed && outcome == Outcome::Succeed
-        }
-        (_, Outcome::ForgetAndSucceed) => true,
-        _ => false,
-    };
-    drop(world);
-    drop(running);
-    let mut response = Response::new(Full::default());
-    if !succeeds {
-        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-    }
-    Ok(response)
 }
 
 /// What can happen next.
@@ -460,17 +189,7 @@ fn process(store: &Stepped) -> Process {
 
 /// Runs one schedule. Returns the faults that were in it.
 fn run(bounds: Bounds, choices: &mut Choices) -> Vec<Action> {
-    let store = Stepped(Arc::new(Mutex::new(World {
-        mode: bounds.mode,
-        key: Key::Free,
-        ops: Vec::new(),
-        tokens: 0,
-        handlers: (0..3).map(|_| Handler::default()).collect(),
-        succeeded: HashSet::new(),
-        expired: HashSet::new(),
-        may_be_left: false,
-        trace: Vec::new(),
-    })));
+    let store = Stepped::new(bounds.mode);
     let mut faults = Vec::new();
     let mut started = 0;
     let mut crashed = false;
