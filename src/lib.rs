@@ -1,10 +1,10 @@
-//! [WorkOS Directory Sync] for [tower]: a [`Layer`](tower_layer::Layer) that lets only genuine webhook deliveries
-//! through to a handler, and hands it a typed [`DirectoryEvent`].
+//! [WorkOS Directory Sync] for [tower]: a [`Layer`](tower_layer::Layer) that lets only genuine webhook deliveries through to a
+//! handler, which gets a typed [`DirectoryEvent`].
 //!
-//! WorkOS watches a customer's directory (Okta, Entra ID, Google Workspace, Workday …) and posts every change as a
-//! signed webhook: a user created, updated, deactivated or deleted, a group's members, a directory gone. This crate
-//! checks the signature while the body arrives, in constant time and against replays, reads the event, and puts it
-//! into the request's extensions. It works in axum, hyper, tonic, or around any other tower service.
+//! WorkOS watches a customer's directory (Okta, Entra ID, Google Workspace, Workday …) and sends every change as a signed
+//! webhook: a user is created, updated, deactivated or deleted, joins or leaves a group, or a whole directory is deleted. This
+//! crate verifies the signature in constant time while the body arrives, rejects replays, parses the event, and inserts it into
+//! the request's extensions. It works with axum, hyper, tonic, and any other tower service.
 //!
 //! # Quick start
 //!
@@ -30,7 +30,7 @@
 //!
 //! async fn on_event(State(sessions): State<Sessions>, event: DirectoryEvent) -> StatusCode {
 //!     let mut sessions = sessions.lock().unwrap();
-//!     // Safe in any order: ending a session again is harmless, and nothing here lets anybody in.
+//!     // Safe in any order: ending a session again is harmless, and nothing here grants access.
 //!     match event.access_change() {
 //!         Some(AccessChange::Revoked(user)) => sessions.retain(|(id, _)| *id != user.id),
 //!         Some(AccessChange::DirectoryRevoked(gone)) => sessions.retain(|(_, id)| *id != gone.id),
@@ -46,54 +46,55 @@
 //! # }
 //! ```
 //!
-//! Answer 2xx once the event is safe (handled, or stored): WorkOS retries everything else.
+//! Return 2xx only after the event has been handled or stored: WorkOS sends it again after any other response.
 //!
-//! **WorkOS also delivers twice, and out of order.** [`DedupeLayer`] takes care of the first. A handler that only ends
-//! sessions, like the one above, needs nothing for the second, as long as something else decides at each login who gets
-//! in. One that stores who has access needs versions and tombstones, or it lets former employees back in: the
+//! **WorkOS also delivers events twice and out of order.** [`DedupeLayer`] handles duplicates. A handler that only ends sessions,
+//! like the one above, does not depend on the order, as long as something else decides at each login who may log in. A handler
+//! that stores who has access needs versions and tombstones; otherwise a late event lets former employees back in. The
 //! [`ordering`] module has the rules and a complete table of users.
 //!
-//! The [`verify`] module describes the middleware: how requests are answered, and its place among other layers. The `grpc` module (feature `tonic`) turns a delivery into a call of a tonic service method.
-//! Without tower, [`Verifier::construct_event`] does all of it for a header and a body.
+//! The [`verify`] module describes the middleware: how it rejects requests, what it logs, and its place among other layers. The
+//! `grpc` module (feature `tonic`) turns a delivery into a call of a tonic service method. Without tower,
+//! [`Verifier::construct_event`] does the same for a header and a body.
 //!
 //! # The event
 //!
-//! [`DirectoryEvent`] is one `Arc`: cheap to clone and to send to another task. [`data`](DirectoryEvent::data) is
-//! typed by event ([`EventData`]), [`raw`](DirectoryEvent::raw) are the bytes that were signed, and
-//! [`access_change`](DirectoryEvent::access_change) says in one place what an event means for somebody's access.
-//! Only an object's id is certain; nearly every other field can be absent, and is an `Option` or an empty list.
-//! Unknown fields, unknown enum values and unknown events are kept, not rejected. A field of an unexpected type counts as
-//! absent, and [`unreadable_fields`](DirectoryEvent::unreadable_fields) lists it: an event that ends somebody's access must
-//! not be lost because of a detail. Only a body that isn't JSON, or lacks the event's id, its name, or the id of the
-//! directory, user, group or token that it is about, is rejected, with 422. A retry can't help there, so
-//! [`Rejection::parse_error`] hands the application what there is, bytes included.
+//! [`DirectoryEvent`] is one `Arc`: cheap to clone and to send to another task. [`data`](DirectoryEvent::data) has a
+//! type for each event ([`EventData`]), [`raw`](DirectoryEvent::raw) returns the bytes that were signed, and
+//! [`access_change`](DirectoryEvent::access_change) returns what an event means for somebody's access.
+//! Only an object's id is certain; nearly every other field can be absent, and is an `Option` or an empty list. Unknown fields,
+//! enum values and events are kept, not rejected. A field of an unexpected type counts as absent, and
+//! [`unreadable_fields`](DirectoryEvent::unreadable_fields) lists it: an event that ends somebody's access must not be lost
+//! because of a detail. A genuine body is rejected, with 422, only if it isn't JSON or lacks the event's id, its name, or the id
+//! of the directory, user, group or token that it is about. A retry can't help, so [`Rejection::parse_error`] gives the
+//! application what could be read, with the bytes.
 //!
 //! # Tolerance and retries
 //!
-//! A signature's time may be 180 s from the clock, in either direction, as in WorkOS's own SDKs. WorkOS does not
-//! say whether a retry gets a new signature. If it keeps the first `t`, every retry is rejected as too old: if
-//! [`TimestampOutsideTolerance`](RejectionKind::TimestampOutsideTolerance) shows up for genuine retries, raise
-//! [`Verifier::tolerance`]. The tolerance only bounds replays of captured deliveries: with a [`DedupeLayer`] over a
-//! durable store, whose retention is longer than the tolerance, a long one is safe.
+//! A signature's time may be 180 s before or after the current time, as in WorkOS's SDKs. WorkOS does not document whether a
+//! retry gets a new signature. If it does not, retries are rejected with
+//! [`TimestampOutsideTolerance`](RejectionKind::TimestampOutsideTolerance); then raise [`Verifier::tolerance`]. The tolerance
+//! only limits for how long a captured delivery can be replayed: with a [`DedupeLayer`] over a durable store, whose retention is
+//! longer than the tolerance, a long tolerance is safe.
 //!
 //! # Features
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `tracing` (default) | one event for each rejected request, under the target `tower_workos::rejection`; one for each event with unreadable fields, under `tower_workos::event` |
+//! | `tracing` (default) | logs: see the [`verify`](verify#what-is-logged) and [`dedupe`](dedupe#logs) modules |
 //! | `axum` | [`DirectoryEvent`] as a handler argument; [`Rejection`] as a response |
 //! | `tonic` | the `grpc` module |
-//! | `testing` | the `testing` module: a signer, a clock, a sample of every event, a check for stores |
+//! | `testing` | the `testing` module: a signer, a clock, samples with a builder, deliveries in disorder, a check for stores |
 //! | `sqlite`, `postgres`, `redis` | stores for [`DedupeLayer`]: `SqliteStore`, `PostgresStore`, `RedisStore` |
 //!
 //! # Limits
 //!
-//! - Order is the application's, so far: see [`ordering`].
-//! - The body is held in memory, up to [`body_limit`](VerifyWebhookLayer::body_limit) a request, and up to twice that
+//! - Order is the application's responsibility: see [`ordering`].
+//! - The body is held in memory, up to [`body_limit`](VerifyWebhookLayer::body_limit) for each request, and up to twice as much
 //!   while its frames are joined.
-//! - The body's deadline is a tokio timer: a request whose body does not come at once needs a tokio runtime with
-//!   time enabled, as axum, tonic and `#[tokio::main]` have it. Elsewhere, that panics.
-//! - Only the body and the time are signed, not the path, the query or other headers: don't trust them.
+//! - The body's deadline is a tokio timer: a body that does not arrive at once needs a tokio runtime with time enabled, as axum,
+//!   tonic and `#[tokio::main]` provide it. Without one, tokio panics.
+//! - Only the body and the time are signed: don't trust the path, the query or other headers.
 //! - `dsync.token.*` events are typed by WorkOS's API description; no recorded delivery was available.
 //!
 //! # Minimum supported Rust
