@@ -1,4 +1,4 @@
-//! In axum, over a real socket and in its routers.
+//! The layer in axum, over a real socket and in its routers.
 
 use std::time::Duration;
 
@@ -77,7 +77,7 @@ async fn around_a_router_a_route_and_a_method() {
 }
 
 #[tokio::test]
-async fn route_layer_leaves_other_routes_alone() {
+async fn route_layer_does_not_change_other_routes() {
     let app = Router::new()
         .route("/webhooks/workos", post(handler))
         .route_layer(layer())
@@ -125,7 +125,7 @@ async fn over_limits_and_buffers() {
 }
 
 #[tokio::test]
-async fn panics_and_limits_of_others_are_theirs() {
+async fn panics_and_limits_of_other_layers_keep_their_responses() {
     async fn panics(_: DirectoryEvent) {
         panic!("the handler's own fault");
     }
@@ -134,7 +134,7 @@ async fn panics_and_limits_of_others_are_theirs() {
         .route_layer(ServiceBuilder::new().layer(CatchPanicLayer::new()).layer(layer()));
     assert_eq!(answer(app, genuine()).await.0, StatusCode::INTERNAL_SERVER_ERROR);
 
-    // A chunked body over a limit further out: 413, not "broke off".
+    // A chunked body over an outer limit: 413, not 400.
     let app = Router::new()
         .route("/webhooks/workos", post(handler))
         .route_layer(ServiceBuilder::new().layer(RequestBodyLimitLayer::new(100)).layer(layer()));
@@ -175,7 +175,7 @@ async fn without_the_layer_the_answer_explains_how_to_fix_it() {
         "no DirectoryEvent in the request: add `.route_layer(VerifyWebhookLayer::new(secret))` to the router, after the \
          route of this handler: a route that is added after `.route_layer(..)` or `.layer(..)` is not covered"
     );
-    // As it says: the order decides.
+    // As the message says, the order matters.
     let later = Router::new()
         .route("/other", post(handler))
         .route_layer(layer())
@@ -200,7 +200,7 @@ async fn an_optional_event() {
 }
 
 #[tokio::test]
-async fn as_an_extension_beside_state() {
+async fn as_an_extension_next_to_state() {
     async fn both(State(state): State<u8>, Extension(event): Extension<DirectoryEvent>) -> String {
         format!("{state} {}", event.name())
     }

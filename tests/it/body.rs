@@ -1,4 +1,4 @@
-//! Every way in which a body can arrive, or not.
+//! Every way in which a body can arrive or fail to.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -26,7 +26,7 @@ fn script(steps: impl IntoIterator<Item = Step>) -> Request<ScriptBody> {
     delivery_of(BODY, ScriptBody::new(steps))
 }
 
-/// tower-github-webhook 0.2 never answers a chunked request.
+/// tower-github-webhook 0.2 never responds to a chunked request.
 #[tokio::test]
 async fn frames_of_every_size() {
     for length in [1, 2, 3, 63, 64, 65, 512, BODY.len() - 1, BODY.len()] {
@@ -57,7 +57,7 @@ async fn empty_frames_pauses_and_trailers_change_nothing() {
 }
 
 #[tokio::test]
-async fn no_body_at_all_is_judged_like_any_other() {
+async fn an_empty_body_is_verified_like_any_other() {
     let empty = delivery_of(b"", ScriptBody::new([]));
     assert_eq!(send(&layer(), empty).await.kind(), RejectionKind::InvalidPayload);
     let missing = script([]);
@@ -71,7 +71,7 @@ async fn a_body_that_breaks_off() {
     for steps in [
         vec![Step::Error],
         vec![Step::Data(Bytes::from_static(start)), Step::Wait, Step::Error],
-        // Complete, as far as the bytes go; but the sender did not end it.
+        // All bytes have arrived, but the sender did not end the body.
         vec![Step::Data(Bytes::from_static(BODY)), Step::Error],
     ] {
         let outcome = send(&layer(), script(steps)).await;
@@ -81,12 +81,12 @@ async fn a_body_that_breaks_off() {
 }
 
 #[tokio::test]
-async fn a_limit_further_out_is_a_body_too_large() {
+async fn an_outer_limit_means_that_the_body_is_too_large() {
     let limited = delivery_of(BODY, Limited::new(ScriptBody::chunks(BODY, 100), 500));
     assert_eq!(send(&layer(), limited).await.kind(), RejectionKind::BodyTooLarge);
 }
 
-/// It is a slice of the server's read buffer, which a kept event would keep.
+/// A frame is a slice of the server's read buffer, which an event that is kept would keep alive.
 #[tokio::test]
 async fn one_frame_is_copied_unless_it_is_large() {
     for (length, copied) in [(BODY.len(), true), (64 * 1024, true), (64 * 1024 + 1, false)] {
@@ -109,7 +109,7 @@ async fn data_of_other_types_than_bytes() {
 #[tokio::test(start_paused = true)]
 async fn the_deadline_is_for_the_whole_body() {
     let start = Instant::now();
-    // Something every second, so that a time-out for each read would never come.
+    // A frame every second, so that a time-out for each read would never expire.
     let drip = (0..100).flat_map(|_| [Step::Sleep(Duration::from_secs(1)), data(b"x")]);
     let outcome = send(&layer(), script(drip)).await;
     assert_eq!(outcome.kind(), RejectionKind::BodyTimeout);
@@ -126,7 +126,7 @@ async fn the_deadline_at_its_boundaries() {
             [Step::Sleep(Duration::from_millis(after)), Step::Data(Bytes::from_static(BODY))];
         let outcome = send(&layer().body_timeout(Duration::from_secs(3)), script(late)).await;
         if ok {
-            // At the very moment, what has arrived counts.
+            // Exactly at the deadline, what has arrived counts.
             outcome.event();
         } else {
             assert_eq!(outcome.kind(), RejectionKind::BodyTimeout, "{after}");
@@ -136,7 +136,7 @@ async fn the_deadline_at_its_boundaries() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_never_comes_is_given_up() {
+async fn a_body_that_never_arrives_times_out() {
     assert_eq!(send(&layer(), script([Step::Hang])).await.kind(), RejectionKind::BodyTimeout);
     let half = script([Step::Data(Bytes::from_static(&BODY[..9])), Step::Hang]);
     assert_eq!(send(&layer(), half).await.kind(), RejectionKind::BodyTimeout);
@@ -149,9 +149,9 @@ async fn endless_empty_frames_end_at_the_deadline() {
     assert_eq!(outcome.kind(), RejectionKind::BodyTimeout);
 }
 
-/// A body over a tokio channel takes of the task's budget, and a timer says nothing once that is spent.
+/// A body over a tokio channel uses the task's budget, after which a timer is never ready.
 #[tokio::test]
-async fn a_body_that_spends_the_tasks_budget_ends_at_the_deadline() {
+async fn a_body_that_uses_up_the_tasks_budget_ends_at_the_deadline() {
     let layer = layer().body_timeout(Duration::from_millis(50));
     let body = StreamBody::new(futures_util::stream::poll_fn(|cx| {
         loop {
@@ -167,7 +167,7 @@ async fn a_body_that_spends_the_tasks_budget_ends_at_the_deadline() {
 }
 
 #[tokio::test]
-async fn a_poll_takes_a_bounded_number_of_frames() {
+async fn a_poll_reads_a_bounded_number_of_frames() {
     let body = ScriptBody::new([Step::EmptyForever]);
     let polls = Arc::clone(&body.polls);
     let handler = Handler::default();
@@ -181,7 +181,7 @@ async fn a_poll_takes_a_bounded_number_of_frames() {
         .await;
         assert_eq!(polls.load(Ordering::SeqCst), turn * 64);
     }
-    // A body of many frames, all there at once, still arrives.
+    // A body of many frames that are ready at once still arrives.
     let many = delivery_of(BODY, ScriptBody::chunks(BODY, 1));
     assert!(BODY.len() > 64);
     send(&layer(), many).await.event();
@@ -201,20 +201,20 @@ async fn a_client_that_leaves_is_forgotten() {
         .await;
     }
     assert_eq!(handler.calls(), 0);
-    // The next one finds everything in order.
+    // The next request is not affected.
     let whole = script([Step::Data(Bytes::from_static(BODY))]);
     assert_eq!(service.call(whole).await.unwrap().status(), 200);
     assert_eq!(handler.calls(), 1);
 }
 
 #[tokio::test]
-async fn an_unsigned_request_is_answered_while_its_body_hangs() {
+async fn an_unsigned_request_is_rejected_before_its_body_arrives() {
     let mut request = script([Step::Untouchable]);
     request.headers_mut().clear();
     assert_eq!(send(&layer(), request).await.kind(), RejectionKind::MissingSignature);
 }
 
-/// Frames, pauses and all: the outcome is that of the whole body at once.
+/// The outcome does not depend on frames and pauses.
 fn steps(body: &'static [u8]) -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec((any::<prop::sample::Index>(), any::<bool>(), any::<bool>()), 0..10)
         .prop_map(move |cuts| {

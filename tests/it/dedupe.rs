@@ -1,4 +1,4 @@
-//! The layer around a handler: what happens once, what is given back, what is answered.
+//! The layer around a handler: what happens once, what is released, and the responses.
 
 use std::{
     convert::Infallible,
@@ -69,7 +69,7 @@ async fn act(handler: Handler, _: Request<VerifiedBody>) -> Result<Answer, std::
     Ok(response)
 }
 
-/// One delivery of an event; `None` where the service failed.
+/// Delivers an event once; returns `None` if the service failed.
 async fn deliver<St>(
     dedupe: &DedupeLayer<St>,
     handler: &Handler,
@@ -115,9 +115,9 @@ async fn a_success_happens_once() {
     }
 }
 
-/// autumn-web 0.9 burns the key at a handler's 4xx or a crash, and the event is lost.
+/// autumn-web 0.9 keeps the key after a handler's 4xx or a crash, and the event is lost.
 #[tokio::test]
-async fn everything_else_is_given_back() {
+async fn everything_else_is_released() {
     for failure in [302, 304, 400, 404, 409, 422, 429, 500, 503] {
         let dedupe = DedupeLayer::new("workos", MemoryStore::default());
         let handler = Handler::new(Act::Answer(failure));
@@ -226,7 +226,7 @@ async fn a_small_store_forgets_the_oldest_and_never_what_is_in_flight() {
             Ok(Claim::InFlight { .. })
         ));
     }
-    // The layer answers 503 then, so that the sender keeps the event.
+    // The layer responds with 503 then, so that the sender keeps the event.
     assert_eq!(status(&dedupe, &handler, "event_new").await, 503);
 }
 
@@ -286,7 +286,7 @@ async fn the_handler_sees_its_claim() {
     );
 }
 
-/// Fails at the calls it is told to; else a [`MemoryStore`].
+/// A [`MemoryStore`] whose calls fail if the test says so.
 #[derive(Clone)]
 struct Failing {
     memory: MemoryStore,
@@ -334,7 +334,7 @@ impl DedupeStore for Failing {
 
 #[tokio::test]
 async fn a_store_that_fails_at_any_point_loses_no_event() {
-    // At once, since each waits for leases to expire.
+    // Concurrently, since each waits for leases to expire.
     let mut cases = tokio::task::JoinSet::new();
     for (claim, complete, release) in [
         (true, false, false),
@@ -359,11 +359,11 @@ async fn fails_at(claim: bool, complete: bool, release: bool) {
     let fails = Handler::new(Act::Answer(500));
     assert_ne!(status(&dedupe, &fails, "event_1").await, 200);
     if claim || complete {
-        // Whatever the handler did, the sender has to send again.
+        // Whatever the handler did, the sender must send again.
         tokio::time::sleep(lease).await;
         assert_eq!(status(&dedupe, &succeeds, "event_1").await, 503);
     }
-    // The store is back: the event is handled, at the latest once the lease has expired.
+    // The store works again: the event is handled, at the latest after the lease has expired.
     tokio::time::sleep(lease).await;
     let dedupe = DedupeLayer::new("workos", memory).lease(lease);
     let before = succeeds.calls();
@@ -372,7 +372,7 @@ async fn fails_at(claim: bool, complete: bool, release: bool) {
     assert_eq!(status(&dedupe, &succeeds, "event_1").await, 200);
     assert_eq!(succeeds.calls(), before + 1);
 
-    // Failing open is a choice: handled now, though perhaps twice.
+    // With `Pass`, the event is handled now, though perhaps twice.
     let open = DedupeLayer::new("workos", failing).lease(lease).on_store_error(OnStoreError::Pass);
     let handler = Handler::new(Act::Answer(200));
     assert_eq!(status(&open, &handler, "event_2").await, 200);

@@ -1,4 +1,4 @@
-//! In hyper, over real sockets, HTTP/1 and HTTP/2.
+//! The layer in hyper, over real sockets, with HTTP/1 and HTTP/2.
 
 use std::{convert::Infallible, net::SocketAddr, time::Duration};
 
@@ -73,7 +73,7 @@ async fn over_http_1_and_2() {
     }
 }
 
-/// What a raw client writes, in pieces with a pause between, and what comes back.
+/// Writes pieces with pauses between them to a socket, and returns the response.
 async fn raw(address: SocketAddr, pieces: &[&[u8]]) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     for piece in pieces {
@@ -94,7 +94,7 @@ async fn chunked_split_and_slow() {
     let address = serve(layer().body_timeout(Duration::from_secs(1))).await;
     let body = sample::DIRECTORY_DELETED.body();
     let signature = signer().sign(body).signature().to_owned();
-    // Header names in the form in which WorkOS documents them.
+    // The header names as WorkOS documents them.
     let head =
         format!("POST /webhooks/workos HTTP/1.1\r\nHost: x\r\nWorkOS-Signature: {signature}\r\n");
 
@@ -120,7 +120,7 @@ async fn chunked_split_and_slow() {
     let answer = raw(address, &[twice.as_bytes()]).await;
     assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
 
-    // A client that leaves half-way harms nobody.
+    // A client that disconnects half-way does not affect others.
     for _ in 0..3 {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(split.as_bytes()).await.unwrap();

@@ -46,7 +46,7 @@ async fn a_genuine_delivery_reaches_the_handler_with_its_bytes_and_its_event() {
     }
 }
 
-/// Older Node SDKs sign a body that they have parsed and printed again.
+/// Older Node SDKs verify a body that they have parsed and serialized again.
 #[tokio::test]
 async fn bytes_are_verified_as_received_and_passed_on_as_such() {
     let odd = "\r\n{ \"data\" : {\"id\":\"u\",\"x\":1.0e0, \"name\":\"Zo\\u00eb \u{1f980}\"},\t\"id\":\"\\u0065vent_1\",\"event\":\"dsync.user.created\"}\n";
@@ -56,7 +56,7 @@ async fn bytes_are_verified_as_received_and_passed_on_as_such() {
 }
 
 #[tokio::test]
-async fn the_rest_of_the_request_is_untouched() {
+async fn the_rest_of_the_request_does_not_change() {
     let mut request = full(sample::USER_CREATED);
     request.headers_mut().insert("x-other", http::HeaderValue::from_static("kept"));
     request.extensions_mut().insert(7_u8);
@@ -77,9 +77,9 @@ async fn the_rest_of_the_request_is_untouched() {
     assert_eq!(response.status(), StatusCode::OK);
 }
 
-/// Only a server that parses no `Content-Length` itself lets it through; the body decides.
+/// Only a server that does not parse `Content-Length` passes it on. Then the body's own length counts.
 #[tokio::test]
-async fn a_content_length_that_is_no_number_says_nothing() {
+async fn a_content_length_that_is_not_a_number_is_ignored() {
     for (length, status) in [("soon", 200), ("-1", 200), ("99999999999999999999999", 413)] {
         let mut request = full(sample::USER_CREATED);
         request.headers_mut().insert("content-length", length.parse().unwrap());
@@ -97,7 +97,7 @@ async fn method_not_allowed() {
     for method in
         [Method::GET, Method::HEAD, Method::PUT, Method::DELETE, Method::OPTIONS, Method::PATCH]
     {
-        // Even with everything else in order; and nothing is read.
+        // Even if everything else is valid. Nothing is read.
         let outcome = send(&layer(), untouchable(|request| *request.method_mut() = method)).await;
         assert_eq!(outcome.kind(), RejectionKind::MethodNotAllowed);
         assert_eq!((outcome.status, &outcome.headers["allow"]), (405, &"POST".parse().unwrap()));
@@ -120,7 +120,7 @@ async fn missing_signature() {
     );
 }
 
-/// twitch_api 0.8 panics on a short digest; the Node SDK lets a time that is no number pass.
+/// twitch_api 0.8 panics on a short digest; the Node SDK accepts a time that is not a number.
 #[tokio::test]
 async fn malformed_signature() {
     let hex = "0".repeat(64);
@@ -147,7 +147,7 @@ async fn malformed_signature() {
         assert_eq!(outcome.kind(), RejectionKind::MalformedSignature, "{value}");
         assert_eq!(outcome.status, 400);
     }
-    // Bytes that are no text; and the right header, but twice.
+    // Bytes that are not text; and a valid header that occurs twice.
     for change in [
         |request: &mut Request<ScriptBody>| {
             let value = http::HeaderValue::from_bytes(b"t=\xff, v1=\x80").unwrap();
@@ -223,7 +223,7 @@ async fn the_default_limit_is_a_mebibyte() {
 
 /// axum-standardwebhooks 1.0 panics on a large body.
 #[tokio::test]
-async fn a_declared_length_over_the_limit_is_refused_unread() {
+async fn a_declared_length_over_the_limit_is_rejected_unread() {
     let layer = layer().body_limit(1000);
     for length in ["1001", "99999999999999999999", "18446744073709551615"] {
         let request = untouchable(|request| {
@@ -232,11 +232,11 @@ async fn a_declared_length_over_the_limit_is_refused_unread() {
         let outcome = send(&layer, request).await;
         assert_eq!(outcome.kind(), RejectionKind::BodyTooLarge, "{length}");
     }
-    // By the body's own word, where there is no header.
+    // By the body's size hint, if there is no header.
     let mut request = delivery_of(b"", ScriptBody::new([Step::Untouchable]).hint(1001));
     request.headers_mut().remove(CONTENT_LENGTH);
     assert_eq!(send(&layer, request).await.kind(), RejectionKind::BodyTooLarge);
-    // A length that lies low helps nobody; one that lies high within the limit harms nobody.
+    // A length that is too small does not help; one that is too large, within the limit, does no harm.
     let body = vec![b' '; 1001];
     let mut request = delivery_of(&body, ScriptBody::chunks(&body, 10));
     request.headers_mut().insert(CONTENT_LENGTH, "10".parse().unwrap());
@@ -259,13 +259,13 @@ async fn signature_mismatch() {
     let body = sample::USER_CREATED.body();
     let request = full(body).map(|_| Full::<Bytes>::from(body.replace("Rosalind", "Rosalynd")));
     assert_eq!(send(&layer(), request).await.kind(), RejectionKind::SignatureMismatch);
-    // The signature is judged before the payload: a forger learns nothing about the parser.
+    // The signature is verified before the payload is parsed, so a forger learns nothing about the parser.
     let request = full("x").map(|_| Full::<Bytes>::from("not json"));
     assert_eq!(send(&layer(), request).await.kind(), RejectionKind::SignatureMismatch);
 }
 
-/// workos 3.5 takes an empty secret, with which anyone can sign. Ours can't be made; nor do signatures made
-/// with an empty key pass.
+/// workos 3.5 accepts an empty secret, with which anyone can sign. A `WebhookSecret` can't be empty, and signatures made with
+/// an empty key don't match.
 #[tokio::test]
 async fn signatures_of_an_empty_key_do_not_pass() {
     // HMAC-SHA256 with an empty key of "1770000000000.body", from Python's hmac.
@@ -290,14 +290,14 @@ async fn invalid_payload() {
         assert_eq!(outcome.kind(), RejectionKind::InvalidPayload);
         assert_eq!(outcome.status, 422);
     }
-    // An event that this version does not know is passed on.
+    // An event that this version does not know passes.
     let outcome = send(&layer(), full(r#"{"id":"e","event":"user.created","data":{}}"#)).await;
     assert_eq!(outcome.event().name(), "user.created");
 }
 
 #[tokio::test]
-async fn checks_come_in_order() {
-    // Everything wrong at once; then the first fault fixed, one after the other.
+async fn checks_run_in_order() {
+    // Everything is wrong at first; then one fault after the other is fixed.
     let stale = Signer::new(other_secret()).at(at(0)).sign("x").signature().to_owned();
     let forged = Signer::new(other_secret()).at(at(NOW)).sign("x").signature().to_owned();
     let genuine = signer().sign("xx").signature().to_owned();
@@ -324,7 +324,7 @@ async fn checks_come_in_order() {
 }
 
 #[tokio::test]
-async fn a_custom_response_replaces_the_answer_and_keeps_the_rejection() {
+async fn a_custom_response_keeps_the_rejection() {
     let seen = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&seen);
     let layer = layer().rejection_response(move |rejection: &Rejection| {

@@ -1,4 +1,4 @@
-//! What is logged: at which level, with which fields, and how much of it.
+//! What is logged: levels, fields and limits.
 
 use std::{
     future::Future,
@@ -15,12 +15,12 @@ use tracing_subscriber::{filter::LevelFilter, util::SubscriberInitExt as _};
 
 use crate::support::{delivery, delivery_of, layer, send};
 
-/// Lines of the crate's own targets. Everything else that is logged meanwhile is no matter.
+/// The lines of this crate's targets.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    /// Runs this with its lines written here, on this thread.
+    /// Runs a future on this thread and collects its lines.
     fn of(&self, level: LevelFilter, work: impl Future<Output = ()>) {
         let log = self.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -50,7 +50,7 @@ impl io::Write for Log {
     }
 }
 
-/// Genuine.
+/// A genuine delivery.
 fn full(body: impl Into<Bytes>) -> Request<Full<Bytes>> {
     delivery(body)
 }
@@ -60,14 +60,14 @@ fn unsigned() -> Request<Full<Bytes>> {
     Request::post("/").body(Full::default()).unwrap()
 }
 
-/// The count in a line's field `suppressed`; 0 without one.
+/// The count in a line's field `suppressed`, or 0.
 fn suppressed(line: &str) -> usize {
     line.split_once(" suppressed=")
         .map_or(0, |(_, count)| count.split(' ').next().unwrap().parse().unwrap())
 }
 
 #[test]
-fn a_mismatch_says_how_many_bytes_were_hashed() {
+fn a_mismatch_reports_the_length_of_the_body() {
     let log = Log::default();
     log.of(LevelFilter::WARN, async {
         for (body, reason, hint) in [
@@ -136,7 +136,7 @@ fn an_accepted_event_is_logged_with_id_and_name() {
         id.id()
     );
     assert!(lines[0].ends_with(&line), "{}", lines[0]);
-    // In one line each: what came with the body is escaped.
+    // One line each, because text from the body is escaped.
     let line = r#"event accepted event_id="event_1\nERROR forged" event_name="x.y\u{1b}[2J""#;
     assert!(lines[1].ends_with(line), "{}", lines[1]);
 
@@ -155,11 +155,11 @@ fn a_flood_is_bounded_and_counted() {
         for _ in 0..500 {
             assert_eq!(send(&layer, unsigned()).await.kind(), RejectionKind::MissingSignature);
         }
-        // Dropping the layer logs how many lines were suppressed since the last one.
+        // Dropping the layer logs the number of suppressed lines.
         drop(layer);
     });
     let lines = log.lines();
-    // Ten in each second that it took, and one for the rest.
+    // Ten in each second that it took, and one for the count.
     let seconds = usize::try_from(begin.elapsed().as_secs()).unwrap() + 1;
     assert!(lines.len() <= 10 * seconds + 1, "{} in {seconds} s", lines.len());
     let written = lines.iter().filter(|line| line.contains("request rejected")).count();
@@ -179,17 +179,17 @@ fn a_flood_hides_no_other_kind_and_no_genuine_event() {
             }
         };
         flood().await;
-        // Another kind has lines of its own, and tells what was left out.
+        // Another kind has its own limit, and its line has the count.
         let mut malformed = unsigned();
         malformed.headers_mut().insert(SIGNATURE_HEADER, "t=".parse().unwrap());
         send(&layer, malformed).await;
-        // Genuine, and always told, however often.
+        // A genuine event is always logged.
         for _ in 0..50 {
             let outcome = send(&layer, full("{}")).await;
             assert_eq!(outcome.kind(), RejectionKind::InvalidPayload);
         }
         flood().await;
-        // The next accepted event tells it too, though it has no line of its own at this level.
+        // The next accepted event also logs the count, although its own line is disabled at this level.
         send(&layer, full(sample::USER_CREATED)).await.event();
         let last = log.lines().pop().unwrap();
         assert!(last.contains("rejected requests were not logged"), "{last}");
@@ -211,7 +211,7 @@ fn clones_and_services_of_a_layer_share_the_bound() {
     let layer = layer();
     log.of(LevelFilter::WARN, async {
         for _ in 0..100 {
-            // `send` makes a service of its own each time.
+            // `send` creates a new service each time.
             send(&layer.clone(), unsigned()).await;
         }
     });
@@ -220,7 +220,7 @@ fn clones_and_services_of_a_layer_share_the_bound() {
 }
 
 #[test]
-fn a_line_that_nobody_reads_uses_nothing_up() {
+fn a_disabled_line_does_not_use_up_the_limit() {
     let (silent, log) = (Log::default(), Log::default());
     let layer = layer();
     let get = || Request::builder().method(Method::GET).body(Full::<Bytes>::default()).unwrap();
@@ -239,7 +239,7 @@ fn a_line_that_nobody_reads_uses_nothing_up() {
     assert_eq!(suppressed(&lines[0]), 0);
 }
 
-/// Nothing about such a request is verified, so its lines are bounded too.
+/// Such a request is not verified, so its lines are limited too.
 #[test]
 fn stray_deliveries_under_tonic_are_bounded() {
     use tower::{Layer as _, ServiceExt as _, service_fn};
@@ -260,7 +260,7 @@ fn stray_deliveries_under_tonic_are_bounded() {
     });
     let lines = log.lines();
     let stray = lines.iter().filter(|line| line.contains("tower_workos::grpc")).count();
-    // Ten in each second that the loop touches.
+    // Ten in each second that the loop takes part in.
     assert!((10..=100).contains(&stray), "{stray}");
     assert_eq!(stray + lines.iter().map(|line| suppressed(line)).sum::<usize>(), 1000);
 }

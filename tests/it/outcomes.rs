@@ -1,4 +1,4 @@
-//! What the layer says it did: in the response's extensions, and in the log.
+//! The outcomes that the layer reports in the response's extensions and in the log.
 
 use std::{
     convert::Infallible,
@@ -19,7 +19,7 @@ use tower_workos::{
     testing::sample,
 };
 
-/// A store that never answers the calls that the test chooses.
+/// A store that never responds to the calls that the test chooses.
 #[derive(Clone)]
 struct Hanging {
     memory: MemoryStore,
@@ -88,7 +88,7 @@ fn request(event: bool) -> Request<()> {
     request
 }
 
-/// One request, whose handler answers with this status.
+/// Sends one request, whose handler returns this status.
 async fn send<St: DedupeStore>(
     dedupe: &DedupeLayer<St>,
     request: Request<()>,
@@ -113,12 +113,12 @@ async fn one_time_out_bounds_each_call() {
         let dedupe = DedupeLayer::new("workos", store);
         let start = Instant::now();
         assert_eq!(send(&dedupe, request(true), status).await, expected);
-        // The clock is the test's own: it moves only when everything waits for it.
+        // tokio's clock is paused: it only moves when everything waits for it.
         let waited = start.elapsed();
         let (least, most) = (Duration::from_secs(2), Duration::from_millis(2002));
         assert!((least..=most).contains(&waited), "{waited:?}");
     }
-    // An idempotent handler runs all the same, after the time-out.
+    // With `Pass`, the handler runs after the time-out.
     let dedupe = DedupeLayer::new("workos", hanging(true, true, true))
         .on_store_error(OnStoreError::Pass)
         .store_timeout(Duration::from_secs(1));
@@ -128,7 +128,7 @@ async fn one_time_out_bounds_each_call() {
     assert!(start.elapsed() <= Duration::from_millis(1002), "{:?}", start.elapsed());
 }
 
-/// What continues in the background is waited for, and ends with the lease.
+/// Calls that continue in the background end with the lease at the latest.
 #[tokio::test(start_paused = true)]
 async fn idle_waits_for_the_background() {
     let lease = Duration::from_secs(9);
@@ -158,7 +158,7 @@ async fn each_outcome_is_in_the_extensions() {
     assert_eq!(send(&dedupe, request(true), 201).await, (503, DedupeOutcome::InFlight));
 }
 
-/// The claim failed, so there is no token with which the layer could check what the handler says.
+/// The claim failed, so the layer has no token to check what the handler reports.
 #[tokio::test]
 async fn a_handler_that_completes_nothing_is_not_acknowledged() {
     let inner = service_fn(|request: Request<()>| async move {
@@ -173,7 +173,7 @@ async fn a_handler_that_completes_nothing_is_not_acknowledged() {
 
 /// The content type is not signed, and a gRPC failure is HTTP 200.
 #[tokio::test]
-async fn a_content_type_makes_no_failure_a_success() {
+async fn a_content_type_does_not_turn_a_failure_into_a_success() {
     let dedupe = DedupeLayer::new("workos", Broken);
     let mut request = request(true);
     let value = http::HeaderValue::from_static("application/grpc");
@@ -195,7 +195,7 @@ impl io::Write for Lines {
     }
 }
 
-/// A store whose driver says something.
+/// A store whose driver returns an error.
 #[derive(Clone)]
 struct Broken;
 
@@ -223,7 +223,7 @@ impl DedupeStore for Broken {
 }
 
 #[tokio::test]
-async fn the_log_leads_to_the_event_and_the_cause() {
+async fn the_log_names_the_event_and_the_cause() {
     let lines = Lines::default();
     let writer = lines.clone();
     let subscriber = tracing_subscriber::fmt()

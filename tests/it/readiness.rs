@@ -17,7 +17,7 @@ type Answer = Response<Full<Bytes>>;
 #[tokio::test]
 async fn the_ready_service_is_called() {
     let (mock, mut handle) = mock::pair::<String, String>();
-    // A service over strings inside, so that the mock can compare requests.
+    // The inner service takes strings, so that the mock can compare requests.
     let inner = ServiceBuilder::new()
         .map_request(|request: Request<VerifiedBody>| {
             request.extensions().get::<DirectoryEvent>().unwrap().name().to_owned()
@@ -26,7 +26,7 @@ async fn the_ready_service_is_called() {
         .service(mock);
     let mut service = layer().layer(inner);
 
-    // Not ready while the inner service is not.
+    // Not ready as long as the inner service is not.
     handle.allow(0);
     let pending = std::future::poll_fn(|cx| {
         std::task::Poll::Ready(
@@ -35,7 +35,7 @@ async fn the_ready_service_is_called() {
     });
     assert!(pending.await);
 
-    // One permit: were a clone called instead of the service that holds it, this would panic.
+    // One permit: if a clone were called instead of the service that holds it, this would panic.
     handle.allow(1);
     let ready = ServiceExt::<Request<Full<Bytes>>>::ready(&mut service).await.unwrap();
     let call = ready.call(delivery::<Full<Bytes>>(sample::USER_CREATED));
@@ -109,7 +109,7 @@ where
     let calls: Vec<_> = (0..20)
         .map(|index| {
             let service = service.clone();
-            // Every other one forged: what it held must be free again.
+            // Every other delivery is forged: its permit must be released.
             let body = if index % 2 == 0 { sample::USER_CREATED } else { sample::USER_DELETED };
             let mut request = delivery::<Full<Bytes>>(body);
             if index % 2 == 1 {
@@ -127,7 +127,7 @@ where
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rejected_request_gives_its_place_back() {
+async fn a_rejected_request_releases_its_permit() {
     let service = ServiceBuilder::new().layer(layer()).concurrency_limit(1).service(handler());
     let hang = delivery_of(b"x", ScriptBody::new([Step::Hang]));
     let response = service.clone().oneshot(hang).await.unwrap();

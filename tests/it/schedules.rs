@@ -1,9 +1,10 @@
-//! Every schedule of two deliveries of one event over the real futures: a store whose calls the test applies, answers,
-//! fails and loses by hand, and a request that is dropped, a time-out, an expired lease or a crash at every point.
+//! Runs every schedule of two deliveries of one event with the real futures. The test decides when the store applies a call,
+//! replies to it, fails or loses the reply, and when a request is dropped, a time-out or a lease expires, or the process
+//! crashes.
 //!
-//! A schedule is a list of choices. Each run follows a prefix of choices and then always takes the first one; the next run
-//! changes the last choice that has alternatives left. So all schedules of two deliveries with at most one fault are run,
-//! and of one delivery with at most four; with `SCHEDULE_FAULTS=1` in the environment, one fault more of each.
+//! A schedule is a list of choices. Each run follows a prefix of choices, then always takes the first alternative; the next run
+//! changes the last choice that has alternatives left. This covers all schedules of two deliveries with at most one fault, and
+//! of one delivery with at most four. With `SCHEDULE_FAULTS=1` in the environment, each has one fault more.
 
 use std::{
     collections::HashSet,
@@ -22,12 +23,12 @@ use self::store::{Key, Kind, LEASE, Mode, Outcome, STORE_TIMEOUT, Stepped, handl
 
 mod store;
 
-/// What the schedules are made of.
+/// The size of the schedules.
 #[derive(Clone, Copy)]
 struct Bounds {
     mode: Mode,
     deliveries: usize,
-    /// Most faults in one schedule.
+    /// The maximum number of faults in a schedule.
     faults: usize,
 }
 
@@ -75,7 +76,7 @@ impl Process {
             Some(Box::pin(async move { future.await.unwrap().status().as_u16() }));
     }
 
-    /// Lets everything run that can, the background too.
+    /// Polls everything that can make progress, also in the background.
     async fn settle(&mut self) {
         for _ in 0..3 {
             for delivery in &mut self.deliveries {
@@ -95,7 +96,7 @@ impl Process {
     }
 }
 
-/// Chooses between alternatives: first as a run before this one has decided, then always the first.
+/// Chooses between alternatives: follows the prefix, then takes the first.
 #[derive(Default)]
 struct Choices {
     taken: Vec<(usize, usize)>,
@@ -115,7 +116,7 @@ impl Choices {
         choice
     }
 
-    /// Goes to the next schedule, if there is one.
+    /// Moves to the next schedule, if there is one.
     fn advance(&mut self) -> bool {
         self.next = 0;
         while let Some((choice, count)) = self.taken.pop() {
@@ -128,7 +129,7 @@ impl Choices {
     }
 }
 
-/// What can happen now, the ordinary things first.
+/// What can happen now, without faults first.
 fn actions(process: &Process, startable: bool, started: usize, faults: usize) -> Vec<Action> {
     let world = process.store.lock();
     let mut actions = Vec::new();
@@ -187,7 +188,7 @@ fn process(store: &Stepped) -> Process {
     Process { store: store.clone(), layer, deliveries: vec![None, None, None] }
 }
 
-/// Runs one schedule. Returns the faults that were in it.
+/// Runs one schedule and returns its faults.
 fn run(bounds: Bounds, choices: &mut Choices) -> Vec<Action> {
     let store = Stepped::new(bounds.mode);
     let mut faults = Vec::new();
@@ -207,7 +208,7 @@ fn run(bounds: Bounds, choices: &mut Choices) -> Vec<Action> {
             faults.push(action);
         }
         if matches!(action, Action::Crash) {
-            // Deliveries and tasks are gone; what the store has received may still take effect.
+            // Deliveries and tasks are gone; calls that the store has received may still take effect.
             crashed = true;
             store.lock().may_be_left = true;
             alive.block_on(async { process.deliveries.iter_mut().for_each(|it| *it = None) });
@@ -241,12 +242,12 @@ async fn act(action: Action, process: &mut Process, started: &mut usize) {
             }
         }
         Action::FailBefore(op) => {
-            // Nobody else can release it.
+            // Nothing else can release it.
             world.may_be_left |= matches!(world.ops[op].kind, Kind::Release(_));
             world.reply(op, Err(()));
         }
         Action::LoseReply(op) => {
-            // Nobody knows the token.
+            // Nothing knows the token.
             world.may_be_left |= world.ops[op].kind == Kind::Claim;
             world.reply(op, Err(()));
         }
@@ -267,7 +268,7 @@ async fn act(action: Action, process: &mut Process, started: &mut usize) {
     }
 }
 
-/// The store answers everything, so that what is under way comes to its end.
+/// The store replies to everything, so that all deliveries end.
 fn finish(store: &Stepped, process: &mut Process, alive: &tokio::runtime::Runtime) {
     alive.block_on(async {
         loop {
@@ -301,7 +302,7 @@ fn check_end(store: &Stepped, faults: &[Action]) {
         world.trace.push("the last delivery".to_owned());
         (world.key, world.succeeded.len())
     };
-    // A disconnect alone must not make a success happen twice.
+    // A disconnect alone must not cause a second success.
     if faults.iter().all(|fault| matches!(fault, Action::Drop(_) | Action::Timeout)) {
         assert!(successes <= 1, "handled twice: {:#?}", store.lock().trace);
     }
@@ -339,7 +340,7 @@ fn run_all(mode: Mode, deliveries: usize, faults: usize) {
         }
     }
     let completes = if mode == Mode::Layer { "layer" } else { "handler" };
-    // Past the capture of the test's output.
+    // The test runner would hide the output of `eprintln!`.
     let _ = writeln!(
         std::io::stderr(),
         "{schedules} schedules of {deliveries} deliveries with up to {} faults; the {completes} completes",

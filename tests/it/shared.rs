@@ -1,5 +1,5 @@
-//! Genuine deliveries and documented bodies. They belong to others and are outside this repository, in
-//! `../shared`; where that is absent, the tests say so and pass. `REQUIRE_SHARED=1` makes them fail then.
+//! Recorded deliveries and documented bodies. They are not part of this repository, but in `../shared`. If that is absent, the
+//! tests say so and pass, or fail with `REQUIRE_SHARED=1`.
 
 use std::{
     env, fs,
@@ -23,9 +23,9 @@ fn shared(name: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
     }
-    assert!(env::var_os("REQUIRE_SHARED").is_none(), "../shared/{name} is not there");
-    // Past the test runner, which keeps what `eprintln!` says of tests that pass to itself.
-    let _ = writeln!(std::io::stderr(), "left out: ../shared/{name} is not there");
+    assert!(env::var_os("REQUIRE_SHARED").is_none(), "../shared/{name} does not exist");
+    // The test runner would hide the output of `eprintln!` in a test that passes.
+    let _ = writeln!(std::io::stderr(), "skipped: ../shared/{name} does not exist");
     None
 }
 
@@ -44,7 +44,7 @@ async fn recorded_deliveries_verify_with_their_clock() {
         let genuine = vector["verifies"].as_bool().unwrap();
         assert_eq!(verifier.verify(&header, &body).is_ok(), genuine, "{}", text("name"));
 
-        // The same through the layer, where the body is an event.
+        // Through the layer as well, if the body is an event.
         let request = || {
             http::Request::post("/")
                 .header("workos-signature", text("header"))
@@ -60,7 +60,7 @@ async fn recorded_deliveries_verify_with_their_clock() {
                 assert_eq!(outcome.rejection, Some(rejection));
             }
         }
-        // Judged by another clock, it is stale.
+        // Later, it is stale.
         clock.advance(Duration::from_secs(181));
         assert_eq!(send(&layer, request()).await.status, 401);
         assert_eq!(header.issued_at(), at(header.issued_at().as_unix_millis()));

@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Helpers that the tests share.
 
 use std::{
     collections::VecDeque,
@@ -24,13 +24,14 @@ use tower_workos::{
     verify::VerifiedBody,
 };
 
-/// In no log, error or `Debug`: the secrets of these tests, and what the samples and the hostile bodies tell.
+/// Must not occur in a log, an error or a `Debug`: the secrets of these tests, and parts of the samples and the hostile
+/// bodies.
 const CANARIES: [&str; 6] =
     ["whsec_canary", "northwind", "Northwind", "Rosalind", "Okafor", "payload_canary"];
 
 pub const SECRET: &str = "whsec_canary_5f1c9e";
 pub const OTHER_SECRET: &str = "whsec_canary_other";
-/// When the tests' clock stands.
+/// The time that the tests' clock shows.
 pub const NOW: i64 = 1_770_000_000_000;
 
 pub fn at(millis: i64) -> Timestamp {
@@ -64,14 +65,14 @@ pub fn delivery<B: From<Bytes>>(body: impl Into<Bytes>) -> Request<B> {
     signer().sign(body).into_request("/webhooks/workos").unwrap()
 }
 
-/// The same with a body of any type, whose bytes are `signed`.
+/// The same with a body of any type, but the signature of `signed`.
 pub fn delivery_of<B>(signed: &[u8], body: B) -> Request<B> {
     let (mut parts, _) = delivery::<Bytes>(signed.to_vec()).into_parts();
     parts.headers.remove("content-length");
     Request::from_parts(parts, body)
 }
 
-/// A handler that keeps what it was given.
+/// A handler that keeps its requests.
 #[derive(Clone, Default)]
 pub struct Handler {
     calls: Arc<AtomicUsize>,
@@ -108,7 +109,7 @@ impl Handler {
 
 pub type Answer = tower_workos::verify::ResponseBody<Full<Bytes>>;
 
-/// Sends one request through the layer to a handler that echoes.
+/// Sends one request through the layer to a handler that echoes it.
 pub async fn send<B>(layer: &VerifyWebhookLayer, request: Request<B>) -> Outcome
 where
     B: Body,
@@ -137,7 +138,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// The kind of a rejection, with all that must hold for each checked.
+    /// The kind of a rejection. Also checks what must be true of every rejection.
     #[track_caller]
     pub fn kind(&self) -> RejectionKind {
         let rejection = self.rejection.as_ref().expect("a rejection in the response's extensions");
@@ -149,7 +150,7 @@ impl Outcome {
         rejection.kind()
     }
 
-    /// The event of a request that was passed on.
+    /// The event of a request that passed.
     #[track_caller]
     pub fn event(&self) -> &DirectoryEvent {
         assert_eq!((self.status, self.handled), (200, 1), "{:?}", self.rejection);
@@ -165,15 +166,15 @@ pub enum Step {
     Data(Bytes),
     Trailers,
     Error,
-    /// Not ready; ready again at once.
+    /// Not ready, but woken at once.
     Wait,
-    /// Not ready for so long.
+    /// Not ready for this long.
     Sleep(std::time::Duration),
     /// Never ready again.
     Hang,
     /// Empty frames without end.
     EmptyForever,
-    /// Not a step: panics, for bodies that must not be polled.
+    /// Panics, for bodies that must not be polled.
     Untouchable,
 }
 
@@ -250,7 +251,7 @@ impl Body for ScriptBody {
     }
 }
 
-/// Ends the test run at the first log line, of whatever level and crate, with a secret or a payload in it.
+/// Ends the test run at the first log line, of any level and crate, that contains a secret or a payload.
 pub fn watch_log() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -267,7 +268,7 @@ fn leaks(text: &str) -> bool {
 }
 
 #[test]
-fn the_watch_sees_secrets_and_payloads() {
+fn the_watch_finds_secrets_and_payloads() {
     assert!(leaks(&format!("secret={SECRET}")) && leaks(&format!("{OTHER_SECRET:?}")));
     for &sample in tower_workos::testing::sample::ALL {
         let personal = sample.name().contains("user");
@@ -282,7 +283,7 @@ impl Write for Watch {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(line);
         if leaks(&text) {
-            // A panic would only fail whichever test happens to log, if that.
+            // A panic would at most fail the test that happens to log.
             let _ = writeln!(io::stderr(), "a secret or a payload is in the log: {text}");
             std::process::abort();
         }

@@ -1,4 +1,4 @@
-//! On a tonic server, over real sockets.
+//! The layer on a tonic server, over real sockets.
 
 use std::{
     net::SocketAddr,
@@ -26,14 +26,14 @@ use tower_workos::{
 
 use crate::support::{delivery, layer};
 
-/// Answers with a code that the test sets.
+/// Returns a code that the test sets.
 #[derive(Clone, Default)]
 struct Directory {
     code: Arc<AtomicI32>,
     last: Arc<Mutex<Option<Delivered>>>,
 }
 
-/// An event, and the `traceparent` that came with it.
+/// An event, and the `traceparent` of its request.
 type Delivered = (DirectoryEvent, Option<String>);
 
 #[tonic::async_trait]
@@ -54,7 +54,7 @@ impl DirectoryEvents for Directory {
     }
 }
 
-/// Another service on the same server, under a name of its own.
+/// Another service on the same server.
 #[derive(Clone)]
 pub struct Other;
 
@@ -134,7 +134,7 @@ async fn a_delivery_reaches_a_service_method() {
 }
 
 #[tokio::test]
-async fn the_calls_status_becomes_the_senders() {
+async fn the_status_of_the_call_becomes_the_status_of_the_response() {
     let directory = Directory::default();
     let address = serve(Some(directory.clone()), true).await;
     for (code, status) in [
@@ -189,7 +189,7 @@ async fn forged_deliveries_do_not_reach_it() {
 async fn without_the_service_or_at_another_path_nothing_is_acknowledged() {
     let address = serve(None, true).await;
     assert_eq!(post(address, delivery(sample::USER_CREATED)).await.0, 501);
-    // A delivery to another path: tonic would say 200.
+    // A delivery to another path: tonic would respond with 200.
     let mut request = delivery::<Full<Bytes>>(sample::USER_CREATED);
     *request.uri_mut() = "/webhooks/other".parse().unwrap();
     let (status, headers, _) = post(address, request).await;
@@ -197,14 +197,14 @@ async fn without_the_service_or_at_another_path_nothing_is_acknowledged() {
         (status, &headers["content-type"]),
         (404, &"application/problem+json".parse().unwrap())
     );
-    // To the method's own path, which is not the endpoint's either.
+    // The path of the method, which is not the endpoint's either.
     let mut request = delivery::<Full<Bytes>>(sample::USER_CREATED);
     *request.uri_mut() = "/tower_workos.v1.DirectoryEvents/Deliver".parse().unwrap();
     assert_eq!(post(address, request).await.0, 404);
 }
 
 #[tokio::test]
-async fn the_method_can_not_be_called_from_outside() {
+async fn the_method_cannot_be_called_from_outside() {
     let directory = Directory::default();
     for (with_layer, code) in [(true, Code::PermissionDenied), (false, Code::Internal)] {
         let address = serve(Some(directory.clone()), with_layer).await;
@@ -224,7 +224,7 @@ async fn the_method_can_not_be_called_from_outside() {
 }
 
 #[tokio::test]
-async fn other_services_are_untouched() {
+async fn other_services_are_not_affected() {
     let address = serve(Some(Directory::default()), true).await;
     let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http::<Full<Bytes>>();
     let request = Request::post(format!("http://{address}/test.Other/Echo"))
@@ -238,7 +238,7 @@ async fn other_services_are_untouched() {
         (200, &"yes".parse().unwrap())
     );
     assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "any bytes");
-    // A path that only begins like ours is not ours.
+    // A path that only begins like ours.
     let request =
         Request::post(format!("http://{address}/tower_workos.v1.DirectoryEventsX/Deliver"))
             .header("content-type", "application/grpc")
@@ -248,7 +248,7 @@ async fn other_services_are_untouched() {
     assert_eq!(response.headers()["grpc-status"], "12");
 }
 
-/// A limit inside panics where it is called without having been polled ready.
+/// An inner limit panics if it is called without having been polled ready.
 #[tokio::test]
 async fn the_ready_service_is_called() {
     use tower::{Layer, Service, ServiceExt, limit::ConcurrencyLimit};
@@ -267,7 +267,7 @@ async fn the_ready_service_is_called() {
     ] {
         let ready = ServiceExt::<Request<Full<Bytes>>>::ready(&mut service).await.unwrap();
         assert_eq!(ready.call(request).await.unwrap().status(), status);
-        // The one place is free for others, whatever the answer was.
+        // The permit is free again, whatever the response was.
         let mut other = service.clone();
         let ready = ServiceExt::<Request<Full<Bytes>>>::ready(&mut other);
         let ready = tokio::time::timeout(std::time::Duration::from_secs(5), ready).await;

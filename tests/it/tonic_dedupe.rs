@@ -29,7 +29,7 @@ use crate::{
     tonic::{Other, post},
 };
 
-/// Answers with a code of the test's choice, once the gate lets it.
+/// Returns a code that the test chooses, after the gate opens.
 #[derive(Clone)]
 struct Directory {
     code: Arc<AtomicI32>,

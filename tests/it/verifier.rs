@@ -46,14 +46,14 @@ fn one_changed_byte_of_body_or_time_is_a_mismatch() {
     for body in [&delivery.body()[1..], &delivery.body()[..delivery.body().len() - 1], b""] {
         assert_eq!(kind(&verifier(), delivery.signature(), body), RejectionKind::SignatureMismatch);
     }
-    // The same moment in other digits: what was received is signed, not what it means.
+    // The same moment in other digits: the signature covers the digits as received.
     let padded = delivery.signature().replace("t=", "t=0");
     assert_eq!(kind(&verifier(), &padded, delivery.body()), RejectionKind::SignatureMismatch);
     let later = delivery.signature().replace(&NOW.to_string(), &(NOW + 1).to_string());
     assert_eq!(kind(&verifier(), &later, delivery.body()), RejectionKind::SignatureMismatch);
 }
 
-/// async-stripe-webhook rc.10 signs the time as it would print it, not as it came.
+/// async-stripe-webhook rc.10 signs the time as it would print it, not as it was received.
 #[test]
 fn the_time_is_signed_as_it_was_received() {
     let digits = format!("000{NOW}");
@@ -78,7 +78,7 @@ fn one_changed_digit_of_the_signature_is_a_mismatch() {
 }
 
 #[test]
-fn a_rejection_tells_the_age_and_its_direction() {
+fn an_error_has_the_age_and_its_direction() {
     let told = |issued| {
         let delivery = Signer::new(secret()).at(at(issued)).sign(sample::USER_CREATED);
         let result = verifier().verify(&header(delivery.signature()), delivery.body());
@@ -105,7 +105,7 @@ fn tolerance_at_its_boundaries_in_both_directions() {
         for direction in [-1, 1] {
             for (beyond, accepted) in [(-1, offset > 0), (0, true), (1, false)] {
                 let issued = NOW + direction * (offset + beyond);
-                // Signed anew for each time, so that nothing but the age can be wrong.
+                // Signed again for each time, so that only the age can be wrong.
                 let delivery = Signer::new(secret()).at(at(issued)).sign(sample::USER_CREATED);
                 let result = verifier.verify(&header(delivery.signature()), delivery.body());
                 if tolerance.is_zero() && beyond == -1 {
@@ -175,9 +175,9 @@ fn extreme_times_and_clocks_do_not_overflow() {
     }
 }
 
-/// workos 3.5 lets the last `v1` win, and refuses upper case and unknown keys.
+/// workos 3.5 uses only the last `v1`, and rejects upper case and unknown keys.
 #[test]
-fn any_signature_suffices_wherever_it_stands() {
+fn any_signature_suffices_in_any_position() {
     let genuine = signer().sign("body");
     let (time, good) = genuine.signature().split_once(", ").unwrap();
     let bad = format!("v1={}", "0".repeat(64));
@@ -191,7 +191,7 @@ fn any_signature_suffices_wherever_it_stands() {
     ] {
         assert!(verifier().verify(&header(&value), b"body").is_ok(), "{value}");
     }
-    // The ninth is not looked at, and a future scheme is no way around the present one.
+    // The ninth is ignored, and an unknown scheme does not replace `v1`.
     for value in [
         format!("{time}{}, {good}", format!(", {bad}").repeat(8)),
         format!("{time}, {bad}, v2={}", &good[3..]),
@@ -210,7 +210,7 @@ fn every_secret_is_tried_with_every_signature() {
         let delivery = Signer::new(secret.clone()).at(at(NOW)).sign("body");
         let verified = verifier.verify(&header(delivery.signature()), b"body").unwrap();
         assert_eq!(verified.signature().secret_index(), index);
-        // Among signatures of others, in any place.
+        // Among signatures with other secrets, in any position.
         let stranger = WebhookSecret::new("whsec_canary_stranger").unwrap();
         for signer in [
             Signer::new(stranger.clone()).add_secret(secret.clone()),
@@ -221,7 +221,7 @@ fn every_secret_is_tried_with_every_signature() {
             assert_eq!(verified.signature().secret_index(), index);
         }
     }
-    // Two that match: the first in the set is named.
+    // If two match, the first in the set counts.
     let both = Signer::new(third).add_secret(other_secret()).at(at(NOW)).sign("body");
     assert_eq!(
         verifier.verify(&header(both.signature()), b"body").unwrap().signature().secret_index(),
@@ -230,7 +230,7 @@ fn every_secret_is_tried_with_every_signature() {
 }
 
 #[test]
-fn secrets_are_replaced_for_every_clone_and_not_under_a_running_request() {
+fn secrets_are_replaced_for_every_clone_but_not_during_a_request() {
     let secrets = WebhookSecrets::from(secret());
     let verifier = Verifier::new(secrets.clone()).clock(ManualClock::new(at(NOW)));
     let clone = verifier.clone();
@@ -263,7 +263,7 @@ fn a_prefix_is_part_of_the_secret() {
 }
 
 #[test]
-fn construct_event_reads_what_was_verified() {
+fn construct_event_parses_what_was_verified() {
     let delivery = signer().sign(sample::USER_CREATED);
     let event =
         verifier().construct_event(&header(delivery.signature()), delivery.body().clone()).unwrap();
@@ -291,7 +291,7 @@ fn debug_of_a_running_verification_shows_no_state() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// However the body is cut, the result is that of the whole.
+    /// The result does not depend on how the body is split.
     #[test]
     fn any_split_equals_the_whole(
         body in prop::collection::vec(any::<u8>(), 0..600),

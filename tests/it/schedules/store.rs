@@ -1,4 +1,4 @@
-//! The store and the handler of a schedule, which do nothing before the schedule says so.
+//! The store and the handler of a schedule, which do nothing until the schedule says so.
 
 use std::{
     collections::HashSet,
@@ -18,7 +18,7 @@ use tower_workos::{
     dedupe::{Claim, Claimed, Completion, DedupeKey, StoreError},
 };
 
-/// Longer than any schedule takes: leases end when the schedule says so.
+/// Longer than any schedule takes: a lease expires when the schedule says so.
 pub const LEASE: Duration = Duration::from_secs(1_000_000);
 pub const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -61,20 +61,20 @@ pub struct Op {
     pub dropped: bool,
 }
 
-/// What the handler of a delivery is to do.
+/// What a handler does.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Outcome {
     Fail,
     Succeed,
     /// Commits its transaction, then fails.
     CommitAndFail,
-    /// Answers 2xx without a commit.
+    /// Returns 2xx without a commit.
     ForgetAndSucceed,
 }
 
 #[derive(Default)]
 pub struct Handler {
-    /// Under which token it runs, while it does.
+    /// The token of the claim under which it runs.
     pub running: Option<u64>,
     pub outcome: Option<Outcome>,
 }
@@ -85,10 +85,10 @@ pub struct World {
     pub ops: Vec<Op>,
     pub tokens: u64,
     pub handlers: Vec<Handler>,
-    /// Tokens under which an effect is certain: the handler answered 2xx or, with a transaction of its own, committed.
+    /// Tokens whose handler has had its effect: it returned 2xx or committed its transaction.
     pub succeeded: HashSet<u64>,
     pub expired: HashSet<u64>,
-    /// Whether a claim may be left behind until its lease expires.
+    /// Whether a claim may remain until its lease expires.
     pub may_be_left: bool,
     pub trace: Vec<String>,
 }
@@ -141,7 +141,7 @@ impl World {
         }
     }
 
-    /// What holds at every moment.
+    /// Checks the invariants.
     pub fn check(&self) {
         if let Key::Done { token } = self.key {
             assert!(self.succeeded.contains(&token), "done without a success: {:#?}", self.trace);
@@ -248,7 +248,7 @@ pub fn completion(effect: Effect) -> Completion {
     }
 }
 
-/// Removes a handler from the running ones, however it ends.
+/// Marks a handler as ended when dropped.
 pub struct Running(Stepped, usize);
 
 impl Drop for Running {
