@@ -4,8 +4,8 @@
 //! cargo run --example axum
 //! ```
 //!
-//! Without settings it makes up a secret, delivers a sample of each event to itself, prints a `curl` command and
-//! goes on serving. With `WORKOS_WEBHOOK_SECRET` set it serves `POST /webhooks/workos` on `127.0.0.1:$PORT`.
+//! Serves `POST /webhooks/workos` on `127.0.0.1:$PORT`, by default port 3000. Without `WORKOS_WEBHOOK_SECRET` it generates a
+//! secret, delivers a sample of each event to itself, and prints a `curl` command that delivers another.
 
 mod support;
 
@@ -25,9 +25,8 @@ fn app(layer: VerifyWebhookLayer) -> Router {
 
 async fn on_event(event: DirectoryEvent) -> StatusCode {
     match event.access_change() {
-        Some(AccessChange::Revoked(_user)) => { /* Here an application ends the user's sessions. */
-        }
-        Some(AccessChange::DirectoryRevoked(_directory)) => { /* And here those of everybody in it. */
+        Some(AccessChange::Revoked(_user)) => { /* End the user's sessions here. */ }
+        Some(AccessChange::DirectoryRevoked(_directory)) => { /* End the sessions of all its users here. */
         }
         _ => {}
     }

@@ -1,11 +1,12 @@
-//! The handler's changes and the record of the event in one transaction: exactly once, whatever crashes.
+//! Commits the handler's changes and the record of the event in one transaction, so that each event takes effect exactly
+//! once, even after a crash.
 //!
 //! ```text
 //! DATABASE_URL=postgres://postgres@127.0.0.1/postgres cargo run --example dedupe_postgres --features postgres
 //! ```
 //!
-//! Creates the tables `tower_workos_dedupe`, `tower_workos_dedupe_migrations` and `example_leavers` in that database. `WORKOS_WEBHOOK_SECRET` and `PORT` as
-//! in the `axum` example.
+//! Creates the tables `tower_workos_dedupe`, `tower_workos_dedupe_migrations` and `example_leavers` in that database.
+//! Reads `WORKOS_WEBHOOK_SECRET` and `PORT` as the `axum` example does.
 
 mod support;
 
@@ -41,7 +42,7 @@ async fn on_event(
         // The lease expired, so another delivery may be handling the event. Nothing was committed.
         Ok(Completion::Stale) => StatusCode::SERVICE_UNAVAILABLE,
         Err(error) => {
-            eprintln!("not handled: {error}");
+            eprintln!("handling failed: {error}");
             StatusCode::SERVICE_UNAVAILABLE
         }
     }
@@ -89,7 +90,7 @@ async fn connect() -> Result<PgPool, BoxError> {
     let url = env::var("DATABASE_URL")
         .map_err(|_| "DATABASE_URL is not set; set it to postgres://user@host/database")?;
     let pool = PgPoolOptions::new()
-        // Shorter than the sender waits for an answer.
+        // Shorter than the sender's timeout.
         .acquire_timeout(Duration::from_secs(2))
         .connect(&url)
         .await

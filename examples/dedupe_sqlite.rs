@@ -1,12 +1,12 @@
-//! The handler's changes and the record of the event in one transaction, with nothing but a file: exactly once, across
-//! crashes and restarts.
+//! Commits the handler's changes and the record of the event in one transaction, so that each event takes effect exactly
+//! once, even after a crash. The database is a file.
 //!
 //! ```text
 //! cargo run --example dedupe_sqlite --features sqlite
 //! ```
 //!
-//! The file is `$DEDUPE_DB`, by default one in the system's folder for temporary files. `WORKOS_WEBHOOK_SECRET` and
-//! `PORT` as in the `axum` example.
+//! The file is `$DEDUPE_DB`, by default `tower-workos-dedupe.db` in the directory for temporary files. Reads
+//! `WORKOS_WEBHOOK_SECRET` and `PORT` as the `axum` example does.
 
 mod support;
 
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
 }
 
 fn app(layer: VerifyWebhookLayer, store: SqliteStore) -> Router {
-    // Outside: is it genuine? Inside: is it new?
+    // The outer layer verifies; the inner one drops duplicates.
     let stack = ServiceBuilder::new().layer(layer).layer(DedupeLayer::new("workos", store));
     Router::new().route(PATH, post(on_event)).route_layer(stack)
 }
@@ -42,7 +42,7 @@ async fn on_event(
         // The lease expired, so another delivery may be handling the event. Nothing was committed.
         Ok(Completion::Stale) => StatusCode::SERVICE_UNAVAILABLE,
         Err(error) => {
-            eprintln!("not handled: {error}");
+            eprintln!("handling failed: {error}");
             StatusCode::SERVICE_UNAVAILABLE
         }
     }
@@ -52,7 +52,7 @@ async fn handle(
     claimed: &Claimed<SqliteStore>,
     event: &DirectoryEvent,
 ) -> Result<Completion, BoxError> {
-    // BEGIN IMMEDIATE: waits for its turn to write. Keep what follows short.
+    // BEGIN IMMEDIATE locks the database for other writers, so keep the transaction short.
     let mut tx = claimed.store().begin().await?;
     if let Some(id) = revoked(event) {
         sqlx::query("INSERT INTO example_leavers (id, event_id) VALUES (?1, ?2)")
@@ -80,10 +80,7 @@ async fn open(file: &PathBuf) -> Result<SqliteStore, BoxError> {
         .connect_with(options)
         .await
         .map_err(|error| {
-            format!(
-                "can't open {} ({error}); set DEDUPE_DB to a file that can be written",
-                file.display()
-            )
+            format!("can't open {} ({error}); set DEDUPE_DB to a writable file", file.display())
         })?;
     sqlx::raw_sql(
         "CREATE TABLE IF NOT EXISTS example_leavers (id TEXT NOT NULL, event_id TEXT NOT NULL)",
@@ -103,7 +100,7 @@ async fn run() -> Result<(), BoxError> {
     let listener = bind().await?;
     let address = listener.local_addr()?;
     say(format!("listening on http://{address}{PATH}"));
-    say(format!("remembering events in {}", file.display()));
+    say(format!("recording events in {}", file.display()));
 
     let server =
         axum::serve(listener, app(settings.layer, store)).with_graceful_shutdown(shutdown());

@@ -4,7 +4,7 @@
 //! cargo run --example hyper
 //! ```
 //!
-//! `WORKOS_WEBHOOK_SECRET` and `PORT` as in the `axum` example.
+//! Reads `WORKOS_WEBHOOK_SECRET` and `PORT` as the `axum` example does.
 
 mod support;
 
@@ -31,11 +31,11 @@ fn main() -> ExitCode {
     support::main(run())
 }
 
-type Answer = Response<ResponseBody<Full<Bytes>>>;
+type HttpResponse = Response<ResponseBody<Full<Bytes>>>;
 
 fn app(
     layer: &VerifyWebhookLayer,
-) -> impl Service<Request<Incoming>, Response = Answer, Error = Infallible, Future: Send>
+) -> impl Service<Request<Incoming>, Response = HttpResponse, Error = Infallible, Future: Send>
 + Clone
 + Send
 + use<> {
@@ -74,7 +74,7 @@ async fn serve(listener: TcpListener, layer: VerifyWebhookLayer) {
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
-                // Out of file handles, for instance: after a while there may be some.
+                // For example, too many open files: retry once other connections may have closed.
                 Err(_) => {
                     tokio::time::sleep(Duration::from_millis(100)).await;
                     continue;
@@ -87,7 +87,7 @@ async fn serve(listener: TcpListener, layer: VerifyWebhookLayer) {
             .into_owned();
         let connection = connections.watch(connection);
         tokio::spawn(async move {
-            // A connection that breaks is its client's affair.
+            // An error of one connection doesn't concern the server.
             let _ = connection.await;
         });
     }

@@ -1,11 +1,11 @@
-//! How to change a webhook secret without losing an event or restarting: add the new one, wait until the old one
-//! is no longer used, drop it.
+//! Changes a webhook secret without losing an event and without a restart: add the new secret, wait until the old one is
+//! no longer used, and remove it.
 //!
 //! ```text
 //! cargo run --example rotate_secrets
 //! ```
 //!
-//! Listens on `127.0.0.1:$PORT`, plays the sender itself, and ends.
+//! Listens on `127.0.0.1:$PORT`, sends the deliveries itself, and exits.
 
 mod support;
 
@@ -27,9 +27,9 @@ fn app(secrets: WebhookSecrets) -> Router {
 }
 
 async fn on_event(event: DirectoryEvent) {
-    // In production a metric: the old secret may go once its place has not been seen for days.
+    // In production, count this in a metric: remove the old secret once its index has not occurred for days.
     if let Some(signature) = event.signature() {
-        say(format!("  accepted: signed with secret {}", signature.secret_index()));
+        say(format!("  accepted, signed with secret {}", signature.secret_index()));
     }
 }
 
@@ -43,20 +43,20 @@ async fn run() -> Result<(), BoxError> {
     let by_old = || deliver(Signer::new(old.clone()).sign(sample::USER_CREATED), address);
     let by_new = || deliver(Signer::new(new.clone()).sign(sample::USER_UPDATED), address);
 
-    say("the old secret alone:");
-    say(format!("  by the old: {}", by_old().await?));
-    say(format!("  by the new: {}", by_new().await?));
+    say("only the old secret is configured:");
+    say(format!("  signed with the old: {}", by_old().await?));
+    say(format!("  signed with the new: {}", by_new().await?));
 
-    // Before the secret is changed in the WorkOS dashboard.
+    // Do this before you change the secret in the WorkOS dashboard.
     secrets.replace([new.clone(), old.clone()])?;
-    say("both, the new one first:");
-    say(format!("  by the old: {}", by_old().await?));
-    say(format!("  by the new: {}", by_new().await?));
+    say("both secrets are configured, the new one first:");
+    say(format!("  signed with the old: {}", by_old().await?));
+    say(format!("  signed with the new: {}", by_new().await?));
 
-    // Once nothing is signed with the old one any more.
+    // Do this once no delivery is signed with the old one anymore.
     secrets.replace([new.clone()])?;
-    say("the new secret alone:");
-    say(format!("  by the old: {}", by_old().await?));
-    say(format!("  by the new: {}", by_new().await?));
+    say("only the new secret is configured:");
+    say(format!("  signed with the old: {}", by_old().await?));
+    say(format!("  signed with the new: {}", by_new().await?));
     Ok(())
 }

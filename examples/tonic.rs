@@ -4,7 +4,7 @@
 //! cargo run --example tonic
 //! ```
 //!
-//! `WORKOS_WEBHOOK_SECRET` and `PORT` as in the `axum` example.
+//! Reads `WORKOS_WEBHOOK_SECRET` and `PORT` as the `axum` example does.
 
 mod support;
 
@@ -34,7 +34,7 @@ impl DirectoryEvents for Directory {
     ) -> Result<Response<DeliverResponse>, Status> {
         let event = directory_event(&request)?;
         say(describe(&event));
-        // `Err(Status::unavailable(..))` would be answered 503, and the event delivered again.
+        // For `Err(Status::unavailable(..))` the response would be 503, and WorkOS would deliver the event again.
         Ok(Response::new(DeliverResponse {}))
     }
 }

@@ -1,4 +1,4 @@
-//! The examples as a user runs them: real processes, real sockets, the printed `curl` command in a real shell.
+//! Runs the examples as a user does: as processes, over sockets, with the printed `curl` command in a shell.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 #[cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
@@ -25,7 +25,7 @@ use tower_workos::{
 
 const SERVERS: [&str; 3] = ["axum", "hyper", "tonic"];
 
-/// The program of an example, built with the profile that this test was built with.
+/// The executable of an example, built with the same profile as this test.
 fn program(name: &str) -> PathBuf {
     static BUILD: Once = Once::new();
     // target/<profile>/deps/<this test>
@@ -51,7 +51,7 @@ fn program(name: &str) -> PathBuf {
     profile.join("examples").join(name)
 }
 
-/// An example under way; it is ended when the test is.
+/// A running example, killed on drop.
 struct Example {
     child: Child,
     stdout: BufReader<ChildStdout>,
@@ -82,7 +82,7 @@ impl Example {
         Self { child, stdout, address }
     }
 
-    /// Reads up to and with the first line that has this in it.
+    /// Reads up to and including the first line that contains this.
     fn read_until(&mut self, what: &str) -> String {
         let mut text = String::new();
         while !text.lines().last().is_some_and(|line| line.contains(what)) {
@@ -91,7 +91,7 @@ impl Example {
         text
     }
 
-    /// Presses Ctrl-C and returns the exit code, the rest of stdout, and stderr.
+    /// Sends SIGINT and returns the exit code, the rest of stdout, and stderr.
     fn interrupt(mut self) -> (Option<i32>, String, String) {
         let status =
             Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap();
@@ -117,11 +117,11 @@ fn post(request: http::Request<Full<Bytes>>) -> u16 {
     runtime.block_on(response)
 }
 
-/// Runs a shell command that ends in `curl`; returns the status line. `None` where there is no curl.
+/// Runs a shell command that calls `curl` and returns the status line, or `None` if curl isn't installed.
 fn curl(command: &str) -> Option<String> {
     if Command::new("curl").arg("--version").output().is_err() {
-        assert!(env::var_os("CI").is_none(), "CI has no curl");
-        let _ = writeln!(std::io::stderr(), "left out: there is no curl");
+        assert!(env::var_os("CI").is_none(), "curl is not installed in CI");
+        let _ = writeln!(std::io::stderr(), "skipped: curl is not installed");
         return None;
     }
     let output = Command::new("sh").arg("-c").arg(command).output().unwrap();
@@ -129,10 +129,10 @@ fn curl(command: &str) -> Option<String> {
 }
 
 #[test]
-fn without_settings_they_demonstrate_themselves() {
+fn without_settings_they_deliver_samples() {
     for name in SERVERS {
         let mut example = Example::start(name, None);
-        let text = example.read_until("Ctrl-C ends");
+        let text = example.read_until("Ctrl-C to stop");
         for &sample in sample::ALL {
             let line = text.lines().find(|line| line.starts_with(&format!("{} ", sample.name())));
             let line = line.unwrap_or_else(|| panic!("{name}: no {} in {text}", sample.name()));
@@ -148,7 +148,7 @@ fn without_settings_they_demonstrate_themselves() {
         if let Some(status) = curl(&command) {
             assert!(status.starts_with("HTTP/1.1 200"), "{name}: {status}");
             assert!(example.read_until("event_by_hand").contains("REVOKED"));
-            // The same with one byte changed.
+            // The same command with one byte changed.
             let forged = curl(&command.replace("directory_user_7", "directory_user_8")).unwrap();
             assert!(forged.starts_with("HTTP/1.1 401"), "{name}: {forged}");
         }
@@ -180,7 +180,7 @@ fn with_a_secret_they_only_serve() {
 
         let lines = example.read_until("event_seconds");
         let lines: Vec<_> = lines.lines().collect();
-        assert_eq!(lines.len(), 2, "one line an event and nothing else: {lines:?}");
+        assert_eq!(lines.len(), 2, "one line per event and nothing else: {lines:?}");
         assert!(lines[0].contains("dsync.user.created") && lines[0].contains("event_genuine"));
         assert!(lines[1].contains("dsync.user.deleted") && lines[1].contains("REVOKED"));
 
@@ -217,20 +217,20 @@ fn bad_settings_are_one_clear_line() {
     }
 }
 
-/// Both print "handl…" once an event, and answer its duplicates 200.
+/// Both print one line that starts with "handled" per event; the response to its duplicates is 200 too.
 fn handles_each_event_once(name: &str, settings: &[(&str, &str)]) {
     let mut example = Example::start_with(name, None, settings);
-    let text = example.read_until("Ctrl-C ends");
+    let text = example.read_until("Ctrl-C to stop");
     assert_eq!(
-        text.lines().filter(|line| line.trim().starts_with("handl")).count(),
+        text.lines().filter(|line| line.trim().starts_with("handled")).count(),
         2,
         "{name}: {text}"
     );
-    assert_eq!(text.matches("answered 200").count(), 4, "{name}: {text}");
+    assert_eq!(text.matches("response: 200").count(), 4, "{name}: {text}");
     let (code, out, err) = example.interrupt();
     assert_eq!((code, out.as_str()), (Some(0), "bye\n"), "{name}: {err}");
 
-    // It remembers across a restart.
+    // The record survives a restart.
     let secret = "whsec_of_an_endpoint";
     let signer = Signer::new(WebhookSecret::new(secret).unwrap());
     let id = format!("event_{}", std::process::id());
@@ -275,7 +275,7 @@ fn rotate_secrets_loses_no_delivery() {
     let statuses: Vec<_> = String::from_utf8(output.stdout)
         .unwrap()
         .lines()
-        .filter_map(|line| line.trim().strip_prefix("by the ").map(str::to_owned))
+        .filter_map(|line| line.trim().strip_prefix("signed with the ").map(str::to_owned))
         .collect();
     assert_eq!(statuses, ["old: 200", "new: 401", "old: 200", "new: 200", "old: 401", "new: 200"]);
 }

@@ -1,5 +1,5 @@
-//! What the examples share: settings, a sender, and words for an event.
-#![allow(dead_code, unreachable_pub, reason = "each example uses a part")]
+//! Shared by the examples: settings, a sender, and a description of an event.
+#![allow(dead_code, unreachable_pub, reason = "no example uses all of it")]
 
 use std::{
     env,
@@ -24,12 +24,12 @@ use tower_workos::{
 
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Where the examples take deliveries.
+/// The path of the endpoint.
 pub const PATH: &str = "/webhooks/workos";
 
 const SECRET_VARIABLE: &str = "WORKOS_WEBHOOK_SECRET";
 
-/// Runs an example; what goes wrong is one line on stderr.
+/// Runs an example. An error is printed as one line on stderr.
 pub fn main<F: Future<Output = Result<(), BoxError>>>(example: F) -> ExitCode {
     tracing_subscriber::fmt()
         .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
@@ -51,15 +51,15 @@ fn fail(error: &dyn Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Prints a line. Who reads it may have gone; that is no reason to fail a delivery.
+/// Prints a line. Unlike `println!`, doesn't panic if stdout is closed: that must not fail a delivery.
 pub fn say(line: impl AsRef<str>) {
     let _ = writeln!(std::io::stdout(), "{}", line.as_ref());
 }
 
-/// The endpoint's settings, from the environment; without any, for a demonstration.
+/// The endpoint's settings, from the environment or, if it has none, for a demonstration.
 pub struct Settings {
     pub layer: VerifyWebhookLayer,
-    /// Signs as the sender would, where the secret was made up for a demonstration.
+    /// Signs with the generated secret in a demonstration.
     pub demo: Option<Signer>,
 }
 
@@ -71,7 +71,7 @@ impl Settings {
             return Ok(Self { layer: VerifyWebhookLayer::new(secret), demo: None });
         }
         let secret = random_secret()?;
-        // A day instead of three minutes, so that the printed command can be pasted after lunch.
+        // A day instead of three minutes, so that the printed command works for longer.
         let verifier = Verifier::new(secret.clone()).tolerance(Duration::from_secs(24 * 60 * 60));
         Ok(Self { layer: VerifyWebhookLayer::new(verifier), demo: Some(Signer::new(secret)) })
     }
@@ -103,7 +103,7 @@ pub async fn bind() -> Result<TcpListener, BoxError> {
     })
 }
 
-/// Ready once somebody presses Ctrl-C or, on Unix, sends SIGTERM.
+/// Completes on Ctrl-C or, on Unix, SIGTERM.
 pub async fn shutdown() {
     #[cfg(unix)]
     {
@@ -119,7 +119,7 @@ pub async fn shutdown() {
     let _ = tokio::signal::ctrl_c().await;
 }
 
-/// The id of whatever loses access by an event: a user, or a directory with all its users.
+/// The id of the user, or of the directory with all its users, whose access an event revokes.
 pub fn revoked(event: &DirectoryEvent) -> Option<&str> {
     match event.access_change()? {
         AccessChange::Revoked(user) => Some(user.id.as_str()),
@@ -128,7 +128,7 @@ pub fn revoked(event: &DirectoryEvent) -> Option<&str> {
     }
 }
 
-/// One line about an event: what, which object, and what it means for access.
+/// Describes an event in one line: its name, its effect on access, and the object's id.
 pub fn describe(event: &DirectoryEvent) -> String {
     let object = match event.data() {
         EventData::DirectoryActivated(directory) | EventData::DirectoryDeleted(directory) => {
@@ -158,41 +158,45 @@ pub fn describe(event: &DirectoryEvent) -> String {
     format!("{:<24} {access:<24} {object} ({})", event.name(), event.id())
 }
 
-/// Delivers one sample of each event, then prints how to deliver one by hand.
+/// Delivers one sample of each event, then prints a command that delivers another.
 pub async fn demonstrate(signer: Signer, address: SocketAddr) -> Result<(), BoxError> {
-    say(format!("no {SECRET_VARIABLE} set: delivering one sample of each event to myself\n"));
+    say(format!(
+        "{SECRET_VARIABLE} is not set; delivering one sample of each event to this server\n"
+    ));
     for sample in sample::ALL.iter().copied().chain([sample::USER_DEACTIVATED]) {
         let status = deliver(signer.sign(sample), address).await?;
         if status != 200 {
-            return Err(format!("my own sample of {} was answered {status}", sample.name()).into());
+            return Err(
+                format!("the response to the sample of {} is {status}", sample.name()).into()
+            );
         }
     }
     let by_hand = signer.sign(
         r#"{"id":"event_by_hand","event":"dsync.user.updated","data":{"id":"directory_user_7","state":"inactive"}}"#,
     );
-    say("\ndeliver one yourself (change a byte of it, and it is rejected):\n");
+    say("\nto deliver an event yourself (if you change a byte of it, it is rejected):\n");
     say(curl(&by_hand, address));
     say(format!(
-        "\nto receive real ones, set {SECRET_VARIABLE} to your endpoint's secret; Ctrl-C ends"
+        "\nto receive real events, set {SECRET_VARIABLE} to your endpoint's secret; press Ctrl-C to stop"
     ));
     Ok(())
 }
 
-/// Delivers one event three times, then a new one, and says what was answered.
+/// Delivers one event three times, then another one, and prints the responses.
 pub async fn demonstrate_duplicates(signer: Signer, address: SocketAddr) -> Result<(), BoxError> {
     let [first, second] = [random_id()?, random_id()?];
     for (what, id) in [
         ("an event", &first),
-        ("the same again", &first),
-        ("and again", &first),
-        ("another one", &second),
+        ("the same event again", &first),
+        ("and once more", &first),
+        ("another event", &second),
     ] {
         say(format!("{what}:"));
         let status = deliver(signer.sign(sample::USER_DEACTIVATED.with_id(id)), address).await?;
-        say(format!("  answered {status}"));
+        say(format!("  response: {status}"));
     }
     say(format!(
-        "\nto receive real ones, set {SECRET_VARIABLE} to your endpoint's secret; Ctrl-C ends"
+        "\nto receive real events, set {SECRET_VARIABLE} to your endpoint's secret; press Ctrl-C to stop"
     ));
     Ok(())
 }
@@ -203,14 +207,14 @@ fn random_id() -> Result<String, BoxError> {
     Ok(bytes.iter().fold(String::from("event_"), |id, byte| id + &format!("{byte:02X}")))
 }
 
-/// Sends a delivery over a real connection; returns the status of the answer.
+/// Sends a delivery over HTTP and returns the status of the response.
 pub async fn deliver(delivery: Delivery, address: SocketAddr) -> Result<u16, BoxError> {
     let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
     let request: Request<Full<Bytes>> = delivery.into_request(format!("http://{address}{PATH}"))?;
     Ok(client.request(request).await?.status().as_u16())
 }
 
-/// The command that sends a delivery from a shell.
+/// The shell command that sends a delivery.
 fn curl(delivery: &Delivery, address: SocketAddr) -> String {
     format!(
         "curl -i http://{address}{PATH} -H 'content-type: application/json' \\\n  -H 'workos-signature: {}' \\\n  -d '{}'",
