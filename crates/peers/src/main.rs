@@ -81,7 +81,7 @@ fn run(options: &Options) -> io::Result<()> {
         }
     }
     if let Some(file) = &options.plot {
-        fs::write(file, plot::svg(&run))?;
+        fs::write(file, plot::svg(&run)?)?;
     }
     let mut out = io::stdout().lock();
     run.print(&mut out)?;

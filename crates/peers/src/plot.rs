@@ -1,25 +1,33 @@
-//! The chart: bars for the typical delivery, without scripts or fonts of its own. Its colours are of middle lightness, so
-//! that it can be read on a light page and on a dark one.
+//! The bar chart of the README, for the typical delivery. The background is transparent and the colours are of medium
+//! lightness, so that the chart is readable on light and on dark pages.
 
-use std::fmt::Write;
+use std::io;
+
+use plotters::{
+    coord::Shift,
+    prelude::*,
+    style::text_anchor::{HPos, Pos, VPos},
+};
 
 use crate::{body::TYPICAL, report::Run};
 
-const TEXT: &str = "#6e7781";
-const OURS: &str = "#2f81f7";
-const THEIRS: &str = "#9a8c98";
-const FLOOR: &str = "#d29922";
+const TEXT: RGBColor = RGBColor(0x6e, 0x77, 0x81);
+const OURS: RGBColor = RGBColor(0x2f, 0x81, 0xf7);
+const THEIRS: RGBColor = RGBColor(0x9a, 0x8c, 0x98);
+const FLOOR: RGBColor = RGBColor(0xd2, 0x99, 0x22);
 
-const WIDTH: f64 = 860.0;
-const LEFT: f64 = 370.0;
-const RIGHT: f64 = 70.0;
-const LINE: f64 = 24.0;
+const WIDTH: u32 = 860;
+const LINE: u32 = 24;
+const NAMES: u32 = 370;
+/// Room for the longest bar's figure.
+const FIGURES: u32 = 70;
 
-type Bar = (&'static str, &'static str, &'static str);
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+type Bar = (&'static str, &'static str, RGBColor);
 
-/// Each a row's key, its name in the chart and its colour.
+/// The key, the name in the chart and the colour of each row.
 const VERIFY: &[Bar] = &[
-    ("hmac", "one keyed HMAC-SHA256, the floor", FLOOR),
+    ("hmac", "floor: one keyed HMAC-SHA256", FLOOR),
     ("verify_clock", "tower-workos", OURS),
     ("slack_morphism", "slack-morphism", THEIRS),
     ("webhook_verify", "webhook-verify", THEIRS),
@@ -29,7 +37,7 @@ const VERIFY: &[Bar] = &[
 ];
 
 const READ: &[Bar] = &[
-    ("hmac_parse", "one HMAC + typed parse, the floor", FLOOR),
+    ("hmac_parse", "floor: one HMAC + typed parse", FLOOR),
     ("layer_clock", "tower-workos, the layer; attributes on demand", OURS),
     ("layer_values", "tower-workos, the layer; every attribute read", OURS),
     ("workos_typed", "workos, verify_payload + typed parse", THEIRS),
@@ -37,57 +45,94 @@ const READ: &[Bar] = &[
     ("handwritten", "hand-written axum handler + Value", THEIRS),
     ("standardwebhooks_value", "standardwebhooks + Value", THEIRS),
     ("svix_value", "svix + Value", THEIRS),
-    ("async_stripe", "async-stripe-webhook, an event of its own", THEIRS),
+    ("async_stripe", "async-stripe-webhook, a Stripe event", THEIRS),
 ];
 
-/// The chart as an SVG document.
-#[must_use]
-pub fn svg(run: &Run) -> String {
-    let mut bars = String::new();
-    let mut top = 34.0;
-    let title = format!("One dsync.user.updated of {TYPICAL}, microseconds, less is better");
-    text(&mut bars, 0.0, 16.0, "start", "font-weight=\"600\"", &title);
-    for (title, group) in [("Verify only", VERIFY), ("Verify and read", READ)] {
-        top += 10.0;
-        text(&mut bars, 0.0, top + 10.0, "start", "font-weight=\"600\"", title);
-        top += LINE;
-        let times: Vec<f64> = group
-            .iter()
-            .map(|(key, ..)| run.samples(TYPICAL).row(key).quantile(0.5) / 1000.0)
-            .collect();
-        let longest = times.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
-        for ((_, name, colour), time) in group.iter().zip(times) {
-            bar(&mut bars, top, name, colour, time, time / longest);
-            top += LINE;
-        }
+/// Draws the chart as an SVG document.
+///
+/// # Errors
+///
+/// If drawing fails.
+pub fn svg(run: &Run) -> io::Result<String> {
+    let mut document = String::new();
+    draw(run, &mut document).map_err(io::Error::other)?;
+    Ok(document)
+}
+
+fn draw(run: &Run, document: &mut String) -> Result<(), DrawingAreaErrorKind<io::Error>> {
+    let groups = [("Verify only", VERIFY), ("Verify and read", READ)];
+    let lines = |number: usize| u32::try_from(number).unwrap_or(u32::MAX) * LINE;
+    let bars = groups.iter().map(|(_, group)| lines(group.len() + 1)).sum::<u32>();
+    let height = LINE + bars + lines(run.sdks.len());
+    let root = SVGBackend::with_string(document, (WIDTH, height)).into_drawing_area();
+
+    let (title, mut rest) = root.split_vertically(LINE);
+    heading(&title, &format!("One dsync.user.updated of {TYPICAL}, microseconds, less is better"))?;
+    for (title, group) in groups {
+        let (area, below) = rest.split_vertically(lines(group.len() + 1));
+        let (title_area, area) = area.split_vertically(LINE);
+        heading(&title_area, title)?;
+        draw_bars(&area, run, group)?;
+        rest = below;
     }
     for sdk in &run.sdks {
-        let line = format!("{}: {:.0} µs, not to this scale", sdk.label, sdk.quantile(0.5));
-        text(&mut bars, LEFT, top + 10.0, "start", "font-size=\"12\"", &line);
-        top += LINE;
+        let (line, below) = rest.split_vertically(LINE);
+        let text = format!("{}: {:.0} µs, not to this scale", sdk.label, sdk.quantile(0.5));
+        line.draw(&Text::new(text, (i32::try_from(NAMES).unwrap_or(0), 6), font(12)))?;
+        rest = below;
     }
-    format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {top}\" width=\"{WIDTH}\" height=\"{top}\" \
-         role=\"img\" aria-label=\"{title}\" font-family=\"system-ui, sans-serif\" font-size=\"14\" fill=\"{TEXT}\">\n\
-         {bars}</svg>\n"
-    )
+    root.present()
 }
 
-fn bar(svg: &mut String, top: f64, name: &str, colour: &str, time: f64, share: f64) {
-    let length = share * (WIDTH - LEFT - RIGHT);
-    text(svg, LEFT - 10.0, top + 12.0, "end", "", name);
-    // Writing to a String can't fail.
-    let _ = writeln!(
-        svg,
-        "<rect x=\"{LEFT}\" y=\"{top}\" width=\"{length:.1}\" height=\"16\" rx=\"2\" fill=\"{colour}\"/>"
-    );
-    text(svg, LEFT + length + 6.0, top + 12.0, "start", "", &format!("{time:.2}"));
+fn draw_bars(
+    area: &Area<'_>,
+    run: &Run,
+    group: &[Bar],
+) -> Result<(), DrawingAreaErrorKind<io::Error>> {
+    let samples = run.samples(TYPICAL);
+    // The vertical axis points upwards.
+    let bars: Vec<_> = group
+        .iter()
+        .rev()
+        .map(|(key, name, colour)| (samples.row(key).quantile(0.5) / 1000.0, *name, *colour))
+        .collect();
+    let longest = bars.iter().fold(f64::MIN_POSITIVE, |longest, (time, ..)| longest.max(*time));
+    let mut chart = ChartBuilder::on(area)
+        .set_label_area_size(LabelAreaPosition::Left, NAMES)
+        .margin_right(FIGURES)
+        .build_cartesian_2d(0.0..longest, (0..bars.len() - 1).into_segmented())?;
+    let name = |segment: &SegmentValue<usize>| match segment {
+        SegmentValue::CenterOf(index) => bars.get(*index).map_or("", |(_, name, _)| name),
+        _ => "",
+    };
+    chart
+        .configure_mesh()
+        .disable_mesh()
+        .disable_x_axis()
+        .axis_style(TRANSPARENT)
+        .y_labels(bars.len())
+        .y_label_formatter(&|segment| name(segment).to_owned())
+        .y_label_style(font(14))
+        .draw()?;
+    chart.draw_series(bars.iter().enumerate().map(|(index, (time, _, colour))| {
+        let ends = [(0.0, SegmentValue::Exact(index)), (*time, SegmentValue::Exact(index + 1))];
+        let mut bar = Rectangle::new(ends, colour.filled());
+        bar.set_margin(4, 4, 0, 0);
+        bar
+    }))?;
+    let figure = font(14).pos(Pos::new(HPos::Left, VPos::Center));
+    chart.draw_series(bars.iter().enumerate().map(|(index, (time, ..))| {
+        EmptyElement::at((*time, SegmentValue::CenterOf(index)))
+            + Text::new(format!("{time:.2}"), (6, 0), figure.clone())
+    }))?;
+    Ok(())
 }
 
-fn text(svg: &mut String, x: f64, y: f64, anchor: &str, attributes: &str, text: &str) {
-    let text = text.replace('&', "&amp;").replace('<', "&lt;");
-    let _ = writeln!(
-        svg,
-        "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" {attributes}>{text}</text>"
-    );
+fn heading(area: &Area<'_>, text: &str) -> Result<(), DrawingAreaErrorKind<io::Error>> {
+    let bold = ("sans-serif", 14, FontStyle::Bold, &TEXT).into_text_style(area);
+    area.draw(&Text::new(text, (0, 6), bold))
+}
+
+fn font(size: i32) -> TextStyle<'static> {
+    TextStyle::from(("sans-serif", size).into_font()).color(&TEXT)
 }
