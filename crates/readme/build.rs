@@ -1,4 +1,4 @@
-//! Takes the samples out of the documentation, so that the tests run the text that people copy.
+//! Extracts the samples from the documentation, so that the tests run exactly the code that users copy.
 
 use std::{env, error::Error, fs, path::Path};
 
@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The block of code that follows a sample's mark.
+/// The code block after a sample's marker.
 fn sample<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     let (_, after) = text.split_once(&format!("<!-- sample: {name} -->\n```rust\n"))?;
     Some(after.split_once("\n```\n")?.0)

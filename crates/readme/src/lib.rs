@@ -1,6 +1,6 @@
-//! The samples of README.md and `docs/`, run as applications: see the tests.
+//! Tests of the samples in README.md and `docs/`.
 
-/// The samples of `docs/servers.md`, compiled.
+/// Compiles the samples of `docs/servers.md`.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/servers.md")]
 struct Servers;

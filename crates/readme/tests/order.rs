@@ -1,13 +1,13 @@
-//! The README's samples as applications of a simulated directory whose deliveries come late, twice and out of order.
+//! Runs the README's samples on a simulated directory whose deliveries are late, duplicated and out of order.
 //!
-//! What each sample promises, and what is asserted:
+//! The tests assert what each sample promises:
 //!
-//! - `sessions` (revoke only): once every event has arrived, nobody who has lost access is logged in. People log in as soon as
-//!   the directory lets them, which is the identity provider's decision, never the webhook's.
-//! - `table` (versions and tombstones): once every event has arrived, the table is the directory: access, addresses
-//!   and memberships, of everybody there ever was.
+//! - `sessions` (revoke only): once every event has arrived, no user without access is logged in. Users log in as soon as
+//!   the directory grants them access: the identity provider decides on that, not the webhook.
+//! - `table` (versions and tombstones): once every event has arrived, the table equals the directory: access, addresses
+//!   and memberships of all users, deleted ones included.
 //!
-//! Two usual applications that grant without these rules get the same deliveries and let people in.
+//! Two common implementations that grant access without these rules fail on the same deliveries.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::{
@@ -48,19 +48,19 @@ mod table {
 const SEEDS: u64 = 24;
 const SECRET: &str = "whsec_of_the_samples";
 
-/// A life as `dsync simulate --events 600 --users 60 --seed N` makes it.
+/// The events of `dsync simulate --events 600 --users 60 --seed N`.
 fn life(seed: u64) -> Life {
     Life::new(Plan::new(seed).events(600).users(60))
 }
 
 struct Arrival {
-    /// The place of its event in the life.
+    /// The index of its event in the life.
     sequence: u64,
     body: Bytes,
 }
 
-/// How the events arrive with `--duplicates 5% --reorder 50 --late 5% --retry`, at an endpoint that is away for every tenth
-/// delivery, and whose answer to another tenth is lost.
+/// The events as they arrive with `--duplicates 5% --reorder 50 --late 5% --retry`, if a tenth of the deliveries fails, and
+/// the response to another tenth is lost.
 fn arrivals(seed: u64) -> Vec<Arrival> {
     let share = "5%".parse().unwrap();
     let order = Order::new(seed).duplicates(share).reorder(50).late(share);
@@ -85,8 +85,8 @@ fn arrivals(seed: u64) -> Vec<Arrival> {
     arrivals.into_iter().map(|(_, arrival)| arrival).collect()
 }
 
-/// Delivers all arrivals of a life. `happened` sees the directory after each of its events, which is always before the
-/// event arrives. Returns the directory at the end.
+/// Delivers all arrivals of a life and returns the directory at the end. Calls `happened` after each event of the
+/// directory, before the event arrives.
 async fn run(seed: u64, app: Router, mut happened: impl FnMut(&Life)) -> Snapshot {
     let signer = Signer::new(WebhookSecret::new(SECRET).unwrap());
     let mut life = life(seed);
@@ -132,13 +132,13 @@ async fn nobody_without_access_is_logged_in() {
         let should_not: Vec<_> = logged_in.iter().filter(|id| !access.contains(*id)).collect();
         assert!(should_not.is_empty(), "seed {seed}: logged in without access: {should_not:?}");
         let lost = ever.iter().filter(|id| !access.contains(*id)).count();
-        assert!(lost >= 20, "seed {seed}: only {lost} people lost access");
+        assert!(lost >= 20, "seed {seed}: only {lost} users lost access");
     }
 }
 
 type Handle = fn(&mut Application, &DirectoryEvent);
 
-/// An application that keeps a table, and everything that the events named, to ask it about.
+/// The sample's table and a naive one, with all ids that occurred in events.
 #[derive(Default)]
 struct Application {
     table: table::Users,
@@ -147,7 +147,7 @@ struct Application {
     memberships: BTreeSet<(DirectoryGroupId, DirectoryUserId)>,
 }
 
-/// The end of a life for an application, and of the directory.
+/// Runs a whole life. Returns the application and the directory at the end.
 async fn end_of(seed: u64, handle: Handle) -> (Application, Snapshot) {
     type Shared = (Arc<Mutex<Application>>, Handle);
 
@@ -181,7 +181,7 @@ async fn end_of(seed: u64, handle: Handle) -> (Application, Snapshot) {
 }
 
 #[tokio::test]
-async fn the_table_is_the_directory() {
+async fn the_table_equals_the_directory() {
     for seed in 0..SEEDS {
         let (app, end) = end_of(seed, |app, event| app.table.apply(event)).await;
         let of = |held: &dyn Fn(&DirectoryUserId) -> bool| -> Vec<String> {
@@ -203,11 +203,14 @@ async fn the_table_is_the_directory() {
         let expected: Vec<_> =
             (end.memberships.iter()).map(|it| (it.group_id.clone(), it.user_id.clone())).collect();
         assert_eq!(members, expected, "seed {seed}: memberships");
-        assert!(expected.len() >= 20 && end.access.len() >= 20, "seed {seed}: too little to tell");
+        assert!(
+            expected.len() >= 20 && end.access.len() >= 20,
+            "seed {seed}: too few users or memberships"
+        );
     }
 }
 
-/// How many people a table of rows lets in who have no access. The first seeds show it.
+/// The number of users without access whom the naive table lets in, by seed. A few seeds suffice.
 async fn let_in(handle: Handle) -> Vec<usize> {
     let mut counts = Vec::new();
     for seed in 0..SEEDS / 3 {
@@ -215,13 +218,13 @@ async fn let_in(handle: Handle) -> Vec<usize> {
         let access: HashSet<_> = end.access.iter().map(String::as_str).collect();
         counts.push(app.naive.keys().filter(|id| !access.contains(id.as_str())).count());
     }
-    println!("let in without access, by seed: {counts:?}");
+    println!("users with wrong access, by seed: {counts:?}");
     counts
 }
 
-/// What the README showed once: upsert what is granted or changed, delete what is revoked.
+/// Upserts users who are granted access or changed, and deletes those whose access is revoked.
 #[tokio::test]
-async fn an_upsert_in_the_order_of_arrival_lets_people_in() {
+async fn upserts_in_order_of_arrival_grant_access_wrongly() {
     let counts = let_in(|app, event| match event.access_change() {
         Some(
             AccessChange::Granted(user)
@@ -243,9 +246,9 @@ async fn an_upsert_in_the_order_of_arrival_lets_people_in() {
     assert!(counts.iter().all(|&count| count > 0), "{counts:?}");
 }
 
-/// The same without versions older than the row's. A row that is deleted has no version to compare with.
+/// The same, but ignores versions older than the row's. A deleted row has no version to compare with.
 #[tokio::test]
-async fn comparing_updated_at_alone_lets_people_in() {
+async fn comparing_only_updated_at_grants_access_wrongly() {
     let counts = let_in(|app, event| match event.access_change() {
         Some(AccessChange::Granted(user) | AccessChange::Changed(user)) => {
             let row = app.naive.entry(user.id.clone()).or_default();

@@ -1,5 +1,5 @@
-//! What the simulated directory never does, in every order: equal times, missing times, unknown states, and events about
-//! what nobody has heard of.
+//! Applies events that the simulated directory never sends, in every order: equal times, missing times, unknown states
+//! and unknown ids.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use serde_json::{Value, json};
@@ -32,8 +32,8 @@ fn at(second: u8) -> Value {
     json!(format!("2026-01-15T12:00:0{second}.000Z"))
 }
 
-/// Whether the user has access and whether it is a member, after these events at these seconds, in every order and each
-/// twice.
+/// Whether the user has access and whether it is a member after these events, each at its second. Applies each event
+/// twice, in every order.
 #[track_caller]
 fn after(events: &[(u8, Value)]) -> (bool, bool) {
     let events: Vec<_> = events
@@ -57,11 +57,14 @@ fn after(events: &[(u8, Value)]) -> (bool, bool) {
         outcomes.push((table.has_access(&user), table.is_member(&group, &user)));
     }
     let first = *outcomes.first().unwrap();
-    assert!(outcomes.iter().all(|outcome| *outcome == first), "the order decides: {outcomes:?}");
+    assert!(
+        outcomes.iter().all(|outcome| *outcome == first),
+        "the outcome depends on the order: {outcomes:?}"
+    );
     first
 }
 
-/// Every order of this many things.
+/// All permutations of the numbers below `count`.
 fn orders(count: usize) -> Vec<Vec<usize>> {
     let Some(last) = count.checked_sub(1) else {
         return vec![Vec::new()];
@@ -85,10 +88,10 @@ fn active() -> Value {
 }
 
 #[test]
-fn of_equal_times_not_active_wins() {
+fn at_equal_times_the_inactive_state_wins() {
     let created = (1, user("created", active(), at(1)));
     for state in [json!("inactive"), json!("suspended"), json!("unheard_of"), Value::Null] {
-        // Earlier, at the same time, and later than the grant, by the event's own time.
+        // The event's own time is before, at and after that of the grant.
         for second in [0, 1, 2] {
             let updated = (second, user("updated", state.clone(), at(1)));
             assert_eq!(after(&[created.clone(), updated]), NOBODY, "{state} {second}");
@@ -106,7 +109,7 @@ fn a_grant_without_a_time_loses() {
     assert_eq!(after(&[undated.clone(), dated.clone()]), NOBODY);
     let both = (1, user("updated", json!("inactive"), Value::Null));
     assert_eq!(after(&[undated, both.clone()]), NOBODY);
-    // One that revokes takes the event's.
+    // A revocation without a time takes the time of its event.
     assert_eq!(after(&[(1, user("created", active(), at(0))), both.clone()]), NOBODY);
     assert_eq!(after(&[both, (2, user("updated", active(), at(2)))]), ACCESS);
 }
@@ -133,7 +136,7 @@ fn a_membership_never_creates_a_user() {
 }
 
 #[test]
-fn of_equal_times_a_removal_wins() {
+fn at_equal_times_a_removal_wins() {
     let created = (0, user("created", active(), at(0)));
     let added = (3, membership("added", "active"));
     let removed = (3, membership("removed", "active"));
@@ -151,33 +154,33 @@ fn a_membership_outlives_a_deactivation() {
     let removed = (3, membership("removed", "inactive"));
     assert_eq!(after(&[created.clone(), added.clone(), off.clone()]), (false, true));
     assert_eq!(after(&[created.clone(), added.clone(), off.clone(), on.clone()]), (true, true));
-    // Left while deactivated: the reactivation must not bring the group's rights back.
+    // Removed while inactive: the reactivation must not restore the membership.
     assert_eq!(after(&[created, added, off, on, removed]), ACCESS);
 }
 
 #[test]
-fn a_deleted_directory_takes_along_what_comes_later() {
+fn a_deleted_directory_revokes_later_arrivals() {
     let gone = (5, json!({"event": "dsync.deleted", "data": {"id": "d", "state": "active"}}));
     let created = (6, user("created", active(), at(6)));
     let added = (7, membership("added", "active"));
-    // This one does not say whose user it is.
-    let placeless = json!({"id": "u", "state": "active", "updated_at": at(8)});
-    let updated = (8, json!({"event": "dsync.user.updated", "data": placeless}));
+    // This event doesn't name the user's directory.
+    let without_directory = json!({"id": "u", "state": "active", "updated_at": at(8)});
+    let updated = (8, json!({"event": "dsync.user.updated", "data": without_directory}));
     assert_eq!(after(&[gone, created.clone(), added.clone(), updated]), NOBODY);
-    // Another one's end is no matter, and one that is not known yet counts as live.
+    // The deletion of another directory has no effect, and an unknown directory counts as live.
     let other = (5, json!({"event": "dsync.deleted", "data": {"id": "other"}}));
     assert_eq!(after(&[other, created, added]), (true, true));
 }
 
 #[test]
-fn a_deleted_group_ends_memberships_that_come_later() {
+fn a_deleted_group_ends_later_memberships() {
     let created = (0, user("created", active(), at(0)));
     let gone = (1, json!({"event": "dsync.group.deleted", "data": {"id": "g"}}));
     let added = (2, membership("added", "active"));
     assert_eq!(after(&[created, gone, added]), ACCESS);
 }
 
-/// The block of code after a sample's mark.
+/// The code block after a sample's marker.
 fn sample(name: &str) -> &'static str {
     let (_, after) =
         README.split_once(&format!("<!-- sample: {name} -->\n```rust\n")).expect("a sample");
@@ -185,7 +188,7 @@ fn sample(name: &str) -> &'static str {
 }
 
 #[test]
-fn the_docs_show_the_same_samples() {
+fn the_rustdoc_has_the_same_samples() {
     assert!(include_str!("../../../src/ordering.md").contains(sample("table")));
     let docs: String = include_str!("../../../src/lib.rs")
         .lines()

@@ -1,4 +1,4 @@
-//! The samples of `docs/servers.md`, as servers and functions.
+//! Runs the samples of `docs/servers.md` as servers and as AWS Lambda functions.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use axum::{Router, body::Body, http::StatusCode, routing::post};
@@ -46,7 +46,7 @@ fn delivery() -> Delivery {
     Signer::new(secret()).sign(sample::USER_CREATED)
 }
 
-/// The status line and the body of the answer to a request, over a connection of its own.
+/// Sends a request over a new connection and returns the status line and the body of the response.
 async fn exchange(head: &str, body: &[u8]) -> (String, String) {
     let (ours, theirs) = tokio::io::duplex(1 << 16);
     let service = TowerToHyperService::new(hyper_sample::service(secret()));
@@ -57,14 +57,14 @@ async fn exchange(head: &str, body: &[u8]) -> (String, String) {
     let head = format!("{head}host: h\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
     write.write_all(head.as_bytes()).await.unwrap();
     write.write_all(body).await.unwrap();
-    let mut answer = String::new();
-    read.read_to_string(&mut answer).await.unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let mut response = String::new();
+    read.read_to_string(&mut response).await.unwrap();
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
     (head.lines().next().unwrap().to_owned(), body.to_owned())
 }
 
 #[tokio::test]
-async fn one_path_of_a_hyper_service_is_verified() {
+async fn only_one_path_of_a_hyper_service_is_verified() {
     let delivery = delivery();
     let signature = format!("workos-signature: {}\r\n", delivery.signature());
     let to = |path: &str, signature: &str| format!("POST {path} HTTP/1.1\r\n{signature}");
@@ -119,7 +119,7 @@ async fn a_layer_covers_the_routes_before_it() {
     assert_eq!(layered.oneshot(nowhere).await.unwrap().status(), StatusCode::UNAUTHORIZED);
 }
 
-/// The three forms in which a function gets a request.
+/// A request as each of the three gateways passes it to a function.
 fn lambda_events(path: &str, signature: &str, body: &str, encoded: bool) -> [Value; 3] {
     let headers =
         json!({"host": "h", "content-type": "application/json", "WorkOS-Signature": signature});
@@ -147,17 +147,17 @@ fn lambda_events(path: &str, signature: &str, body: &str, encoded: bool) -> [Val
     [rest, http, balancer]
 }
 
-/// What `lambda_http::run` answers.
+/// The response of `lambda_http::run`.
 async fn invoke(event: &Value) -> Value {
     let request: LambdaRequest = serde_json::from_value(event.clone()).unwrap();
     let mut function = lambda_http::Adapter::from(one_route());
     let function = function.ready().await.unwrap();
-    let answer = function.call(LambdaEvent::new(request, Context::default())).await.unwrap();
-    serde_json::to_value(answer).unwrap()
+    let response = function.call(LambdaEvent::new(request, Context::default())).await.unwrap();
+    serde_json::to_value(response).unwrap()
 }
 
 #[tokio::test]
-async fn a_function_takes_deliveries_of_all_three_gateways() {
+async fn a_function_accepts_deliveries_from_all_three_gateways() {
     let delivery = delivery();
     let text = std::str::from_utf8(delivery.body()).unwrap();
     let encoded = STANDARD.encode(delivery.body());
@@ -166,14 +166,14 @@ async fn a_function_takes_deliveries_of_all_three_gateways() {
         [(text, false, 200), (&encoded, true, 200), (&forged, false, 401)]
     {
         for event in lambda_events("/webhooks/workos", delivery.signature(), body, encoded) {
-            let answer = invoke(&event).await;
-            assert_eq!(answer["statusCode"], expected, "{event} {answer}");
+            let response = invoke(&event).await;
+            assert_eq!(response["statusCode"], expected, "{event} {response}");
         }
     }
     for event in lambda_events("/elsewhere", delivery.signature(), text, false) {
         assert_eq!(invoke(&event).await["statusCode"], 404);
     }
-    // A stage is put in front of the path.
+    // The gateway prefixes the path with the stage.
     let [mut rest, ..] = lambda_events("/webhooks/workos", delivery.signature(), text, false);
     *rest.pointer_mut("/requestContext/stage").unwrap() = json!("prod");
     assert_eq!(invoke(&rest).await["statusCode"], 404);
