@@ -1,7 +1,7 @@
-//! Real servers under load over loopback: the server a process on one core, the sender this one on another.
+//! Loads real servers over loopback. The server is a process on one core; this process sends from another.
 //!
-//! What is told of a server is the processor time that a request costs it: with the machine to itself, its requests a
-//! second are the inverse of that, and a sender that is too slow, or a neighbour, changes nothing.
+//! The measured value is the server's processor time per request. On an idle machine its throughput is the inverse.
+//! Unlike throughput, it doesn't depend on the speed of the sender or on other processes.
 
 use std::{
     fs, future,
@@ -35,12 +35,12 @@ use tower_workos::{
 };
 
 use crate::{
-    body::{Order, user_updated},
-    rows::{by_hand, layered},
+    body::{Order, TYPICAL_LENGTH, user_updated},
+    rows::{handwritten::by_hand, ours::layered},
     sign::{SECRET, secret},
 };
 
-/// What a server does with a delivery.
+/// The kinds of server, by what they do with a delivery.
 pub const KINDS: [&str; 8] = [
     "unverified",
     "unverified, a layer",
@@ -52,17 +52,17 @@ pub const KINDS: [&str; 8] = [
     "hand-written",
 ];
 
-/// The server that does one HMAC and the typed parse in its handler, and nothing else: what the layer would cost at its best.
+/// The server whose handler computes one HMAC and parses the event, without any check: the lower bound for the layer.
 pub const FLOOR: &str = "floor, in the handler";
 
-/// Distinct deliveries, sent in turn; the dedupe server forgets each before it comes again.
+/// The number of distinct deliveries, sent in turn. The dedupe server's store is smaller, so it handles each again.
 const POOL: usize = 20_000;
 
-/// Serves on so many threads until it is killed; its first line says where.
+/// Runs a server with this many threads until the process is killed. Its first line of output is its address.
 ///
 /// # Panics
 ///
-/// Where there is no port.
+/// If it can't listen.
 pub fn serve(kind: &str, threads: usize) {
     let runtime = match threads {
         1 => Builder::new_current_thread().enable_all().build(),
@@ -74,16 +74,16 @@ pub fn serve(kind: &str, threads: usize) {
 async fn serve_on_this(kind: &str) {
     let others = (1..4).map(|index| WebhookSecret::new(format!("whsec_other_{index}")).unwrap());
     let secrets = match kind {
-        // The right one last.
+        // The secret that matches comes last.
         "layer, 4 secrets" => WebhookSecrets::new(others.chain([secret()])).unwrap(),
         _ => secret().into(),
     };
-    // The deliveries are signed beforehand.
+    // The deliveries are signed in advance and sent for longer than the default tolerance.
     let verifier = Verifier::new(secrets).tolerance(Duration::MAX);
     let layer = VerifyWebhookLayer::new(verifier.clone());
     let app = match kind {
         "unverified" => Router::new().route("/", post(async |_: Bytes| StatusCode::OK)),
-        // What it costs in axum to have a layer that changes the request's body, whatever it does.
+        // What any layer that changes the type of the request's body costs in axum.
         "unverified, a layer" => {
             Router::new().route("/", post(async |_: Bytes| StatusCode::OK)).route_layer(
                 MapRequestLayer::new(|request: Request<Body>| request.map(BodyExt::boxed_unsync)),
@@ -112,7 +112,7 @@ async fn on_event(event: DirectoryEvent) -> StatusCode {
     StatusCode::OK
 }
 
-/// One HMAC and the typed parse, and nothing of what makes them safe.
+/// One HMAC and the typed parse, without any check.
 async fn floor(State(mut mac): State<Hmac<Sha256>>, body: Bytes) -> StatusCode {
     mac.update(b"1770000000000.");
     mac.update(&body);
@@ -138,11 +138,11 @@ async fn verify_only(
     verify().map_or_else(|rejection| rejection.status(), |_| StatusCode::OK)
 }
 
-/// What the layer takes for a delivery in each of so many threads of this process, which share its settings and secrets.
+/// The layer's time per delivery in each of this many threads, which share its settings and secrets.
 ///
 /// # Panics
 ///
-/// Where a delivery is refused.
+/// If a delivery is rejected.
 #[must_use]
 pub fn in_threads(threads: usize) -> Duration {
     const TIMES: u32 = 200_000;
@@ -153,8 +153,8 @@ pub fn in_threads(threads: usize) -> Duration {
         let running: Vec<_> = (0..threads)
             .map(|_| {
                 scope.spawn(|| {
-                    // Each its own bytes: what is received by a server is not shared.
-                    let mut call = layered(&layer, &user_updated(2048, Order::DataFirst));
+                    // Each thread has its own body: a server's threads don't share received bytes.
+                    let mut call = layered(&layer, &user_updated(TYPICAL_LENGTH, Order::DataFirst));
                     start.wait();
                     let begin = Instant::now();
                     (0..TIMES).for_each(|_| assert_eq!(call(), StatusCode::OK));
@@ -167,7 +167,7 @@ pub fn in_threads(threads: usize) -> Duration {
     taken / u32::try_from(threads).unwrap()
 }
 
-/// A server's process, which dies with this value.
+/// A server process, killed on drop.
 #[derive(Debug)]
 pub struct Server {
     process: Child,
@@ -175,36 +175,36 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts this very program as a server of that kind, on the first `cores` cores.
+    /// Starts the current program as a server of this kind, on the first `cores` cores.
     ///
     /// # Panics
     ///
-    /// Where it does not start.
+    /// If it doesn't start.
     pub async fn start(kind: &str, cores: usize) -> Self {
         let program = std::env::current_exe().unwrap();
         let mut command = Command::new("taskset");
         command.arg("-c").arg(format!("0-{}", cores - 1)).arg(program);
         command.args(["serve", kind, &cores.to_string()]).stdout(Stdio::piped());
-        let mut process = command.spawn().expect("taskset, of util-linux");
+        let mut process = command.spawn().expect("taskset of util-linux is installed");
         let output = tokio::process::ChildStdout::from_std(process.stdout.take().unwrap()).unwrap();
         let address = BufReader::new(output).lines().next_line().await.unwrap().unwrap();
         Self { process, address: address.parse().unwrap() }
     }
 
-    /// The processor time that it has used.
+    /// The processor time used so far.
     fn processor_time(&self) -> Duration {
-        // Fields 14 and 15, in hundredths of a second; the second one, the name, may hold spaces.
+        // Fields 14 and 15, in hundredths of a second. Field 2, the name in parentheses, may contain spaces.
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap();
         let fields = stat.rsplit(')').next().unwrap().split_whitespace();
         let ticks: u64 = fields.skip(11).take(2).map(|field| field.parse::<u64>().unwrap()).sum();
         Duration::from_millis(ticks * 10)
     }
 
-    /// The memory that it has now, in KiB.
+    /// The resident memory, in KiB.
     ///
     /// # Panics
     ///
-    /// Where it has ended.
+    /// If the server has exited.
     #[must_use]
     pub fn memory(&self) -> usize {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
@@ -212,11 +212,11 @@ impl Server {
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
-    /// Loads it for so long. Returns the number of requests and what one cost it.
+    /// Sends requests for this long. Returns their number and the server's processor time for each.
     ///
     /// # Panics
     ///
-    /// Where an answer is not 200.
+    /// If a response's status isn't 200.
     pub async fn load(
         &self,
         load: &Load,
@@ -226,7 +226,7 @@ impl Server {
     ) -> (usize, Duration) {
         let next = Arc::new(AtomicUsize::new(0));
         let mut senders = JoinSet::new();
-        // Connecting is not counted: all begin when all are connected.
+        // All senders start once all are connected, so that connecting isn't counted.
         let connected = Arc::new(Barrier::new(connections + 1));
         for _ in 0..connections {
             let (load, next, address) = (load.clone(), Arc::clone(&next), self.address);
@@ -257,21 +257,18 @@ impl Drop for Server {
 /// Signed deliveries of 2 KiB.
 #[derive(Clone, Debug)]
 pub struct Load {
-    /// As they go over the wire in HTTP/1.
+    /// As sent over HTTP/1.
     written: Arc<[Bytes]>,
     requests: Arc<[Request<Full<Bytes>>]>,
 }
 
 impl Load {
-    /// Signs them.
-    ///
-    /// # Panics
-    ///
-    /// Never, in fact.
+    /// Signs the deliveries with the current time.
     #[must_use]
     pub fn new() -> Self {
         let signer = Signer::new(secret());
-        let body = String::from_utf8(user_updated(2048, Order::DataFirst).to_vec()).unwrap();
+        let body =
+            String::from_utf8(user_updated(TYPICAL_LENGTH, Order::DataFirst).to_vec()).unwrap();
         let (start, rest) = body.split_once("event_").unwrap();
         let deliveries: Vec<_> = (0..POOL)
             .map(|index| signer.sign(format!("{start}event_{index:06}{}", &rest[6..])))
@@ -301,15 +298,15 @@ impl Load {
     ) -> usize {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        let mut answer = [0; 512];
+        let mut response = [0; 512];
         let mut sent = 0;
         connected.wait().await;
         let end = Instant::now() + time;
         while Instant::now() < end {
             let index = next.fetch_add(1, Ordering::Relaxed) % POOL;
             stream.write_all(&self.written[index]).await.unwrap();
-            let length = stream.read(&mut answer).await.unwrap();
-            assert!(answer[..length].starts_with(b"HTTP/1.1 200"), "not answered 200");
+            let length = stream.read(&mut response).await.unwrap();
+            assert!(response[..length].starts_with(b"HTTP/1.1 200"), "the status is not 200");
             sent += 1;
         }
         sent
@@ -335,9 +332,9 @@ impl Load {
         while Instant::now() < end {
             let index = next.fetch_add(1, Ordering::Relaxed) % POOL;
             future::poll_fn(|cx| sender.poll_ready(cx)).await.unwrap();
-            let answer = sender.send_request(self.requests[index].clone()).await.unwrap();
-            assert_eq!(answer.status(), 200);
-            answer.into_body().collect().await.unwrap();
+            let response = sender.send_request(self.requests[index].clone()).await.unwrap();
+            assert_eq!(response.status(), 200);
+            response.into_body().collect().await.unwrap();
             sent += 1;
         }
         sent

@@ -1,4 +1,5 @@
-//! The same deliveries through `tower-workos` and through its peers, in one process and sampled in turn.
+//! Sends the same deliveries through `tower-workos` and through comparable crates, in one process, and compares the
+//! times.
 //!
 //! ```text
 //! cargo run --release -p peers
@@ -8,7 +9,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::missing_panics_doc,
-    reason = "a bench may panic"
+    reason = "a benchmark may panic"
 )]
 
 pub mod body;
@@ -16,10 +17,10 @@ pub mod end_to_end;
 pub mod goals;
 pub mod plot;
 pub mod report;
-mod row;
+pub mod row;
 pub mod rows;
+pub mod run;
 pub mod sample;
 pub mod sdks;
 mod sign;
-
-pub use row::Row;
+pub mod statistics;

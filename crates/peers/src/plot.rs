@@ -9,7 +9,7 @@ use plotters::{
     style::text_anchor::{HPos, Pos, VPos},
 };
 
-use crate::{body::TYPICAL, report::Run};
+use crate::{body::TYPICAL, run::Run};
 
 const TEXT: RGBColor = RGBColor(0x6e, 0x77, 0x81);
 const OURS: RGBColor = RGBColor(0x2f, 0x81, 0xf7);
@@ -77,7 +77,7 @@ fn draw(run: &Run, document: &mut String) -> Result<(), DrawingAreaErrorKind<io:
     }
     for sdk in &run.sdks {
         let (line, below) = rest.split_vertically(LINE);
-        let text = format!("{}: {:.0} µs, not to this scale", sdk.label, sdk.quantile(0.5));
+        let text = format!("{}: {:.0} µs, not to this scale", sdk.label, sdk.spread().median);
         line.draw(&Text::new(text, (i32::try_from(NAMES).unwrap_or(0), 6), font(12)))?;
         rest = below;
     }
@@ -94,7 +94,7 @@ fn draw_bars(
     let bars: Vec<_> = group
         .iter()
         .rev()
-        .map(|(key, name, colour)| (samples.row(key).quantile(0.5) / 1000.0, *name, *colour))
+        .map(|(key, name, colour)| (samples.row(key).spread().median, *name, *colour))
         .collect();
     let longest = bars.iter().fold(f64::MIN_POSITIVE, |longest, (time, ..)| longest.max(*time));
     let mut chart = ChartBuilder::on(area)

@@ -1,23 +1,24 @@
-//! One thing that is measured.
+//! One operation that is timed.
 
 use std::{
+    fmt,
     hint::black_box,
     time::{Duration, Instant},
 };
 
-/// A row of the table: something that can be done any number of times and says how long that took.
+/// A row of the table: an operation that can be repeated, and reports how long the repetitions took.
 pub struct Row {
     /// Its name in the JSON.
     pub key: &'static str,
     /// Its name in the table.
     pub label: &'static str,
-    /// The row that is subtracted from it, by its key: what the bench itself does.
-    pub less: Option<&'static str>,
+    /// The key of the row whose time is subtracted from this one: the benchmark's own work.
+    pub subtracted: Option<&'static str>,
     run: Box<dyn FnMut(u32) -> Duration>,
 }
 
 impl Row {
-    /// A row that does this; what it returns is dropped within the time.
+    /// A row that times `work`, including the drop of what it returns.
     pub fn new<T>(
         key: &'static str,
         label: &'static str,
@@ -30,33 +31,33 @@ impl Row {
             }
             start.elapsed()
         };
-        Self { key, label, less: None, run: Box::new(run) }
+        Self { key, label, subtracted: None, run: Box::new(run) }
     }
 
-    /// A row that takes the time of its own work.
+    /// A row whose `work` measures its own time and returns it.
     pub fn timed(
         key: &'static str,
         label: &'static str,
         mut work: impl FnMut() -> Duration + 'static,
     ) -> Self {
         let run = move |times: u32| (0..times).map(|_| work()).sum();
-        Self { key, label, less: None, run: Box::new(run) }
+        Self { key, label, subtracted: None, run: Box::new(run) }
     }
 
-    /// Subtracts another row: making a request, mostly.
+    /// Subtracts the time of another row, for example that of making a request.
     #[must_use]
-    pub fn less(self, key: &'static str) -> Self {
-        Self { less: Some(key), ..self }
+    pub fn subtract(self, key: &'static str) -> Self {
+        Self { subtracted: Some(key), ..self }
     }
 
-    /// Does it so many times.
+    /// Does the work this many times and returns the total time.
     pub fn run(&mut self, times: u32) -> Duration {
         (self.run)(times)
     }
 }
 
-impl std::fmt::Debug for Row {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Row").field("key", &self.key).finish_non_exhaustive()
     }
 }

@@ -1,70 +1,69 @@
-//! Taking samples: every row a batch, in turn, round after round.
+//! Takes samples: one batch of every row, in turn, round after round.
 //!
-//! Whatever disturbs the machine for longer than a round disturbs all rows alike, so ratios are taken within each round
-//! and only then is the median taken.
+//! A disturbance that lasts longer than a round affects all rows of that round. Ratios are therefore taken within each
+//! round, and the median is taken over those ratios.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
-use crate::Row;
+use crate::{
+    row::Row,
+    statistics::{Spread, median},
+};
 
-/// The samples of the rows of one body.
+/// The samples of all rows for one body.
 #[derive(Debug)]
 pub struct Samples {
     rows: Vec<Sampled>,
 }
 
-/// The samples of a row, one a round, in nanoseconds for doing it once; what is to be subtracted is.
-#[derive(Debug)]
+/// The samples of one row, in microseconds for one operation, after any subtraction.
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Sampled {
     /// The row's name in the JSON.
     pub key: &'static str,
     /// The row's name in the table.
-    pub label: &'static str,
-    nanos: Vec<f64>,
+    pub label: Cow<'static, str>,
+    micros: Vec<f64>,
 }
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
-#[expect(clippy::exhaustive_structs, reason = "both programs of this package name both fields")]
+#[expect(clippy::exhaustive_structs, reason = "the binary names both fields")]
 pub struct Effort {
-    /// How many rounds.
+    /// The number of rounds.
     pub rounds: usize,
-    /// How long a row's batch takes, about.
+    /// How long a batch of one row takes, approximately.
     pub batch: Duration,
 }
 
 impl Samples {
-    /// Takes them.
+    /// Takes the samples of these rows.
     ///
     /// # Panics
     ///
-    /// Where a row subtracts one that is not there.
+    /// If a row subtracts a row that isn't among them.
     #[must_use]
     pub fn take(rows: &mut [Row], effort: Effort) -> Self {
         let times: Vec<u32> = rows.iter_mut().map(|row| calibrate(row, effort.batch)).collect();
         let mut raw = vec![Vec::with_capacity(effort.rounds); rows.len()];
         for round in 0..effort.rounds {
-            // Each round begins with another row, so that none always follows the same pause.
-            for place in 0..rows.len() {
-                let place = (place + round) % rows.len();
-                let times = times[place];
-                raw[place].push(rows[place].run(times).as_secs_f64() * 1e9 / f64::from(times));
+            // Each round starts at a different row, so that no row always runs first.
+            for index in 0..rows.len() {
+                let index = (index + round) % rows.len();
+                let times = times[index];
+                raw[index].push(rows[index].run(times).as_secs_f64() * 1e6 / f64::from(times));
             }
         }
-        let own: BTreeMap<_, _> =
-            rows.iter().zip(&raw).map(|(row, nanos)| (row.key, nanos.clone())).collect();
-        let rows = rows
-            .iter()
-            .zip(raw)
-            .map(|(row, mut nanos)| {
-                if let Some(less) = row.less {
-                    nanos.iter_mut().zip(&own[less]).for_each(|(nanos, less)| *nanos -= less);
-                }
-                Sampled { key: row.key, label: row.label, nanos }
-            })
-            .collect();
-        Self { rows }
+        let by_key: BTreeMap<_, _> = rows.iter().map(|row| row.key).zip(&raw).collect();
+        let rows = rows.iter().zip(&raw).map(|(row, micros)| {
+            let micros = match row.subtracted {
+                Some(key) => micros.iter().zip(by_key[key]).map(|(all, part)| all - part).collect(),
+                None => micros.clone(),
+            };
+            Sampled::new(row.key, row.label, micros)
+        });
+        Self { rows: rows.collect() }
     }
 
     /// The rows, in the order of the table.
@@ -73,107 +72,76 @@ impl Samples {
         &self.rows
     }
 
-    /// A row.
+    /// The row with this key.
     ///
     /// # Panics
     ///
-    /// Where there is none of this key.
+    /// If there is none.
     #[must_use]
     pub fn row(&self, key: &str) -> &Sampled {
         self.rows.iter().find(|row| row.key == key).unwrap_or_else(|| panic!("no row {key}"))
     }
 
-    /// How many times as long one row takes as another: the median of the rounds.
+    /// The time of one row divided by that of another: the median over the rounds.
     #[must_use]
     pub fn ratio(&self, key: &str, to: &str) -> f64 {
-        self.row(key).ratio(self.row(to))
+        median(self.row(key).micros.iter().zip(&self.row(to).micros).map(|(this, to)| this / to))
     }
 }
 
 impl Sampled {
-    /// The time that `share` of the rounds stayed below, in nanoseconds: 0.5 for the median.
-    #[must_use]
-    pub fn quantile(&self, share: f64) -> f64 {
-        quantile(self.nanos.clone(), share)
+    pub(crate) fn new(
+        key: &'static str,
+        label: impl Into<Cow<'static, str>>,
+        micros: Vec<f64>,
+    ) -> Self {
+        Self { key, label: label.into(), micros }
     }
 
-    /// How many times as long this takes as another: the median of the rounds.
+    /// The median and the spread, in microseconds.
     #[must_use]
-    pub fn ratio(&self, to: &Self) -> f64 {
-        quantile(self.nanos.iter().zip(&to.nanos).map(|(this, to)| this / to).collect(), 0.5)
+    pub fn spread(&self) -> Spread {
+        Spread::of(&self.micros)
     }
 }
 
+/// The number of repetitions that fill about one batch.
 fn calibrate(row: &mut Row, batch: Duration) -> u32 {
     let mut times = 1;
-    loop {
-        let taken = row.run(times);
-        if taken >= batch / 2 || times >= 1 << 24 {
-            return times;
-        }
+    while row.run(times) < batch / 2 && times < 1 << 24 {
         times *= 2;
     }
-}
-
-/// The nearest sample to this share of them.
-///
-/// # Panics
-///
-/// Where there are no samples.
-#[must_use]
-pub fn quantile(mut samples: Vec<f64>, share: f64) -> f64 {
-    samples.sort_by(f64::total_cmp);
-    let mut place = 0;
-    while place + 1 < samples.len() && ratio(place + 1, samples.len() - 1) <= share {
-        place += 1;
-    }
-    samples[place]
-}
-
-fn ratio(part: usize, whole: usize) -> f64 {
-    let (part, whole) = (u32::try_from(part), u32::try_from(whole));
-    f64::from(part.unwrap_or(u32::MAX)) / f64::from(whole.unwrap_or(u32::MAX))
+    times
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A row that takes these times, one a batch of one.
+    /// A row that takes these times in turn, one repetition a batch.
     fn row(key: &'static str, micros: &'static [u64]) -> Row {
         let mut micros = micros.iter().cycle();
         Row::timed(key, key, move || Duration::from_micros(*micros.next().unwrap()))
     }
 
-    fn once(rounds: usize) -> Effort {
-        Effort { rounds, batch: Duration::from_micros(1) }
+    fn three_rounds() -> Effort {
+        Effort { rounds: 3, batch: Duration::from_micros(1) }
     }
 
     #[test]
-    fn quantiles_are_samples() {
-        let samples = vec![5.0, 1.0, 4.0, 2.0, 3.0];
-        let all = [0.0, 0.1, 0.5, 0.9, 1.0].map(|share| quantile(samples.clone(), share));
-        assert_eq!(all, [1.0, 1.0, 3.0, 4.0, 5.0]);
-        assert_eq!(quantile(vec![7.0], 0.5), 7.0);
-    }
-
-    #[test]
-    fn what_a_row_subtracts_is_subtracted_round_by_round() {
-        // Calibration takes the first of each.
-        let mut rows = [row("make", &[9, 1, 2, 3]), row("call", &[9, 11, 22, 33]).less("make")];
-        let samples = Samples::take(&mut rows, once(3));
-        let call = samples.row("call");
-        assert_eq!(
-            [0.0, 0.5, 1.0].map(|share| call.quantile(share).round()),
-            [10_000.0, 20_000.0, 30_000.0]
-        );
+    fn rows_are_subtracted_within_rounds() {
+        // Calibration takes the first time of each row.
+        let mut rows = [row("make", &[9, 1, 2, 4]), row("call", &[9, 31, 12, 4]).subtract("make")];
+        let samples = Samples::take(&mut rows, three_rounds());
+        let micros: Vec<_> = samples.row("call").micros.iter().map(|time| time.round()).collect();
+        assert_eq!(micros, [30.0, 10.0, 0.0]);
     }
 
     #[test]
     fn ratios_are_taken_within_rounds() {
-        // 4, 2 and 1 times as long; the ratio of the medians would be 4 to 3.
+        // The ratios are 4, 2 and 1; the ratio of the medians would be 4 to 3.
         let mut rows = [row("one", &[9, 4, 20, 3]), row("other", &[9, 1, 10, 3])];
-        let samples = Samples::take(&mut rows, once(3));
+        let samples = Samples::take(&mut rows, three_rounds());
         assert_eq!((samples.ratio("one", "other") * 1000.0).round(), 2000.0);
     }
 }

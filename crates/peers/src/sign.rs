@@ -1,4 +1,4 @@
-//! One body, signed as each peer's sender signs it.
+//! Signs a body as the sender that each peer verifies would.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,9 +11,9 @@ use tower_workos::{
     testing::{Delivery, Signer},
 };
 
-/// The secret of all senders but those that want base64.
+/// The secret of all senders except those of Standard Webhooks.
 pub(crate) const SECRET: &str = "whsec_of_the_peers";
-/// The same for those: the base64 of 24 bytes that are no secret either.
+/// The secret of Standard Webhooks' senders, which must be base64: that of the text "not a secret, 24 bytes..".
 pub(crate) const BASE64_SECRET: &str = "whsec_bm90IGEgc2VjcmV0LCAyNCBieXRlcy4u";
 const ID: &str = "msg_2u1Xk9bQ4fC7";
 
@@ -25,30 +25,30 @@ pub(crate) fn now_in_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-/// As WorkOS does.
+/// Signs as WorkOS does.
 pub(crate) fn workos(body: &Bytes) -> Delivery {
     Signer::new(secret()).sign(body.clone())
 }
 
-/// The same header with another last digit.
+/// Changes the last digit of a signature header.
 pub(crate) fn forged(signature: &str) -> String {
     let (start, digit) = signature.split_at(signature.len() - 1);
     format!("{start}{}", if digit == "0" { "1" } else { "0" })
 }
 
-/// As Stripe does: the value of `stripe-signature`.
+/// Signs as Stripe does. Returns the value of `stripe-signature`.
 pub(crate) fn stripe(body: &str) -> String {
     let time = now_in_seconds().to_string();
     format!("t={time},v1={}", hex_mac(&[time.as_bytes(), b".", body.as_bytes()]))
 }
 
-/// As Slack does: the values of `x-slack-signature` and `x-slack-request-timestamp`.
+/// Signs as Slack does. Returns the values of `x-slack-signature` and `x-slack-request-timestamp`.
 pub(crate) fn slack(body: &str) -> (String, String) {
     let time = now_in_seconds().to_string();
     (format!("v0={}", hex_mac(&[b"v0:", time.as_bytes(), b":", body.as_bytes()])), time)
 }
 
-/// As Standard Webhooks says, with the signature made by the peer itself.
+/// The headers of Standard Webhooks, with a signature made by the peer under test.
 pub(crate) fn standard(sign: impl Fn(&str, i64) -> String) -> HeaderMap {
     let time = i64::try_from(now_in_seconds()).unwrap();
     let mut headers = HeaderMap::new();

@@ -1,4 +1,4 @@
-//! A large body in frames: how long it takes from the last one to the handler.
+//! A large body in frames: the time from its last frame to the handler.
 
 use std::{
     cell::Cell,
@@ -20,16 +20,16 @@ use tower::{Layer, Service};
 use tower_workos::{DirectoryEvent, VerifyWebhookLayer};
 
 use crate::{
-    Row,
-    rows::{Nothing, verifier},
+    row::Row,
+    rows::service::{Nothing, verifier},
     sign::{SECRET, forged, workos},
 };
 
-/// What a frame holds: about what hyper reads at once.
+/// The length of a frame: about what hyper reads at once.
 pub(super) const FRAME: usize = 8 * 1024;
 
-/// From the last frame to the handler; and, where the signature does not match, to the answer: the same but for the
-/// parse, which takes longer than the hashing and would hide it.
+/// The time from the last frame to the handler, and, if the signature doesn't match, to the response. The latter doesn't
+/// include the parse, which takes longer than the hashing.
 pub(super) fn all(body: &Bytes) -> [Row; 4] {
     let genuine = workos(body).signature().to_owned();
     let forged = forged(&genuine);
@@ -71,13 +71,13 @@ fn layered(
             .header("workos-signature", &signature)
             .body(Gated::new(&frames, &gate))
             .unwrap();
-        let (answer, taken) = hand_over_last(service.call(request), &gate);
-        assert_eq!(answer.unwrap().status(), status);
+        let (output, taken) = release_last(service.call(request), &gate);
+        assert_eq!(output.unwrap().status(), status);
         taken
     }
 }
 
-/// What a layer does that waits for the whole body; its header is read for it beforehand.
+/// A layer that collects the whole body before it hashes. Its header is parsed in advance.
 fn collected(
     body: &Bytes,
     signature: &str,
@@ -89,7 +89,7 @@ fn collected(
     let (time, expected) = (time.to_owned(), hex::decode(mac).unwrap());
     move || {
         let gate = Gate::default();
-        let answer = async {
+        let response = async {
             let body = Gated::new(&frames, &gate).collect().await.unwrap().to_bytes();
             let mut mac = keyed.clone();
             mac.update(time.as_bytes());
@@ -101,8 +101,8 @@ fn collected(
             drop(DirectoryEvent::parse(body).unwrap());
             StatusCode::OK
         };
-        let (answer, taken) = hand_over_last(answer, &gate);
-        assert_eq!(answer, status);
+        let (output, taken) = release_last(response, &gate);
+        assert_eq!(output, status);
         taken
     }
 }
@@ -114,8 +114,8 @@ fn cut(body: &Bytes) -> Vec<Bytes> {
         .collect()
 }
 
-/// Polls until only the last frame is missing, then lets it through: what comes of it, and how long that takes.
-fn hand_over_last<F: Future>(future: F, gate: &Gate) -> (F::Output, Duration) {
+/// Polls until only the last frame is missing, then releases it. Returns the output and the time since the release.
+fn release_last<F: Future>(future: F, gate: &Gate) -> (F::Output, Duration) {
     let mut future = pin!(future);
     let mut cx = Context::from_waker(Waker::noop());
     while !gate.reached.get() {
@@ -130,14 +130,14 @@ fn hand_over_last<F: Future>(future: F, gate: &Gate) -> (F::Output, Duration) {
     }
 }
 
-/// What holds the last frame back.
+/// Holds the last frame back until `open` is set.
 #[derive(Clone, Default)]
 struct Gate {
     reached: Rc<Cell<bool>>,
     open: Rc<Cell<bool>>,
 }
 
-/// A body of known length, as hyper's is where the request has a `Content-Length`.
+/// A body of known length, as hyper's is for a request with a `Content-Length`.
 struct Gated {
     frames: VecDeque<Bytes>,
     gate: Gate,

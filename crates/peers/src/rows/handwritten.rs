@@ -1,4 +1,4 @@
-//! The handler that people write by hand, and ours in the same place: both are axum handlers, called as axum would.
+//! A handler as applications write it without a library, and the layer over a handler. Both are called as axum does.
 
 use std::{
     sync::Arc,
@@ -16,8 +16,8 @@ use tower::Layer;
 use tower_workos::{DirectoryEvent, EventData, VerifyWebhookLayer};
 
 use crate::{
-    Row,
-    rows::call,
+    row::Row,
+    rows::service::call,
     sign::{SECRET, secret, workos},
 };
 
@@ -41,11 +41,11 @@ pub(super) fn all(body: &Bytes) -> [Row; 3] {
     assert_eq!(ours(), StatusCode::OK);
 
     [
-        Row::new("axum_request", "(an axum request made and dropped: subtracted)", make),
+        Row::new("axum_request", "(an axum request created and dropped: subtracted)", make),
         Row::new("axum_layer", "tower-workos: the layer over an axum handler", ours)
-            .less("axum_request"),
+            .subtract("axum_request"),
         Row::new("handwritten", "hand-written axum handler + Value", handwritten)
-            .less("axum_request"),
+            .subtract("axum_request"),
     ]
 }
 

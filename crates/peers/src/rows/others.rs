@@ -1,5 +1,5 @@
-//! Verifiers of other senders' webhooks, each with its own sender's signature over the same body. Stripe's reads only
-//! Stripe's events, so that one gets a body of its own of the same length.
+//! Verifiers of other senders' webhooks. Each verifies its own sender's signature of the same body, except
+//! async-stripe-webhook: it reads only Stripe's events, so it has a body of its own of the same length.
 
 use std::hint::black_box;
 
@@ -14,8 +14,8 @@ use tower::Layer;
 use webhook_verify::{Provider, Secret, VerifyOptions, tower::VerifyLayer};
 
 use crate::{
-    Row,
-    rows::{Nothing, call},
+    row::Row,
+    rows::service::{Nothing, call},
     sign::{BASE64_SECRET, SECRET, slack, standard, stripe},
 };
 
@@ -28,7 +28,7 @@ pub(super) fn all(body: &Bytes) -> Vec<Row> {
     rows
 }
 
-/// Its function and its layer; both with Stripe's scheme, which is WorkOS's but for seconds.
+/// Its function and its layer, both with Stripe's scheme, which differs from that of WorkOS only in the unit of time.
 fn webhook_verify(body: &Bytes) -> [Row; 3] {
     let text = std::str::from_utf8(body).unwrap();
     let signature = stripe(text);
@@ -57,9 +57,9 @@ fn webhook_verify(body: &Bytes) -> [Row; 3] {
     assert!(verify().is_ok());
     [
         Row::new("webhook_verify", "webhook-verify 0.1.0: verify", verify),
-        Row::new("stripe_request", "(its request made and dropped: subtracted)", make),
+        Row::new("stripe_request", "(its request created and dropped: subtracted)", make),
         Row::new("webhook_verify_layer", "webhook-verify 0.1.0: its layer (verify only)", layer)
-            .less("stripe_request"),
+            .subtract("stripe_request"),
     ]
 }
 
@@ -72,7 +72,7 @@ fn slack_morphism(body: &Bytes) -> Row {
     Row::new("slack_morphism", "slack-morphism 2.31.1: verify", verify)
 }
 
-/// Two crates of one interface.
+/// The rows of two crates that have the same interface.
 macro_rules! standard_webhooks {
     ($webhook:ty, $body:expr, $key:literal, $read_key:literal, $name:literal) => {{
         let webhook = <$webhook>::new(BASE64_SECRET).unwrap();
@@ -107,7 +107,7 @@ fn svix(body: &Bytes) -> [Row; 2] {
     standard_webhooks!(svix::webhooks::Webhook, body, "svix", "svix_value", "svix 2.9.1")
 }
 
-/// A bank account with as much metadata as makes the body as long as the others'.
+/// An event about a bank account, with as much metadata as fills the length.
 fn async_stripe(length: usize) -> Row {
     let start = r#"{"id":"evt_1S8kQ2","object":"event","api_version":"2026-09-30.endive","created":1770828055,"livemode":false,"pending_webhooks":1,"request":{"id":null,"idempotency_key":null},"type":"account.external_account.created","data":{"object":{"id":"ba_1S8kPz","object":"bank_account","account":"acct_1S8k","account_holder_name":"Marlowe Freight","account_holder_type":"company","account_type":null,"available_payout_methods":["standard"],"bank_name":"A BANK","country":"GB","currency":"gbp","customer":null,"default_for_currency":true,"fingerprint":"f2c7","last4":"6789","routing_number":"108800","status":"new","metadata":{"#;
     let end = "}}}}";
@@ -130,7 +130,7 @@ fn async_stripe(length: usize) -> Row {
     assert_eq!(construct().id.as_str(), "evt_1S8kQ2");
     Row::new(
         "async_stripe",
-        "async-stripe-webhook 1.0.0-rc.10: construct_event (its own event)",
+        "async-stripe-webhook 1.0.0-rc.10: construct_event (a Stripe event)",
         construct,
     )
 }

@@ -1,4 +1,4 @@
-//! This project's rows.
+//! The rows of `tower-workos`.
 
 use std::{
     convert::Infallible,
@@ -21,8 +21,8 @@ use tower_workos::{
 };
 
 use crate::{
-    Row,
-    rows::{Nothing, call, request, verifier},
+    row::Row,
+    rows::service::{Nothing, call, request, verifier},
     sign::{forged, secret, workos},
 };
 
@@ -30,21 +30,21 @@ pub(super) fn verify(body: &Bytes) -> Row {
     Row::new("verify", "tower-workos: verify only", verifying(verifier(), body))
 }
 
-/// The whole layer, over a service that does nothing.
+/// The layer, over a service that only looks at the type of the event.
 pub(super) fn layer(body: &Bytes) -> Row {
     let run = layered(&VerifyWebhookLayer::new(verifier()), body);
     Row::new("layer", "tower-workos: the layer (verify + typed parse + inject)", run)
-        .less("request")
+        .subtract("request")
 }
 
-/// The same by the clock that all the peers go by.
-pub(super) fn with_the_machines_clock(body: &Bytes) -> [Row; 2] {
+/// The same with the system clock, which all peers use.
+pub(super) fn with_the_system_clock(body: &Bytes) -> [Row; 2] {
     let verify = verifying(secret().into(), body);
     let layer = layered(&VerifyWebhookLayer::new(secret()), body);
     [
-        Row::new("verify_clock", "tower-workos: verify only, by the machine's clock", verify),
-        Row::new("layer_clock", "tower-workos: the layer, by the machine's clock", layer)
-            .less("request"),
+        Row::new("verify_clock", "tower-workos: verify only, with the system clock", verify),
+        Row::new("layer_clock", "tower-workos: the layer, with the system clock", layer)
+            .subtract("request"),
     ]
 }
 
@@ -71,7 +71,7 @@ pub(crate) fn layered(
     run
 }
 
-/// The layer, and a service that wants every attribute, as those peers read them that keep a map of values.
+/// The layer over a service that reads every attribute, as the peers do that return a map of values.
 pub(super) fn equal_work(body: &Bytes) -> Row {
     let (delivery, body) = (workos(body), body.clone());
     let mut service = VerifyWebhookLayer::new(secret()).layer(Inspect(|event: &DirectoryEvent| {
@@ -80,7 +80,7 @@ pub(super) fn equal_work(body: &Bytes) -> Row {
     let mut run = move || call(&mut service, request(delivery.signature(), &body));
     assert_eq!(run(), StatusCode::OK);
     Row::new("layer_values", "tower-workos: the layer + all attributes as Value", run)
-        .less("request")
+        .subtract("request")
 }
 
 pub(super) fn parsing(data_first: &Bytes, event_first: &Bytes) -> [Row; 3] {
@@ -107,7 +107,7 @@ pub(super) fn parsing(data_first: &Bytes, event_first: &Bytes) -> [Row; 3] {
     ]
 }
 
-/// Everything that the layer leaves as text until it is asked for.
+/// Parses all that the layer keeps as text.
 fn attributes(event: &DirectoryEvent) -> [Map<String, Value>; 2] {
     let change = user_updated(event);
     [change.user.custom_attributes.raw(), change.previous_attributes.raw()]
@@ -117,11 +117,11 @@ fn attributes(event: &DirectoryEvent) -> [Map<String, Value>; 2] {
 fn user_updated(event: &DirectoryEvent) -> &UserUpdated {
     match event.data() {
         EventData::UserUpdated(change) => change,
-        _ => panic!("another event"),
+        _ => panic!("unexpected event"),
     }
 }
 
-/// Requests that are turned away.
+/// Requests that are rejected.
 pub(super) fn rejecting(body: &Bytes) -> [Row; 4] {
     let service = VerifyWebhookLayer::new(verifier()).layer(Nothing);
     let an_hour_ago = SystemTime::now() - Duration::from_secs(60 * 60);
@@ -134,7 +134,7 @@ pub(super) fn rejecting(body: &Bytes) -> [Row; 4] {
             .body(Unreadable)
             .unwrap()
     };
-    // As long as the one that is subtracted.
+    // The value has the length of the signature in the request that is subtracted.
     let other = genuine.signature().to_owned();
     let unsigned = move || {
         Request::post("/webhooks/workos")
@@ -156,17 +156,17 @@ pub(super) fn rejecting(body: &Bytes) -> [Row; 4] {
     [
         Row::new(
             "bare_request",
-            "(a request without a body made and dropped: subtracted)",
+            "(a request without a body created and dropped: subtracted)",
             move || unread(&signature),
         ),
-        Row::new("stale", "tower-workos: a stale request turned away", stale).less("bare_request"),
-        Row::new("unsigned", "tower-workos: an unsigned request turned away", missing)
-            .less("bare_request"),
-        Row::new("forged", "tower-workos: a forged request turned away", forged).less("request"),
+        Row::new("stale", "tower-workos: a stale request rejected", stale).subtract("bare_request"),
+        Row::new("unsigned", "tower-workos: an unsigned request rejected", missing)
+            .subtract("bare_request"),
+        Row::new("forged", "tower-workos: a forged request rejected", forged).subtract("request"),
     ]
 }
 
-/// What an event costs after it was parsed.
+/// The operations on a parsed event.
 pub(super) fn reading(body: &Bytes) -> [Row; 3] {
     let event = DirectoryEvent::parse(body.clone()).unwrap();
     assert!(matches!(event.access_change(), Some(AccessChange::Changed(_))));
@@ -184,7 +184,7 @@ pub(super) fn reading(body: &Bytes) -> [Row; 3] {
     ]
 }
 
-/// An inner service that looks at the event.
+/// An inner service that passes the event to a function.
 #[derive(Clone)]
 struct Inspect<F>(F);
 
@@ -198,13 +198,13 @@ impl<F: Fn(&DirectoryEvent)> Service<Request<VerifiedBody>> for Inspect<F> {
     }
 
     fn call(&mut self, request: Request<VerifiedBody>) -> Self::Future {
-        (self.0)(request.extensions().get().expect("the layer puts it there"));
+        (self.0)(request.extensions().get().expect("the layer inserts the event"));
         black_box(request);
         ready(Ok(Response::new(Empty::new())))
     }
 }
 
-/// A body that nobody may ask for anything.
+/// A body that panics when it is read.
 struct Unreadable;
 
 impl Body for Unreadable {

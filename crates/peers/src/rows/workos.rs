@@ -10,7 +10,7 @@ use workos::{
 };
 
 use crate::{
-    Row,
+    row::Row,
     sign::{SECRET, workos as sign},
 };
 
