@@ -1,4 +1,4 @@
-//! Bodies of events, against a plain reading of them.
+//! Compares the parsing of events with a model.
 #![no_main]
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};

@@ -1,4 +1,4 @@
-//! Requests through the whole layer, against a model of it.
+//! Compares the responses of the whole layer with a model.
 #![no_main]
 
 use tower_workos_fuzz::service_body::{Input, check};

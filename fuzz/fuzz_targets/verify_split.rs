@@ -1,4 +1,4 @@
-//! Bodies in pieces, against the whole at once and another HMAC.
+//! Compares verification in pieces with verification at once, and with another HMAC implementation.
 #![no_main]
 
 use tower_workos_fuzz::verify_split::{Input, check};

@@ -1,22 +1,22 @@
-//! JSON as RFC 8259 has it, read the plain way: nothing is lost, each value knows where it stands.
+//! A simple parser of JSON as RFC 8259 defines it. It loses nothing: each value has its text and position.
 
 use serde_json::{Map, Value};
 
-/// Deeper than this is not read: this reader calls itself, and its stack ends somewhere.
+/// Limits the recursion of the parser.
 const MAX_DEPTH: usize = 200;
 
-/// A value and the text that it was read from.
+/// A value and its source text.
 #[derive(Clone, Debug)]
 pub struct Node<'t> {
-    /// Its text, without white space around it.
+    /// Its text, without surrounding white space.
     pub text: &'t str,
-    /// Where the text begins in the whole.
+    /// The offset of the text in the whole input.
     pub at: usize,
-    /// What it is.
+    /// The value.
     pub kind: Kind<'t>,
 }
 
-/// What a value is.
+/// The kinds of value.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Kind<'t> {
@@ -26,11 +26,11 @@ pub enum Kind<'t> {
     Bool(bool),
     /// A number, of any size.
     Number,
-    /// A string; `None` where its escapes are no Unicode text.
+    /// A string; `None` if its escapes contain an unpaired surrogate.
     String(Option<String>),
     /// An array.
     Array(Vec<Node<'t>>),
-    /// An object: its fields as they stand, of which several may have one key.
+    /// An object: its fields in order. Keys can occur more than once.
     Object(Vec<Field<'t>>),
 }
 
@@ -44,29 +44,29 @@ pub struct Field<'t> {
 }
 
 impl Field<'_> {
-    /// The key as text; `None` where its escapes are none.
+    /// The key as text; `None` if its escapes contain an unpaired surrogate.
     #[must_use]
     pub fn key(&self) -> Option<&str> {
         self.key.as_str()
     }
 }
 
-/// Why a text was not read.
+/// Why a text can't be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// It is no JSON.
+    /// It isn't JSON.
     Syntax,
-    /// It may be JSON, but is nested too deeply to find out here.
+    /// It is nested too deeply for this parser; it may be JSON.
     Depth,
 }
 
 impl<'t> Node<'t> {
-    /// Reads a whole text.
+    /// Parses a whole text.
     ///
     /// # Errors
     ///
-    /// Where it is no JSON, or too deep.
+    /// If it isn't JSON or is nested too deeply.
     pub fn read(text: &'t str) -> Result<Self, Fault> {
         let mut reader = Reader::new(text);
         let node = reader.value(0)?;
@@ -74,7 +74,7 @@ impl<'t> Node<'t> {
         if reader.at == text.len() { Ok(node) } else { Err(Fault::Syntax) }
     }
 
-    /// The text with `\\ufffd` in the place of each escape that is half of a character.
+    /// The text with each escape of an unpaired surrogate replaced by `\\ufffd`.
     ///
     /// # Errors
     ///
@@ -83,19 +83,19 @@ impl<'t> Node<'t> {
         let mut reader = Reader::new(text);
         reader.value(0)?;
         let mut bytes = text.as_bytes().to_vec();
-        for at in reader.halves {
+        for at in reader.unpaired {
             bytes.splice(at..at + 6, *b"\\ufffd");
         }
         String::from_utf8(bytes).map_err(|_| Fault::Syntax)
     }
 
-    /// Whether it is `null`.
+    /// Whether the value is `null`.
     #[must_use]
     pub fn is_null(&self) -> bool {
         matches!(self.kind, Kind::Null)
     }
 
-    /// The string, if it is one that is text.
+    /// The text, if the value is a string without unpaired surrogates.
     #[must_use]
     pub fn as_str(&self) -> Option<&str> {
         match &self.kind {
@@ -104,7 +104,7 @@ impl<'t> Node<'t> {
         }
     }
 
-    /// The items of an array.
+    /// The items, if the value is an array.
     #[must_use]
     pub fn as_array(&self) -> Option<&[Self]> {
         match &self.kind {
@@ -113,7 +113,7 @@ impl<'t> Node<'t> {
         }
     }
 
-    /// The fields of an object.
+    /// The fields, if the value is an object.
     #[must_use]
     pub fn as_object(&self) -> Option<&[Field<'t>]> {
         match &self.kind {
@@ -122,7 +122,7 @@ impl<'t> Node<'t> {
         }
     }
 
-    /// The same as serde_json's own type, with each key as it last stands. `None` where that type has no such value.
+    /// Converts to serde_json's type. Of equal keys the last one counts. `None` if that type can't represent the value.
     #[must_use]
     pub fn to_value(&self) -> Option<Value> {
         Some(match &self.kind {
@@ -147,13 +147,13 @@ impl<'t> Node<'t> {
 struct Reader<'t> {
     text: &'t str,
     at: usize,
-    /// Where escapes begin that are half of a character.
-    halves: Vec<usize>,
+    /// The offsets of escapes of unpaired surrogates.
+    unpaired: Vec<usize>,
 }
 
 impl<'t> Reader<'t> {
     fn new(text: &'t str) -> Self {
-        Self { text, at: 0, halves: Vec::new() }
+        Self { text, at: 0, unpaired: Vec::new() }
     }
 
     fn peek(&self) -> Option<u8> {
@@ -271,12 +271,12 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// The text in UTF-16, as its escapes have it; it may be no text at all.
+    /// Collects UTF-16 units first, because escapes can contain unpaired surrogates.
     fn string(&mut self) -> Result<Option<String>, Fault> {
         self.expect(b'"')?;
         let mut units: Vec<u16> = Vec::new();
-        // Where each unit begins in the text.
-        let mut places = Vec::new();
+        // The offset of each unit in the text.
+        let mut offsets = Vec::new();
         loop {
             let start = self.at;
             let next = self.text.get(self.at..).and_then(|rest| rest.chars().next());
@@ -288,12 +288,12 @@ impl<'t> Reader<'t> {
                 '\0'..' ' => return Err(Fault::Syntax),
                 _ => units.extend_from_slice(next.encode_utf16(&mut [0; 2])),
             }
-            places.resize(units.len(), start);
+            offsets.resize(units.len(), start);
         }
         let mut unit = 0;
         for decoded in char::decode_utf16(units.iter().copied()) {
             if decoded.is_err() {
-                self.halves.extend(places.get(unit));
+                self.unpaired.extend(offsets.get(unit));
             }
             unit += decoded.map_or(1, char::len_utf16);
         }

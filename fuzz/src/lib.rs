@@ -1,6 +1,6 @@
-//! What the fuzz targets check, as functions, so that seeds and regressions also run under plain `cargo test`.
+//! The checks of the fuzz targets, as functions, so that seeds and regressions also run under `cargo test`.
 //!
-//! The models here are written from the protocol's rules, slow and plain, and share no code with the library.
+//! The models follow the protocol's rules, favour simplicity over speed, and share no code with the library.
 
 pub mod event_json;
 pub mod json;

@@ -1,10 +1,10 @@
-//! Changes to JSON that keep it JSON: keys twice, escapes, decoys, values of other types.
+//! Mutations that keep JSON valid: duplicate keys, escapes, decoys, values of other types.
 //!
-//! libFuzzer's own changes break the syntax nearly always, and then nothing behind the syntax is tested.
+//! The default mutations of libFuzzer break the syntax nearly always, and then only the syntax check is tested.
 
 use crate::json::{Kind, Node};
 
-/// What a value is replaced with.
+/// Replacements for values.
 const VALUES: [&str; 27] = [
     "null",
     "true",
@@ -35,7 +35,7 @@ const VALUES: [&str; 27] = [
     "\"dsync.activated\"",
 ];
 
-/// What a key is replaced with, or a field is added under.
+/// Replacements for keys, and keys of added fields.
 const KEYS: [&str; 24] = [
     "\"id\"",
     "\"event\"",
@@ -63,8 +63,8 @@ const KEYS: [&str; 24] = [
     "\"\\ud800\"",
 ];
 
-/// Changes a JSON text in place and tells its new length. `None` where libFuzzer should do it: half of the time, and
-/// where the text is no JSON or would become too long.
+/// Mutates a JSON text in place and returns its new length. Returns `None` to leave the mutation to libFuzzer: half of
+/// the time, and if the text isn't JSON or would become too long.
 pub fn mutate(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> Option<usize> {
     let mut random = Random(u64::from(seed) | 1 << 32);
     if random.below(2) == 0 {
@@ -82,7 +82,7 @@ pub fn mutate(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> Optio
     Some(length)
 }
 
-/// From where to where something stands in the text.
+/// The start and end offsets of a part of the text.
 type Span = (usize, usize);
 
 #[derive(Default)]
@@ -90,7 +90,7 @@ struct Places {
     values: Vec<Span>,
     keys: Vec<Span>,
     fields: Vec<Span>,
-    /// The place behind the opening brace of an object that is not empty.
+    /// The offsets after the opening brace of each object that isn't empty.
     objects: Vec<usize>,
 }
 
@@ -124,7 +124,7 @@ fn change(text: &str, places: &Places, random: &mut Random) -> Option<String> {
         0 => replace(value, of(random.pick(&places.values)?)?),
         1 => replace(value, random.pick(&VALUES)?),
         2 => replace(random.pick(&places.keys)?, random.pick(&KEYS)?),
-        // A field once more, here or as a decoy in another object.
+        // Copies a field to the start of the same or, as a decoy, of another object.
         3 => {
             let field = of(random.pick(&places.fields)?)?;
             let object = random.pick(&places.objects)?;
@@ -140,7 +140,7 @@ fn change(text: &str, places: &Places, random: &mut Random) -> Option<String> {
             let comma = text.get(to..)?.starts_with(',');
             replace((from, to + usize::from(comma)), "")
         }
-        // The same key again, with another value.
+        // Adds a duplicate key with another value.
         6 => {
             let field = random.pick(&places.fields)?;
             let key = of(places.keys.iter().copied().find(|key| key.0 == field.0)?)?;
@@ -148,7 +148,7 @@ fn change(text: &str, places: &Places, random: &mut Random) -> Option<String> {
             let value = if null { "null" } else { random.pick(&VALUES)? };
             replace((field.1, field.1), &format!(",{key}:{value}"))
         }
-        // One character as an escape.
+        // Escapes one character.
         7 => {
             let (from, to) = random.pick(&places.keys)?;
             let string = if random.below(2) == 0 { (from, to) } else { value };
@@ -163,12 +163,11 @@ fn change(text: &str, places: &Places, random: &mut Random) -> Option<String> {
     }
 }
 
-/// Enough chance for a choice.
+/// A SplitMix64 generator.
 struct Random(u64);
 
 impl Random {
     fn below(&mut self, limit: usize) -> usize {
-        // A step of SplitMix64.
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,4 +1,4 @@
-//! Every seed and every input that once failed, through its target's check.
+//! Runs every seed and every regression through its target's check.
 
 use std::{fs, path::Path};
 
@@ -6,7 +6,7 @@ use arbitrary::{Arbitrary, Unstructured};
 
 use crate::{event_json, service_body, signature_header, verify_split};
 
-/// Runs all inputs of a target; at least so many.
+/// Runs all inputs of a target. Fails if there are fewer than `at_least`.
 fn replay(target: &str, at_least: usize, check: impl Fn(&[u8])) {
     let mut run = 0;
     for kind in ["seeds", "regressions"] {
@@ -22,7 +22,7 @@ fn replay(target: &str, at_least: usize, check: impl Fn(&[u8])) {
     assert!(run >= at_least, "{run} inputs of {target}");
 }
 
-/// As the target itself makes its input from bytes.
+/// Creates the structured input from bytes as libFuzzer does, and checks it.
 fn arbitrary<T: for<'a> Arbitrary<'a>>(bytes: &[u8], check: impl Fn(&T)) {
     if let Ok(input) = T::arbitrary_take_rest(Unstructured::new(bytes)) {
         check(&input);

@@ -1,4 +1,4 @@
-//! Requests through the whole layer: bodies in any frames, at any pace, whole or not, genuine or not.
+//! Sends requests through the whole layer, with bodies in any frames, at any pace, complete or not, genuine or not.
 
 use std::{cell::RefCell, future::poll_fn, rc::Rc, time::Duration};
 
@@ -20,7 +20,7 @@ use tower_workos::{
 
 pub use self::input::Input;
 use self::{
-    body::{Asked, ScriptedBody, actions},
+    body::{Polled, ScriptedBody, actions},
     drive::drive,
     handler::{Call, Failure, Handler, Shared},
     input::{Behaviour, Ending, Exchange, Header, Hint, Length, Payload, Verb},
@@ -33,23 +33,23 @@ mod handler;
 mod input;
 mod predict;
 
-/// When everything happens, in milliseconds of Unix time.
+/// The current time of the verifier's clock, in milliseconds of Unix time.
 const NOW: i64 = 1_770_000_000_000;
 const TOLERANCE_MILLIS: u64 = 180_000;
 const SECRETS: [&str; 2] = ["whsec_of_the_fuzzing", "whsec_of_yesterday"];
 
 thread_local! {
-    /// With a clock that stands still, and jumps to the next timer where all are waiting.
+    /// Its clock is paused: it advances to the next timer when all tasks are waiting.
     static RUNTIME: RefCell<Option<Runtime>> = const { RefCell::new(None) };
 }
 
-type Answer = Result<Response<ResponseBody<Full<Bytes>>>, Failure>;
+type Outcome = Result<Response<ResponseBody<Full<Bytes>>>, Failure>;
 
-/// Sends the requests, one after the other, and then a plain one.
+/// Sends the requests one after the other, and then a plain one.
 ///
 /// # Panics
 ///
-/// Where a request is not answered as predicted, or reaches the handler with other bytes than were signed.
+/// If a response isn't the predicted one, or if the handler receives bytes other than those signed.
 pub fn check(input: &Input) {
     RUNTIME.with_borrow_mut(|runtime| {
         runtime
@@ -65,7 +65,7 @@ pub fn check(input: &Input) {
 }
 
 async fn exchanges(input: &Input) {
-    let secrets = SECRETS.map(|secret| WebhookSecret::new(secret).expect("a secret of our own"));
+    let secrets = SECRETS.map(|secret| WebhookSecret::new(secret).expect("a valid secret"));
     let secrets = WebhookSecrets::new(secrets).expect("two secrets");
     let now = ManualClock::new(Timestamp::from_unix_millis_saturating(NOW));
     let timeout = Duration::from_millis(input.timeout_millis());
@@ -112,27 +112,30 @@ async fn one(
     let payload = exchange.payload.bytes();
     let planned = actions(&payload, &exchange.steps, &exchange.ending);
     let prediction = predict(exchange, &planned, input.body_limit(), input.timeout_millis());
-    let asked = Rc::<Asked>::default();
-    let body = ScriptedBody::new(planned, &exchange.hint, Rc::clone(&asked));
+    let polled = Rc::<Polled>::default();
+    let body = ScriptedBody::new(planned, &exchange.hint, Rc::clone(&polled));
     let Some(request) = request(exchange, &payload, body) else { return };
 
     shared.calls.borrow_mut().clear();
     shared.behaviour.set(exchange.behaviour);
     poll_fn(|cx| service.poll_ready(cx)).await.expect("ready");
-    let answer = drive(service.call(request), exchange.dropped_after, &asked, input).await;
+    let outcome = drive(service.call(request), exchange.dropped_after, &polled, input).await;
 
     if !prediction.body_is_read {
-        assert_eq!(asked.polls.get(), 0, "the body was asked for");
+        assert_eq!(polled.polls.get(), 0, "the body was polled");
     }
-    assert!(asked.bytes_before_last.get() <= input.body_limit(), "read on over the limit");
-    handled(&shared.calls.borrow(), &prediction);
-    if let Some(answer) = answer {
+    assert!(
+        polled.bytes_before_last.get() <= input.body_limit(),
+        "the body was read beyond the limit"
+    );
+    check_calls(&shared.calls.borrow(), &prediction);
+    if let Some(outcome) = outcome {
         let calls = shared.calls.borrow().len();
-        answered(answer, &prediction, exchange.behaviour, calls).await;
+        check_response(outcome, &prediction, exchange.behaviour, calls).await;
     }
 }
 
-/// `None` where there is no such request.
+/// Builds the request; `None` if the `http` crate doesn't allow its parts.
 fn request(
     exchange: &Exchange,
     payload: &Bytes,
@@ -154,22 +157,27 @@ fn request(
     Some(request)
 }
 
-/// Whatever reached the handler was signed, whole, and is the same.
-fn handled(calls: &[Call], prediction: &Prediction) {
-    assert!(calls.len() <= 1, "called more than once");
+/// Checks that the handler was called only with a signed and complete body, unchanged.
+fn check_calls(calls: &[Call], prediction: &Prediction) {
+    assert!(calls.len() <= 1, "the handler was called more than once");
     let Some(call) = calls.first() else { return };
-    assert_eq!(call.bytes, prediction.sent, "other bytes than were sent");
+    assert_eq!(call.bytes, prediction.sent, "the handler received bytes other than those sent");
     assert_eq!(call.event.raw(), &call.bytes);
     let index = call.event.signature().map(|signature| signature.secret_index());
     match prediction.outcome {
         Some(Ok(signer)) => assert_eq!(index, Some(signer)),
-        Some(Err(kind)) => panic!("reached the handler, but: {kind}"),
+        Some(Err(kind)) => panic!("the handler was called instead of a rejection: {kind}"),
         None => {}
     }
 }
 
-async fn answered(answer: Answer, prediction: &Prediction, behaviour: Behaviour, calls: usize) {
-    let response = match answer {
+async fn check_response(
+    outcome: Outcome,
+    prediction: &Prediction,
+    behaviour: Behaviour,
+    calls: usize,
+) {
+    let response = match outcome {
         Ok(response) => response,
         Err(Failure) => {
             assert!(behaviour.fails && calls == 1, "{prediction:?}");

@@ -1,4 +1,4 @@
-//! The `workos-signature` header: what parses, and as what.
+//! Compares the parsing of the `workos-signature` header with a model.
 
 use http::{HeaderMap, HeaderValue};
 use tower_workos::{SIGNATURE_HEADER, SignatureHeader, SignatureHeaderError, Timestamp};
@@ -14,23 +14,23 @@ const REASONS: [&str; 7] = [
     "no `v1` element of 64 hex digits",
 ];
 
-/// What a header says.
+/// The contents of a header, as the model reads it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Header {
     /// The digits of `t`.
     pub digits: String,
-    /// The first eight `v1` that are hex digits, in lower case.
+    /// Those of the first eight `v1` that are 64 hex digits, in lower case.
     pub signatures: Vec<String>,
 }
 
 impl Header {
-    /// Reads a header value by the rules as they are written down; `None` where it is malformed.
+    /// Reads a header value by the documented rules; `None` if it is malformed.
     #[must_use]
     pub fn read(value: &[u8]) -> Option<Self> {
         if value.len() > 1024 {
             return None;
         }
-        // Each byte a character, so that text functions do for bytes that are no text.
+        // Maps each byte to a character, so that string functions work on any bytes.
         let value: String = value.iter().copied().map(char::from).collect();
         let mut times = Vec::new();
         let mut candidates = Vec::new();
@@ -61,7 +61,7 @@ impl Header {
         }
     }
 
-    /// When it was signed, in milliseconds of Unix time.
+    /// The time of the signature, in milliseconds of Unix time.
     #[must_use]
     pub fn millis(&self) -> i64 {
         match self.digits.parse().unwrap_or(i64::MAX) {
@@ -76,11 +76,11 @@ impl Header {
     }
 }
 
-/// The library reads a header as the plain rules do, by whichever way it is given, and prints what it read.
+/// Checks that the library parses a header value as the model does, through all its functions, and prints what it parsed.
 ///
 /// # Panics
 ///
-/// Where it does not.
+/// If it doesn't.
 pub fn check(value: &[u8]) {
     let expected = Header::read(value);
     let parsed = SignatureHeader::parse(value);
@@ -101,7 +101,7 @@ pub fn check(value: &[u8]) {
             let (_, reason) = text.rsplit_once(": ").unwrap_or_default();
             assert!(REASONS.contains(&reason), "{text}");
         }
-        _ => panic!("{parsed:?}, but the rules say {expected:?}: {}", value.escape_ascii()),
+        _ => panic!("{parsed:?}, but the model says {expected:?}: {}", value.escape_ascii()),
     }
     if let Ok(text) = std::str::from_utf8(value) {
         assert_eq!(text.parse(), parsed);

@@ -1,4 +1,4 @@
-//! A body in any pieces verifies as the whole at once does.
+//! Checks that the result doesn't depend on the pieces in which a body is verified.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,37 +8,37 @@ use tower_workos::{
     WebhookSecret, WebhookSecrets, testing::ManualClock,
 };
 
-/// A verifier, a header, a body and how it is cut.
+/// The settings of a verifier, a header, and a body with the offsets at which it is split.
 #[derive(Debug, Arbitrary)]
 pub struct Input {
-    /// Secrets of the verifier; what can't be one is left out.
+    /// Secrets of the verifier. Invalid ones are left out.
     secrets: Vec<String>,
     body: Vec<u8>,
-    /// Where the body is cut, in any order, the same place twice included.
+    /// The offsets at which the body is split, in any order, possibly repeated.
     cuts: Vec<u16>,
-    /// The number of `t`, as it is written.
+    /// The number in `t`.
     time: u64,
     leading_zeros: u8,
-    /// How far the clock is from `t`, in nanoseconds.
+    /// The difference between the clock and `t`, in nanoseconds.
     age: i64,
     tolerance: u64,
     signatures: Vec<Signature>,
-    /// A bit of the body that was changed on the way.
+    /// A bit of the body that is changed after signing.
     flip: Option<u16>,
 }
 
-/// One `v1` of the header.
+/// A `v1` element of the header.
 #[derive(Debug, Arbitrary)]
 enum Signature {
-    /// Made with the secret at this place of the verifier's.
+    /// Made with one of the verifier's secrets.
     Genuine { by: u8, upper: bool },
-    /// Made with it, but a bit is changed.
+    /// The same, with one bit changed.
     Changed { by: u8, bit: u8 },
-    /// Of another secret.
+    /// Made with another secret.
     Foreign,
-    /// Over the body without the time before it.
+    /// Made over the body alone, without the time.
     Untimed { by: u8 },
-    /// Not hex, or not 64 digits.
+    /// Not hex digits.
     Junk(u8),
 }
 
@@ -50,16 +50,16 @@ fn pick<T>(items: &[T], at: impl Into<usize>) -> Option<&T> {
     items.get(at.into() % items.len().max(1))
 }
 
-/// Verifying in pieces, at once, and by another implementation of HMAC all say the same.
+/// Checks that verification in pieces, at once, and with another implementation of HMAC agree.
 ///
 /// # Panics
 ///
-/// Where they do not.
+/// If they don't.
 pub fn check(input: &Input) {
-    // Without what makes most random texts impossible as a secret.
-    let possible =
+    // Most random strings contain a character that isn't allowed in a secret; removes those.
+    let allowed =
         |char: &char| !char.is_control() && !char.is_whitespace() && !"\"'`$".contains(*char);
-    let visible = |text: &String| text.chars().filter(possible).collect();
+    let visible = |text: &String| text.chars().filter(allowed).collect();
     let texts: Vec<String> = input
         .secrets
         .iter()
@@ -130,7 +130,7 @@ pub fn check(input: &Input) {
     let issued_at = header.issued_at();
     let number = input.time % 10_000_000_000_000_000;
     let millis = if number < 100_000_000_000 { number * 1000 } else { number };
-    // Of the time that the digits say, even where no `Timestamp` can hold it.
+    // Relative to the time of the digits, even if it is outside the range of `Timestamp`.
     let age = Duration::from_nanos(input.age.unsigned_abs());
     let signed_at: SystemTime = UNIX_EPOCH + Duration::from_millis(millis);
     let now = if input.age < 0 { signed_at.checked_sub(age) } else { signed_at.checked_add(age) };
@@ -151,13 +151,13 @@ pub fn check(input: &Input) {
         signer.map(|index| (issued_at, index)).ok_or(RejectionKind::SignatureMismatch)
     };
 
-    let seen = |result: Result<Verified, VerifyError>| {
+    let summary = |result: Result<Verified, VerifyError>| {
         result
             .map(|verified| verified.signature())
             .map(|signature| (signature.issued_at(), signature.secret_index()))
             .map_err(|error| Rejection::from(error).kind())
     };
-    assert_eq!(seen(verifier.verify(&header, &body)), expected, "at once");
+    assert_eq!(summary(verifier.verify(&header, &body)), expected, "at once");
     let in_pieces = verifier.begin(&header).and_then(|mut verification| {
         let mut cuts: Vec<usize> =
             input.cuts.iter().map(|cut| usize::from(*cut) % (body.len() + 1)).collect();
@@ -169,5 +169,5 @@ pub fn check(input: &Input) {
         }
         verification.finish()
     });
-    assert_eq!(seen(in_pieces), expected, "in pieces");
+    assert_eq!(summary(in_pieces), expected, "in pieces");
 }

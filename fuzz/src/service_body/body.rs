@@ -1,4 +1,4 @@
-//! A body that does what the script says.
+//! A body that follows a script.
 
 use std::{
     cell::Cell,
@@ -21,15 +21,15 @@ use tokio::time::{Sleep, sleep};
 
 use super::input::{Broken, Ending, Hint, Step};
 
-/// More frames than this at a time, and the other tasks of the thread wait too long: tokio's own budget.
+/// The largest number of polls before the layer must yield to other tasks, as with tokio's own budget.
 const FRAMES_AT_ONCE: usize = 128;
 
-/// What was asked of the body.
+/// How the body was polled.
 #[derive(Debug, Default)]
-pub(super) struct Asked {
+pub(super) struct Polled {
     pub(super) polls: Cell<usize>,
     pub(super) polls_at_once: Cell<usize>,
-    /// Whether the part without an end has begun.
+    /// Whether the endless part has begun.
     pub(super) endless: Cell<bool>,
     /// The bytes of all data frames before the last one.
     pub(super) bytes_before_last: Cell<usize>,
@@ -44,7 +44,7 @@ pub(super) struct ScriptedBody {
     hint: SizeHint,
     waiting: Option<Pin<Box<Sleep>>>,
     ended: bool,
-    asked: Rc<Asked>,
+    polled: Rc<Polled>,
 }
 
 /// A step with its bytes.
@@ -59,7 +59,7 @@ pub(super) enum Action {
     Endless,
 }
 
-/// The script as it will be played.
+/// The actions of a script, with their bytes.
 pub(super) fn actions(payload: &Bytes, steps: &[Step], ending: &Ending) -> Vec<Action> {
     let mut left = payload.clone();
     let mut actions = Vec::new();
@@ -106,7 +106,7 @@ pub(super) fn actions(payload: &Bytes, steps: &[Step], ending: &Ending) -> Vec<A
 }
 
 impl ScriptedBody {
-    pub(super) fn new(actions: Vec<Action>, hint: &Hint, asked: Rc<Asked>) -> Self {
+    pub(super) fn new(actions: Vec<Action>, hint: &Hint, polled: Rc<Polled>) -> Self {
         let sent = actions.iter().map(|action| match action {
             Action::Data(data) => u64::try_from(data.remaining()).unwrap_or(u64::MAX),
             _ => 0,
@@ -120,7 +120,7 @@ impl ScriptedBody {
                 hint
             }
         };
-        Self { actions: actions.into(), hint, waiting: None, ended: false, asked }
+        Self { actions: actions.into(), hint, waiting: None, ended: false, polled }
     }
 }
 
@@ -133,10 +133,13 @@ impl Body for ScriptedBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Data>, Self::Error>>> {
         let this = self.get_mut();
-        assert!(!this.ended, "asked for more after the end");
-        this.asked.polls.set(this.asked.polls.get() + 1);
-        this.asked.polls_at_once.set(this.asked.polls_at_once.get() + 1);
-        assert!(this.asked.polls_at_once.get() <= FRAMES_AT_ONCE, "no turn for the others");
+        assert!(!this.ended, "polled after the end");
+        this.polled.polls.set(this.polled.polls.get() + 1);
+        this.polled.polls_at_once.set(this.polled.polls_at_once.get() + 1);
+        assert!(
+            this.polled.polls_at_once.get() <= FRAMES_AT_ONCE,
+            "too many polls without yielding"
+        );
         if let Some(waiting) = &mut this.waiting {
             ready!(waiting.as_mut().poll(cx));
             this.waiting = None;
@@ -148,8 +151,8 @@ impl Body for ScriptedBody {
                 return Poll::Ready(None);
             }
             Some(Action::Data(data)) => {
-                this.asked.bytes_before_last.set(this.asked.bytes.get());
-                this.asked.bytes.set(this.asked.bytes.get() + data.remaining());
+                this.polled.bytes_before_last.set(this.polled.bytes.get());
+                this.polled.bytes.set(this.polled.bytes.get() + data.remaining());
                 Frame::data(data)
             }
             Some(Action::Empties(count)) => {
@@ -177,7 +180,7 @@ impl Body for ScriptedBody {
                 return Poll::Pending;
             }
             Some(Action::Endless) => {
-                this.asked.endless.set(true);
+                this.polled.endless.set(true);
                 this.actions.push_front(Action::Endless);
                 Frame::data(empty())
             }
@@ -194,18 +197,18 @@ impl Broken {
     fn error(self) -> Box<dyn Error + Send + Sync> {
         match self {
             Self::Off => Box::new(io::Error::from(io::ErrorKind::ConnectionReset)),
-            Self::TooLong => cut_off(),
-            Self::TooLongInside => Box::new(io::Error::other(Outer(cut_off()))),
+            Self::TooLong => length_limit_error(),
+            Self::TooLongInside => Box::new(io::Error::other(Outer(length_limit_error()))),
         }
     }
 }
 
-/// The error of a body that a limit cuts off: only http-body-util itself can make it.
-fn cut_off() -> Box<dyn Error + Send + Sync> {
+/// The error of a body that exceeds a limit. Only http-body-util can create it.
+fn length_limit_error() -> Box<dyn Error + Send + Sync> {
     let mut body = Limited::new(Full::new(Bytes::from_static(b"x")), 0);
     match Pin::new(&mut body).poll_frame(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Some(Err(error))) => error,
-        _ => unreachable!("a byte is over a limit of none"),
+        _ => unreachable!("one byte exceeds a limit of zero"),
     }
 }
 
@@ -214,7 +217,7 @@ struct Outer(Box<dyn Error + Send + Sync>);
 
 impl fmt::Display for Outer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the body broke")
+        f.write_str("the body failed")
     }
 }
 

@@ -1,4 +1,4 @@
-//! Polls a request's future as an executor would, and watches it.
+//! Polls a request's future as an executor does, and observes it.
 
 use std::{
     future::{Future, poll_fn},
@@ -13,13 +13,13 @@ use std::{
 
 use tokio::{task::yield_now, time::advance};
 
-use super::{body::Asked, input::Input};
+use super::{body::Polled, input::Input};
 
-/// Polls to the end, or drops the future after so many polls. Polls only when woken, so a lost wake-up never ends.
+/// Polls to completion, or drops the future after this many polls. Polls only when woken, so a lost wake-up blocks forever.
 pub(super) async fn drive<F: Future>(
     future: F,
     dropped_after: Option<u8>,
-    asked: &Asked,
+    body: &Polled,
     input: &Input,
 ) -> Option<F::Output> {
     let mut future = pin!(future);
@@ -31,16 +31,16 @@ pub(super) async fn drive<F: Future>(
             return None;
         }
         polls += 1;
-        alarm.rang.store(false, SeqCst);
-        asked.polls_at_once.set(0);
+        alarm.woken.store(false, SeqCst);
+        body.polls_at_once.set(0);
         let polled = future.as_mut().poll(&mut Context::from_waker(&waker));
         if let Poll::Ready(output) = polled {
             return Some(output);
         }
-        if !alarm.rang.load(SeqCst) {
+        if !alarm.woken.load(SeqCst) {
             poll_fn(|cx| alarm.poll(cx)).await;
-        } else if asked.endless.get() {
-            // A body without an end takes time like any other.
+        } else if body.endless.get() {
+            // The clock is paused, so an endless body must advance it to reach the time-out.
             advance(Duration::from_millis(input.timeout_millis() / 8 * 2 + 2)).await;
         } else {
             yield_now().await;
@@ -48,23 +48,23 @@ pub(super) async fn drive<F: Future>(
     }
 }
 
-/// Remembers that it rang, and wakes the task that waits for it.
+/// A waker that records that it was called, and wakes the task that waits for it.
 #[derive(Default)]
 struct Alarm {
-    rang: AtomicBool,
+    woken: AtomicBool,
     task: Mutex<Option<Waker>>,
 }
 
 impl Alarm {
     fn poll(&self, cx: &Context<'_>) -> Poll<()> {
         *self.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
-        if self.rang.load(SeqCst) { Poll::Ready(()) } else { Poll::Pending }
+        if self.woken.load(SeqCst) { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
 impl Wake for Alarm {
     fn wake(self: Arc<Self>) {
-        self.rang.store(true, SeqCst);
+        self.woken.store(true, SeqCst);
         if let Some(task) = self.task.lock().unwrap_or_else(PoisonError::into_inner).take() {
             task.wake();
         }

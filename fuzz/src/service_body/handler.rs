@@ -1,4 +1,4 @@
-//! The service inside of the layer.
+//! The inner service of the layer.
 
 use std::{
     cell::{Cell, RefCell},
@@ -18,14 +18,14 @@ use tower_workos::{DirectoryEvent, verify::VerifiedBody};
 
 use super::input::Behaviour;
 
-/// What a handler was called with.
+/// The arguments of a call of the handler.
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) bytes: Bytes,
     pub(super) event: DirectoryEvent,
 }
 
-/// A handler that may only be called once it was polled ready; a clone of it was not.
+/// A handler that must be polled ready before each call. A clone is not ready.
 #[derive(Debug, Default)]
 pub(super) struct Handler {
     ready: bool,
@@ -38,7 +38,7 @@ pub(super) struct Shared {
     pub(super) calls: RefCell<Vec<Call>>,
 }
 
-/// An error of the handler's own.
+/// The handler's error.
 #[derive(Debug, PartialEq)]
 pub(super) struct Failure;
 
@@ -80,7 +80,7 @@ impl Service<Request<VerifiedBody>> for Handler {
     }
 
     fn call(&mut self, request: Request<VerifiedBody>) -> Self::Future {
-        assert!(std::mem::take(&mut self.ready), "called without being ready");
+        assert!(std::mem::take(&mut self.ready), "called before it was ready");
         let behaviour = self.shared.behaviour.get();
         let event = request.extensions().get::<DirectoryEvent>().cloned();
         let body = request.into_body();

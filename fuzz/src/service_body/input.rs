@@ -1,4 +1,4 @@
-//! What libFuzzer chooses: the layer's settings and what is sent to it.
+//! The input: the layer's settings and the requests.
 
 use arbitrary::Arbitrary;
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use tower_workos::{
 
 use super::{NOW, SECRETS};
 
-/// A layer and requests that it gets one after the other.
+/// The settings of a layer and the requests that it receives one after the other.
 #[derive(Debug, Arbitrary)]
 pub struct Input {
     pub(super) limit: Limit,
@@ -19,7 +19,7 @@ pub struct Input {
 }
 
 impl Input {
-    /// Odd, while bodies wait even times: nothing is ever due at the moment of the deadline.
+    /// Odd, while bodies wait for even times: no wait ends exactly at the deadline.
     pub(super) fn timeout_millis(&self) -> u64 {
         u64::from(self.timeout) * 2 + 1
     }
@@ -37,12 +37,12 @@ impl Input {
 
 #[derive(Debug, Arbitrary)]
 pub(super) enum Limit {
-    /// The length of the first payload and a little more or less.
+    /// The length of the first payload plus an offset.
     Around(i8),
     Of(u16),
 }
 
-/// One request and what the handler does with it.
+/// A request and the behaviour of the handler.
 #[derive(Debug, Arbitrary)]
 pub(super) struct Exchange {
     pub(super) payload: Payload,
@@ -52,12 +52,12 @@ pub(super) struct Exchange {
     pub(super) steps: Vec<Step>,
     pub(super) ending: Ending,
     pub(super) method: Verb,
-    /// After this many polls the client is gone.
+    /// Drops the future after this many polls, as for a client that disconnects.
     pub(super) dropped_after: Option<u8>,
     pub(super) behaviour: Behaviour,
 }
 
-/// What is signed.
+/// The signed bytes.
 #[derive(Debug, Arbitrary)]
 pub(super) enum Payload {
     Sample { index: u8, spaces: u16 },
@@ -80,7 +80,7 @@ impl Payload {
     }
 }
 
-/// The lines of the signature's header.
+/// The values of the signature header.
 #[derive(Debug, Arbitrary)]
 pub(super) enum Header {
     Genuine {
@@ -89,15 +89,15 @@ pub(super) enum Header {
     },
     BothSecrets,
     Foreign,
-    /// A digit of the signature is another.
+    /// One digit of the signature is changed.
     Changed {
         at: u8,
     },
-    /// Signed this many milliseconds from now.
+    /// Signed with a time this many milliseconds from now.
     At {
         offset: i32,
     },
-    /// About as old as may be.
+    /// Signed with a time near the limit of the tolerance.
     AtTheTolerance {
         future: bool,
         offset: i8,
@@ -111,7 +111,7 @@ impl Header {
     pub(super) fn lines(&self, payload: &Bytes) -> Vec<Vec<u8>> {
         let signer = |secret: &str, millis: i64| {
             let at = Timestamp::from_unix_millis_saturating(NOW + millis);
-            let secret = WebhookSecret::new(secret).expect("a secret of our own");
+            let secret = WebhookSecret::new(secret).expect("a valid secret");
             Signer::new(secret).at(at)
         };
         let [first, second] = SECRETS;
@@ -123,7 +123,7 @@ impl Header {
                 vec![sign(if *seconds { signer.seconds() } else { signer })]
             }
             Self::BothSecrets => {
-                let second = WebhookSecret::new(second).expect("a secret of our own");
+                let second = WebhookSecret::new(second).expect("a valid secret");
                 vec![sign(signer(first, 0).add_secret(second))]
             }
             Self::Foreign => vec![sign(signer("whsec_of_another_endpoint", 0))],
@@ -151,10 +151,10 @@ impl Header {
 #[derive(Debug, Arbitrary)]
 pub(super) enum Length {
     Absent,
-    /// The payload's, or so much beside it.
+    /// The payload's length plus an offset.
     Declared(i16),
     Of(u64),
-    /// More than any number holds.
+    /// Larger than `u64::MAX`.
     Overflow,
     Junk(Vec<u8>),
 }
@@ -174,7 +174,7 @@ impl Length {
     }
 }
 
-/// What the body says of its own length.
+/// The body's size hint.
 #[derive(Debug, Arbitrary)]
 pub(super) enum Hint {
     Nothing,
@@ -182,66 +182,66 @@ pub(super) enum Hint {
     AtLeast(u32),
 }
 
-/// What the body does next.
+/// A step of the body's script.
 #[derive(Debug, Arbitrary)]
 pub(super) enum Step {
-    /// The payload's next bytes, in a buffer of one or two pieces.
+    /// Sends the next bytes of the payload, in a buffer of one or two pieces.
     Data {
         length: u8,
         split: u8,
     },
-    /// The payload's next one to eight bytes.
+    /// Sends the next one to eight bytes of the payload.
     Few(u8),
-    /// Half of what is left of the payload.
+    /// Sends half of the rest of the payload.
     Half,
-    /// The same, but a bit of the first byte is another.
+    /// Sends the next bytes with one bit of the first byte changed.
     Changed {
         length: u8,
         bit: u8,
     },
-    /// The payload's next bytes are left out.
+    /// Skips the next bytes of the payload.
     Skip(u8),
-    /// Bytes that are not in the payload.
+    /// Sends bytes that aren't in the payload.
     Extra(Vec<u8>),
     Empty,
-    /// Many empty frames.
+    /// Sends this many empty frames.
     Empties(u8),
     Trailers,
-    /// Pending, and awake again at once.
+    /// Returns `Pending` and wakes the task immediately.
     Yield,
-    /// Pending for this long.
+    /// Returns `Pending` for a time: see [`Step::wait_millis`].
     Wait(u8),
     Error(Broken),
 }
 
 impl Step {
-    /// Even, and more than nothing: see [`Input::timeout_millis`].
+    /// Even and not zero: see [`Input::timeout_millis`].
     pub(super) fn wait_millis(wait: u8) -> u64 {
         u64::from(wait) * 2 + 2
     }
 }
 
-/// How a body breaks.
+/// How a body fails.
 #[derive(Clone, Copy, Debug, Arbitrary)]
 pub(super) enum Broken {
     Off,
-    /// At a limit further out.
+    /// With the error of an outer limit.
     TooLong,
-    /// The same, inside of another error.
+    /// With that error as the source of another.
     TooLongInside,
 }
 
 /// How the body ends after its steps.
 #[derive(Debug, Arbitrary)]
 pub(super) enum Ending {
-    /// With what is left of the payload.
+    /// With the rest of the payload.
     Rest,
-    /// Without it.
+    /// Without the rest.
     Short,
     Error(Broken),
-    /// Nothing comes any more, nor an end.
+    /// Pending forever.
     Never,
-    /// Empty frames, for ever.
+    /// With empty frames forever.
     Endless,
 }
 
@@ -253,12 +253,12 @@ pub(super) enum Verb {
     Other(u8),
 }
 
-/// What the handler does.
+/// The handler's behaviour.
 #[derive(Clone, Copy, Debug, Default, Arbitrary)]
 pub(super) struct Behaviour {
-    /// How often it is asked before it is ready.
+    /// The number of polls before it is ready.
     pub(super) unready: u8,
-    /// How often it is polled before it answers.
+    /// The number of polls before its future completes.
     pub(super) slow: u8,
     pub(super) fails: bool,
     pub(super) status: u16,

@@ -1,4 +1,4 @@
-//! What a request will be answered, by the table in the library's documentation.
+//! Predicts the response to a request, by the table in the library's documentation.
 
 use tower_workos::RejectionKind;
 
@@ -13,14 +13,14 @@ use crate::{
 };
 use bytes::Buf;
 
-/// What will happen to a request that is not dropped.
+/// The predicted outcome of a request that isn't dropped.
 #[derive(Debug)]
 pub(super) struct Prediction {
-    /// Which secret signed what the handler gets, or why it gets nothing. `None`: too deep for the model.
+    /// The index of the secret if the handler is called, otherwise the rejection. `None` if the JSON is too deep for the model.
     pub(super) outcome: Option<Result<usize, RejectionKind>>,
-    /// Whether the body is asked for anything.
+    /// Whether the body is polled.
     pub(super) body_is_read: bool,
-    /// The bytes sent until the end, where there is one.
+    /// All bytes of the body, if it ends.
     pub(super) sent: Vec<u8>,
 }
 
@@ -108,7 +108,7 @@ fn length(action: &Action) -> u128 {
     }
 }
 
-/// The number in a `content-length`, where it is one; more than any limit, where it is larger than any number.
+/// The number in a `content-length`; zero if it isn't one, `u128::MAX` if it is larger than `u64::MAX`.
 fn declared(text: &[u8]) -> u128 {
     let digits = text.strip_prefix(b"+").unwrap_or(text);
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
