@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-# What the README says of each event; users who are not active are below.
+# The effect of each event on access, for active users. Other states are handled in `line`.
 ACCESS = {
     "dsync.user.created": "access granted",
     "dsync.user.deleted": "access REVOKED",
@@ -20,7 +20,7 @@ USER_EVENTS = ("dsync.user.", "dsync.group.user_added")
 NAMES = {
     "first_name": "Zoë",
     "last_name": "Nguyễn-Łukasiewicz",
-    # A letter and its accent apart, Arabic, Han, an emoji of several code points, U+2028, a NUL by escape.
+    # A letter with a combining accent, Arabic, Han, an emoji of several code points, U+2028, an escaped NUL.
     "name": "Zoe\u0308 زوي 阮佐伊 👩🏽\u200d🚀 \u2028 \u0000",
 }
 
@@ -29,7 +29,7 @@ NAMES = {
 class Body:
     group: str
     text: str
-    # What of it some SDK is known to trip over.
+    # The properties that some SDK is known to reject.
     tags: frozenset = frozenset()
 
     @property
@@ -42,7 +42,7 @@ class Body:
 
 
 def bodies(samples):
-    """All bodies, made of the samples."""
+    """All bodies, derived from the samples."""
     envelopes = [json.loads(sample["body"]) for sample in samples]
     user = next(one for one in envelopes if one["event"] == "dsync.user.updated")
     foreign = {**user, "data": {**user["data"], **NAMES}}
@@ -67,18 +67,18 @@ def bodies(samples):
     bare = {"object": "event", **{key: user[key] for key in ("id", "event", "data")}}
     made.append(Body("with `object`, no `created_at`", compact(bare), tags(bare)))
     for envelope in envelopes:
-        # Tokens had no events then.
+        # There were no token events before 2023.
         if not envelope["event"].startswith("dsync.token."):
             old = {"id": envelope["id"].replace("event_", "wh_")}
             old |= {"data": envelope["data"], "event": envelope["event"]}
             made.append(Body("before 2023", compact(old), tags(old)))
     return made + [
-        Body("not ASCII, as it is", compact(foreign), tags(user)),
+        Body("not ASCII, unescaped", compact(foreign), tags(user)),
         Body("not ASCII, escaped", json.dumps(foreign, separators=(",", ":")), tags(user, "rendering")),
         Body("numbers and escapes", plain.replace('"HERE"', numbers), tags(user, "rendering")),
         Body("indented", json.dumps(foreign, ensure_ascii=False, indent=2), tags(user, "rendering")),
-        Body("odd space and order", odd(foreign), tags(user, "rendering")),
-        Body("a last line end", compact(user) + "\n", tags(user, "rendering")),
+        Body("unusual white space and order", odd(foreign), tags(user, "rendering")),
+        Body("a trailing line break", compact(user) + "\n", tags(user, "rendering")),
         Body("unknown event", compact(unknown), tags(unknown, "unknown event")),
     ]
 
@@ -88,13 +88,13 @@ def compact(value):
 
 
 def odd(value):
-    """The keys in reverse, tabs and CRLF, space before colons."""
+    """Renders the keys in reverse order, with tabs, CRLF and spaces before colons."""
     backwards = dict(reversed(value.items()))
     return json.dumps(backwards, ensure_ascii=False, indent="\t", separators=(" ,", " :  ")).replace("\n", "\r\n")
 
 
 def line(text, event_id=None):
-    """What the server example prints for a body."""
+    """The line that the server example prints for a body."""
     event = json.loads(text)
     name, data = event["event"], event["data"]
     if not name.startswith("dsync."):

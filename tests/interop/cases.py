@@ -1,4 +1,4 @@
-"""What is signed and how, what is changed afterwards, and what our server must answer."""
+"""The cases: what is signed and how, what is changed afterwards, and the response that our server must send."""
 
 import json
 import subprocess
@@ -14,23 +14,23 @@ OUTSIDE = "401 TimestampOutsideTolerance"
 MALFORMED = "400 MalformedSignature"
 MISSING = "401 MissingSignature"
 NO_EVENT = "422 InvalidPayload"
-# Signers that sign any text as the time.
+# The signers that accept any text as the time.
 SIGN_ANY_TIME = ("crate", "node 11", "node 8", "python")
 
 
 def ask(command, queries=()):
-    """The answers of a program that reads and writes JSON lines: one a query, where there are queries."""
+    """Runs a program that reads and writes JSON lines, and returns its output: one line per query, if there are any."""
     lines = "".join(json.dumps(query) + "\n" for query in queries)
     done = subprocess.run(command, input=lines, stdout=subprocess.PIPE, encoding="utf-8", timeout=60)
     # `splitlines` would also split at the U+2028 in a body.
     answers = [json.loads(answer) for answer in done.stdout.split("\n") if answer]
     if done.returncode != 0 or (queries and len(answers) != len(queries)):
-        sys.exit(f"{len(answers)} answers to {len(queries)} queries, exit code {done.returncode}: {command}")
+        sys.exit(f"{len(answers)} lines for {len(queries)} queries, exit code {done.returncode}: {command}")
     return answers
 
 
 def query(body, offset=0, **more):
-    """A body to sign, so many seconds from now."""
+    """A body to sign, with a time this many seconds from now."""
     return {"secret": SECRET, "t": int((time.time() + offset) * 1000), "body": body, **more}
 
 
@@ -60,14 +60,14 @@ def upper(header):
     return f"{t}v1={hex_digits.upper()}"
 
 
-# The tolerance is 180 s; what is left of it is for a slow machine.
+# The tolerance is 180 s; the rest allows for a slow machine.
 IN_TIME = [("120 s old", -120), ("120 s ahead", 120)]
 
-# (case, what goes into the query, the headers that are sent, the body that is sent, the answer)
+# (case, additions to the query, the headers to send, the body to send, the expected response)
 FAULTS = [
     ("a byte changed", {}, one, change_byte, MISMATCH),
     ("the last byte missing", {}, one, lambda body: body[:-1], MISMATCH),
-    ("a line end more", {}, one, lambda body: body + "\n", MISMATCH),
+    ("a line break added", {}, one, lambda body: body + "\n", MISMATCH),
     ("a digit of the signature changed", {}, lambda header: [change_digit(header)], keep, MISMATCH),
     ("the time changed, not signed again", {}, lambda header: [change_time(header)], keep, MISMATCH),
     ("another secret", {"secret": OTHER}, one, keep, MISMATCH),
@@ -79,19 +79,19 @@ FAULTS = [
     ("no v1 in the header", {}, lambda header: [header.split(",")[0]], keep, MALFORMED),
 ]
 
-# Other genuine headers of our signer: (case, what goes into the query, the headers that are sent).
+# Other valid headers of our signer: (case, additions to the query, the headers to send).
 V2 = "v2=" + "0" * 64
 HEADERS = [
     ("in seconds", {"seconds": True}, one),
-    ("two secrets, the right one first", {"second_secret": OTHER}, one),
-    ("two secrets, the right one last", {"secret": OTHER, "second_secret": SECRET}, one),
+    ("two secrets, the matching one first", {"second_secret": OTHER}, one),
+    ("two secrets, the matching one last", {"secret": OTHER, "second_secret": SECRET}, one),
     ("upper-case hex", {}, lambda header: [upper(header)]),
     ("v1 before t", {}, lambda header: [", ".join(reversed(header.split(", ")))]),
     ("a v2 after v1", {}, lambda header: [f"{header}, {V2}"]),
     ("a v2 before v1", {}, lambda header: [header.replace(", ", f", {V2}, ")]),
 ]
 
-# What the emulator sends of its own, in this order or another.
+# The emulator's own events, in any order.
 EMULATED = [
     "organization.created",
     "directory.created",
@@ -104,6 +104,6 @@ EMULATED = [
 
 
 def some(bodies):
-    """One body of three kinds, for cases that are not about bodies."""
-    groups = ("sample", "not ASCII, as it is", "before 2023")
+    """One body each of three groups, for cases that don't depend on the body."""
+    groups = ("sample", "not ASCII, unescaped", "before 2023")
     return [next(body for body in bodies if body.group == group) for group in groups]

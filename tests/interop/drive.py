@@ -1,4 +1,4 @@
-"""Delivers what everybody signs to the server example, and lets everybody verify what our `Signer` signs."""
+"""Delivers to the server example what each sender signs, and lets each SDK verify what our `Signer` signs."""
 
 import argparse
 import signal
@@ -6,7 +6,7 @@ import sys
 
 from bodies import bodies
 from cases import SECRET, ask
-from known import ACCEPTED, REFUSED
+from known import ACCEPTED, REJECTED
 from report import Report
 from send import compare, deliver, end, run_emulator
 from server import Server
@@ -15,18 +15,18 @@ from verify import verify
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--server", required=True, help="the server example's program")
-    parser.add_argument("--rust", required=True, help="the program of rust/")
+    parser.add_argument("--server", required=True, help="the executable of the server example")
+    parser.add_argument("--rust", required=True, help="the executable of rust/")
     parser.add_argument("--here", required=True, help="the folder of node.mjs")
-    parser.add_argument("--scratch", required=True, help="where the SDKs are installed")
+    parser.add_argument("--scratch", required=True, help="the folder with the installed SDKs")
     options = parser.parse_args()
-    # Ends through `finally`, so that the server ends too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
+    # Exits through `finally`, so that the server is killed too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
 
     rust, scratch = options.rust, options.scratch
     ours = [rust, "sign"]
     emulator = ["node", f"{options.here}/emulator.mjs", f"{scratch}/emulator/node_modules/workos"]
-    # Who signs, and who verifies.
+    # The SDKs that sign and verify.
     peers = {
         "node 11": ["node", f"{options.here}/node.mjs", f"{scratch}/node-11"],
         "node 8": ["node", f"{options.here}/node.mjs", f"{scratch}/node-8"],
@@ -54,15 +54,15 @@ def main():
         seen |= verify(report, name, ours, command, every)
 
     report.print_tables()
-    print("\nREFUSED: genuine, and they refuse it")
-    for rule in REFUSED:
+    print("\nREJECTED: genuine deliveries that an SDK rejects")
+    for rule in REJECTED:
         print(f"  {rule.peer:<8} {rule.tag}: {rule.why}")
-    print("ACCEPTED: not genuine, and they accept it")
+    print("ACCEPTED: forged or expired deliveries that an SDK accepts")
     for rule in ACCEPTED:
         print(f"  {rule.peer:<8} {rule.tag}: {rule.why}")
-    for rule in [*REFUSED, *ACCEPTED]:
+    for rule in [*REJECTED, *ACCEPTED]:
         if rule not in seen:
-            report.fail(f"{rule.peer}, {rule.tag}: it was not seen; take the row out of known.py and README.md")
+            report.fail(f"{rule.peer}, {rule.tag}: it did not occur; remove the row from known.py and README.md")
     report.print_end()
     sys.exit(1 if report.failures else 0)
 

@@ -1,14 +1,14 @@
-// The emulator of WorkOS in the npm package `workos`, whose folder is the first argument. JSON lines in and out:
+// Runs the WorkOS emulator of the npm package `workos` in FOLDER. Reads and writes JSON lines.
 //
 // `emulator.mjs FOLDER sign`          signs with the emulator's function, in seconds and without a space;
-// `emulator.mjs FOLDER deliver URL`   runs the emulator, which delivers what happens in it to URL.
+// `emulator.mjs FOLDER deliver URL`   runs the emulator, which delivers its events to URL.
 //
-// The emulator's own directory events have older names (`directory_user.created`), and it has no `dsync.*` event. So
-// `deliver` lets both happen: directories that come and go in the emulator, under its names, and our samples under
-// theirs, put into its event bus, which makes the envelope, signs and sends as for its own.
+// The emulator's directory events have older names (`directory_user.created`), and it has no `dsync.*` events. So
+// `deliver` does both: it creates and deletes directories in the emulator, and it emits our samples on the emulator's
+// event bus, which wraps, signs and sends them like its own events.
 //
-// Its modules are imported by path: the public `createEmulator` listens on every interface, and the application below
-// needs no socket.
+// The emulator's modules are imported by path, because the public `createEmulator` listens on all interfaces. The
+// application below needs no socket.
 
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -27,7 +27,7 @@ async function sign() {
   const { signWebhookPayload } = await load('workos/webhook-signer.js');
   const now = Date.now;
   for await (const { t, secret, body } of queries()) {
-    // It always signs as of now; so now is when the case says.
+    // The function always signs with the current time, so that is replaced.
     Date.now = () => t;
     print({ header: signWebhookPayload(body, secret), body });
     Date.now = now;
@@ -41,7 +41,7 @@ async function deliver() {
   const { app, store } = createServer(workosPlugin);
   const workos = getWorkOSStore(store);
 
-  // The emulator tells nobody what its deliveries were answered.
+  // The emulator doesn't expose the responses to its deliveries, so `fetch` is wrapped.
   const deliveries = [];
   const real = globalThis.fetch;
   globalThis.fetch = (to, options) => {
@@ -59,7 +59,7 @@ async function deliver() {
       headers: { authorization: 'Bearer sk_test_default', 'content-type': 'application/json' },
       body: body && JSON.stringify(body),
     });
-    if (!response.ok) throw new Error(`the emulator answered ${method} ${path} with ${response.status}`);
+    if (!response.ok) throw new Error(`the emulator responded to ${method} ${path} with ${response.status}`);
     return response.status === 204 ? undefined : response.json();
   };
 
@@ -85,7 +85,7 @@ async function deliver() {
       await call('DELETE', `/directories/${directory.id}`);
       for (const event of events) store.getData('eventBus').emit(event);
     } else {
-      // Another secret than the server's: one event is enough.
+      // The secret isn't the server's; one event is enough.
       await call('POST', '/organizations', { name: 'Nobody' });
     }
     print({ deliveries: await Promise.all(deliveries.splice(0)) });

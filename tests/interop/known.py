@@ -1,15 +1,15 @@
-"""Where the SDKs, as pinned, refuse what is genuine, or accept what is not. All else must work.
+"""The valid deliveries that the pinned SDKs reject, and the invalid ones that they accept. All others must work.
 
-Each row must happen: when it does not any more, the check fails, and the row goes.
+Each row must occur: if an SDK no longer behaves like this, the check fails until the row is removed.
 """
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Refused:
+class Rejected:
     peer: str
-    # "signature" (so the event too), or "event": the signature is accepted, the event is not.
+    # "signature" (and therefore also the event), or "event" (the signature is accepted, the event isn't).
     check: str
     # A tag of bodies.py, or a case of cases.py.
     tag: str
@@ -26,47 +26,47 @@ class Accepted:
     why: str
 
 
-FIRST = "two secrets, the right one first"
-LAST = "two secrets, the right one last"
+FIRST = "two secrets, the matching one first"
+LAST = "two secrets, the matching one last"
 
 MISMATCH = "Signature hash does not match"
 TOLERANCE = "Timestamp outside the tolerance zone"
 UNREADABLE = "Unable to extract timestamp and signature hash"
 
-REFUSED = [
-    Refused("crate", "event", "no object", "missing field `object`", "it asks for `object` in the envelope"),
-    Refused("crate", "event", "no created_at", "missing field `created_at`", "it asks for that as well"),
-    Refused("crate", "signature", "in seconds", "timestamp outside tolerance", "it reads milliseconds"),
-    Refused("crate", "signature", FIRST, "no valid signature found", "the last v1 wins"),
-    Refused("crate", "signature", "upper-case hex", "no valid signature found", "it compares text"),
-    Refused("crate", "signature", "a v2 after v1", "unknown webhook signature component", "any v2 is an error"),
-    Refused("crate", "signature", "a v2 before v1", "unknown webhook signature component", "any v2 is an error"),
+REJECTED = [
+    Rejected("crate", "event", "no object", "missing field `object`", "it requires `object` in the envelope"),
+    Rejected("crate", "event", "no created_at", "missing field `created_at`", "it requires `created_at` in the envelope"),
+    Rejected("crate", "signature", "in seconds", "timestamp outside tolerance", "it expects milliseconds"),
+    Rejected("crate", "signature", FIRST, "no valid signature found", "the last v1 wins"),
+    Rejected("crate", "signature", "upper-case hex", "no valid signature found", "it compares text"),
+    Rejected("crate", "signature", "a v2 after v1", "unknown webhook signature component", "any v2 is an error"),
+    Rejected("crate", "signature", "a v2 before v1", "unknown webhook signature component", "any v2 is an error"),
 ]
 for node in ("node 11", "node 8"):
-    REFUSED += [
-        Refused(node, "signature", "in seconds", TOLERANCE, "it reads milliseconds"),
-        Refused(node, "signature", LAST, MISMATCH, "the first v1 wins"),
-        Refused(node, "signature", "upper-case hex", MISMATCH, "it compares text"),
-        # Whether it finds the time or the signature wrong depends on the digits.
-        Refused(node, "signature", "v1 before t", "SignatureVerificationException", "it reads by position"),
-        Refused(node, "signature", "a v2 before v1", MISMATCH, "it reads by position"),
+    REJECTED += [
+        Rejected(node, "signature", "in seconds", TOLERANCE, "it expects milliseconds"),
+        Rejected(node, "signature", LAST, MISMATCH, "the first v1 wins"),
+        Rejected(node, "signature", "upper-case hex", MISMATCH, "it compares text"),
+        # Whether the error is about the time or about the signature depends on the digits.
+        Rejected(node, "signature", "v1 before t", "SignatureVerificationException", "it parses by position"),
+        Rejected(node, "signature", "a v2 before v1", MISMATCH, "it parses by position"),
     ]
-REFUSED += [
-    Refused("node 8", "signature", "rendering", MISMATCH, "it signs its own rendering of the parsed body"),
-    Refused("node 8", "event", "token event", "returned undefined", "it does not know dsync.token.*"),
-    Refused("node 8", "event", "unknown event", "returned undefined", "it has no arm for unknown events"),
-    Refused("python", "signature", "in seconds", UNREADABLE, "it splits at a comma and a space"),
-    Refused("python", "signature", FIRST, UNREADABLE, "it wants exactly two parts"),
-    Refused("python", "signature", LAST, UNREADABLE, "it wants exactly two parts"),
-    Refused("python", "signature", "upper-case hex", MISMATCH, "it compares text"),
-    Refused("python", "signature", "v1 before t", "invalid literal for int()", "it reads by position"),
-    Refused("python", "signature", "a v2 after v1", UNREADABLE, "it wants exactly two parts"),
-    Refused("python", "signature", "a v2 before v1", UNREADABLE, "it wants exactly two parts"),
-    Refused("python", "event", "no created_at", "'created_at'", "it asks for `created_at` in the envelope"),
+REJECTED += [
+    Rejected("node 8", "signature", "rendering", MISMATCH, "it signs the body as serialised again"),
+    Rejected("node 8", "event", "token event", "returned undefined", "it doesn't know dsync.token.*"),
+    Rejected("node 8", "event", "unknown event", "returned undefined", "it ignores unknown events"),
+    Rejected("python", "signature", "in seconds", UNREADABLE, "it splits at a comma and a space"),
+    Rejected("python", "signature", FIRST, UNREADABLE, "it requires exactly two parts"),
+    Rejected("python", "signature", LAST, UNREADABLE, "it requires exactly two parts"),
+    Rejected("python", "signature", "upper-case hex", MISMATCH, "it compares text"),
+    Rejected("python", "signature", "v1 before t", "invalid literal for int()", "it parses by position"),
+    Rejected("python", "signature", "a v2 after v1", UNREADABLE, "it requires exactly two parts"),
+    Rejected("python", "signature", "a v2 before v1", UNREADABLE, "it requires exactly two parts"),
+    Rejected("python", "event", "no created_at", "'created_at'", "it requires `created_at` in the envelope"),
 ]
 
 ACCEPTED = [
-    Accepted("node 11", "an hour ahead", "it compares times in the past only"),
-    Accepted("node 8", "an hour ahead", "it compares times in the past only"),
-    Accepted("node 8", "a line end more", "it signs its own rendering of the parsed body"),
+    Accepted("node 11", "an hour ahead", "it doesn't check times in the future"),
+    Accepted("node 8", "an hour ahead", "it doesn't check times in the future"),
+    Accepted("node 8", "a line break added", "it signs the body as serialised again"),
 ]

@@ -1,5 +1,5 @@
-// The Node SDK: `node.mjs FOLDER sign` or `node.mjs FOLDER verify` answers every JSON line on stdin with one on stdout.
-// FOLDER has the SDK in its `node_modules`.
+// Runs the Node SDK in the `node_modules` of FOLDER: `node.mjs FOLDER sign` and `node.mjs FOLDER verify` read JSON lines
+// from stdin and write one to stdout for each.
 
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ const { WorkOS } = require('@workos-inc/node');
 const { version } = require('@workos-inc/node/package.json');
 const { webhooks } = new WorkOS('sk_test_interop');
 
-// Up to version 8 the SDK takes the parsed body and signs its own rendering of it; later ones take the bytes.
+// Up to version 8 the SDK takes the parsed body and serialises it again; later versions take the bytes.
 const parses = Number.parseInt(version, 10) <= 8;
 const payload = (body) => (parses ? JSON.parse(body) : Buffer.from(body));
 
@@ -35,12 +35,12 @@ async function verify({ secret, header, body }) {
   };
 }
 
-// Whatever it throws is a refusal; the text is compared with the table of known ones.
+// Any exception is a rejection; known.py lists the expected messages.
 async function attempt(check) {
   try {
     return { ok: true, ...(await check()) };
   } catch (error) {
-    return { refused: `${error.name}: ${error.message}` };
+    return { rejected: `${error.name}: ${error.message}` };
   }
 }
 

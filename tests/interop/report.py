@@ -1,10 +1,10 @@
-"""The tables that are printed."""
+"""Collects the results and prints them as tables."""
 
 from collections import Counter
 
 
 class Report:
-    """A cell counts equal results; what is not as expected is listed below the tables as well."""
+    """Each cell counts equal results. Unexpected results are also listed below the tables."""
 
     def __init__(self):
         self.tables = {}
@@ -12,7 +12,7 @@ class Report:
         self.failures = []
 
     def add(self, table, row, column, expected, got, label="ok"):
-        """`row` is the case and a word on it; `label` stands in the cell where the result is as expected."""
+        """`row` is the case and the expected result; `label` is shown in the cell if the result is as expected."""
         cells = self.tables.setdefault(table, {}).setdefault(row, {}).setdefault(column, Counter())
         if got == expected:
             self.passed += 1

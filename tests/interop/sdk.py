@@ -1,4 +1,4 @@
-"""The Python SDK: `sdk.py sign` or `sdk.py verify` answers every JSON line on stdin with one on stdout."""
+"""Runs the Python SDK: `sdk.py sign` and `sdk.py verify` read JSON lines from stdin and write one to stdout for each."""
 
 import json
 import sys
@@ -10,8 +10,8 @@ webhooks = WorkOSClient(api_key="sk_test_interop", client_id="client_interop").w
 
 
 def sign(query):
-    # The SDK has no public function that signs a webhook. This one signs the answers to Actions, in the same way:
-    # HMAC-SHA256 over the time, a full stop and the text.
+    # The SDK has no public function that signs a webhook. This one signs responses to Actions in the same way:
+    # HMAC-SHA256 over the time, a dot and the text.
     t = str(query["t"])
     signature = _compute_signature(f"{t}.{query['body']}", query["secret"])
     return {"header": f"t={t}, v1={signature}", "body": query["body"]}
@@ -37,11 +37,11 @@ def construct(arguments):
 
 
 def attempt(check, arguments):
-    # Whatever it raises is a refusal; the text is compared with the table of known ones.
+    # Any exception is a rejection; known.py lists the expected messages.
     try:
         return {"ok": True, **check(arguments)}
     except Exception as error:
-        return {"refused": f"{type(error).__name__}: {error}"}
+        return {"rejected": f"{type(error).__name__}: {error}"}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The server example as a process: deliveries go in over HTTP, its lines and its log come out."""
+"""Runs the server example as a process, sends deliveries over HTTP, and reads its output and its log."""
 
 import http.client
 import os
@@ -19,10 +19,10 @@ class Server:
         self.lines = self._read(self.process.stdout)
         self.log = self._read(self.process.stderr)
         self.all_log = []
-        self.patience = 10
+        self.timeout = 10
         first = self.lines.get(timeout=30)
         found = re.fullmatch(r"listening on http://(127\.0\.0\.1:\d+)(/.*)", first)
-        assert found, f"the server said {first!r}"
+        assert found, f"unexpected first line of the server: {first!r}"
         self.address, self.path = found.groups()
         self.url = f"http://{self.address}{self.path}"
 
@@ -39,7 +39,7 @@ class Server:
         return lines
 
     def deliver(self, signatures, body):
-        """The status and what the server said of it: the event, or the kind of the rejection."""
+        """Sends a delivery. Returns the status and the event that the server printed, or the kind of rejection that it logged."""
         connection = http.client.HTTPConnection(self.address, timeout=10)
         body = body.encode()
         connection.putrequest("POST", self.path)
@@ -54,11 +54,11 @@ class Server:
         return self.said(response.status)
 
     def said(self, status):
-        """Its next line, or the next rejection in its log. It writes both before it answers."""
+        """The server's next line, or the next rejection in its log. It writes both before it responds."""
         if status == 200:
             return f"200 {self._following(self.lines)}"
         log = self._following(self.log)
-        # It logs ten rejections of a kind a second, and only counts what is beyond.
+        # The server logs at most ten rejections of a kind per second, and only counts the others.
         time.sleep(0.12)
         self.all_log.append(log)
         kind = re.search(r'kind="(\w+)" status=(\d+)', log)
@@ -68,14 +68,14 @@ class Server:
 
     def _following(self, lines):
         try:
-            return lines.get(timeout=self.patience) or "(it has ended)"
+            return lines.get(timeout=self.timeout) or "(the server has exited)"
         except queue.Empty:
-            # A server that is silent once may be so every time.
-            self.patience = 0.1
-            return "(nothing)"
+            # It is probably missing each time from now on: don't wait as long again.
+            self.timeout = 0.1
+            return "(no line)"
 
     def end(self):
-        """Asks it to end; what it had left to say, its exit code and all of its log."""
+        """Sends SIGINT. Returns the remaining lines, the exit code, the remaining log and the whole log."""
         self.process.send_signal(signal.SIGINT)
         code = self.process.wait(timeout=30)
         rest = list(iter(lambda: self.lines.get(timeout=10), None))

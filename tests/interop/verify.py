@@ -1,17 +1,17 @@
-"""To the SDKs: what our `Signer` signs."""
+"""Lets the SDKs verify what our `Signer` signs."""
 
 from cases import FAULTS, HEADERS, IN_TIME, SECRET, ask, keep, one, query, some
-from known import ACCEPTED, REFUSED
+from known import ACCEPTED, REJECTED
 
-TO_THEM = "what our Signer signs, given to them"
-REFUSED_AS_KNOWN = "refused, as known.py says"
-ACCEPTED_AS_KNOWN = "accepted, as known.py says"
-LABELS = {"accepted": "ok", "refused": "ok", REFUSED_AS_KNOWN: "REFUSED", ACCEPTED_AS_KNOWN: "ACCEPTED"}
+TO_THEM = "deliveries signed by our Signer, verified by each"
+REJECTED_AS_KNOWN = "rejected, as in known.py"
+ACCEPTED_AS_KNOWN = "accepted, as in known.py"
+LABELS = {"accepted": "ok", "rejected": "ok", REJECTED_AS_KNOWN: "REJECTED", ACCEPTED_AS_KNOWN: "ACCEPTED"}
 
 
 def verify(report, peer, signer, command, bodies):
     """Lets an SDK verify; returns the rows of known.py that were seen."""
-    # (case, what a row of known.py can name, body, query, the headers, the body that is sent, genuine)
+    # (case, the tags that a row of known.py can name, body, query, the headers to send, the body to send, genuine)
     jobs = [(body.group, body.tags, body, query(body.text), one, keep, True) for body in bodies]
     for case, offset in IN_TIME:
         body = some(bodies)[1]
@@ -20,7 +20,7 @@ def verify(report, peer, signer, command, bodies):
         for case, more, headers in HEADERS:
             jobs.append((case, body.tags | {case}, body, query(body.text, **more), headers, keep, True))
         for case, more, headers, change, _ in FAULTS:
-            # They take one header; that there are two is for their caller to see.
+            # The SDKs take one header value; a duplicate header is up to their caller.
             if case != "the header twice":
                 jobs.append((case, {case}, body, query(body.text, **more), headers, change, False))
 
@@ -38,33 +38,33 @@ def verify(report, peer, signer, command, bodies):
 
 
 def judge_genuine(report, peer, case, tags, body, check, answer):
-    rules = [rule for rule in REFUSED if rule.peer == peer and rule.check in ("signature", check) and rule.tag in tags]
+    rules = [rule for rule in REJECTED if rule.peer == peer and rule.check in ("signature", check) and rule.tag in tags]
     result = answer[check]
-    refused = result.get("refused")
-    matching = {rule for rule in rules if refused is not None and rule.error in refused}
+    rejected = result.get("rejected")
+    matching = {rule for rule in rules if rejected is not None and rule.error in rejected}
     if matching:
-        got = REFUSED_AS_KNOWN
-    elif refused is not None:
-        got = f"refused: {refused}"
+        got = REJECTED_AS_KNOWN
+    elif rejected is not None:
+        got = f"rejected: {rejected}"
     elif check == "event" and (result["name"], result["id"]) != (body.name, body.id):
         got = f"accepted as {result['name']} {result['id']}"
     else:
         got = "accepted"
-    expected = REFUSED_AS_KNOWN if rules else "accepted"
+    expected = REJECTED_AS_KNOWN if rules else "accepted"
     report.add(TO_THEM, (case, f"{check} accepted"), peer, expected, got, LABELS[expected])
     return matching
 
 
 def judge_forged(report, peer, case, tags, _body, check, answer):
     rules = {rule for rule in ACCEPTED if rule.peer == peer and rule.tag in tags}
-    # What accepts a forged signature may still not like the event; that is nobody's merit.
+    # An SDK that accepts a forged signature may still reject the event. That doesn't count.
     if rules and check == "event":
         return set()
-    accepted = "refused" not in answer[check]
+    accepted = "rejected" not in answer[check]
     if accepted:
         got = ACCEPTED_AS_KNOWN if rules else "accepted"
     else:
-        got = "refused"
-    expected = ACCEPTED_AS_KNOWN if rules else "refused"
-    report.add(TO_THEM, (case, f"{check} refused"), peer, expected, got, LABELS[expected])
+        got = "rejected"
+    expected = ACCEPTED_AS_KNOWN if rules else "rejected"
+    report.add(TO_THEM, (case, f"{check} rejected"), peer, expected, got, LABELS[expected])
     return rules if accepted else set()

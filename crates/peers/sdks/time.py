@@ -1,7 +1,7 @@
-"""Times the official Python SDK, which is installed beside this file.
+"""Times the official Python SDK, which is installed in the same folder.
 
 Reads { body, signature, secret, batches, times } as JSON from standard input and prints { package, runtime,
-microseconds: [one a batch] }.
+microseconds: [one per batch] }.
 """
 
 import json
@@ -14,7 +14,7 @@ from workos import WorkOSClient
 
 given = json.load(sys.stdin)
 body = given["body"].encode()
-webhooks = WorkOSClient(api_key="no key, nothing is called", client_id="none").webhooks
+webhooks = WorkOSClient(api_key="unused", client_id="unused").webhooks
 
 
 def verify():
@@ -32,7 +32,7 @@ try:
 except ValueError:
     pass
 else:
-    raise AssertionError("it verified another body")
+    raise AssertionError("a changed body was accepted")
 
 microseconds = []
 for _ in range(given["batches"]):

@@ -1,6 +1,6 @@
-//! The Rust side of the interoperability check: the samples and the `Signer` of `tower-workos`, and the `workos` crate.
+//! The Rust part of the interoperability check: the samples and the `Signer` of `tower-workos`, and the `workos` crate.
 //!
-//! Each command but `samples` answers every JSON line on stdin with one on stdout.
+//! Each command except `samples` reads JSON lines from stdin and writes one to stdout for each.
 
 use std::{
     env,
@@ -25,14 +25,14 @@ struct ToSign {
     /// Unix time, in milliseconds.
     t: i64,
     secret: String,
-    /// Signs with this one as well: one `v1` more.
+    /// Also signs with this secret, which adds a `v1`.
     second_secret: Option<String>,
     #[serde(default)]
     seconds: bool,
     body: String,
 }
 
-/// The same for the `workos` crate, which signs any text as the time.
+/// The same for the `workos` crate, which accepts any text as the time.
 #[derive(Deserialize)]
 struct ToSignAnyTime {
     t: Value,
@@ -110,17 +110,17 @@ fn workos_sign(to_sign: ToSignAnyTime) -> Signed {
     Signed { header: format!("t={timestamp}, v1={signature}"), body: to_sign.body }
 }
 
-/// What the crate says of the signature alone, and of the event.
+/// The crate's results for the signature alone and for the event.
 fn workos_verify(delivery: &ToVerify) -> Value {
     let verifier = WebhookVerifier::new(delivery.secret.as_str());
     let signature = match verifier.verify_payload(&delivery.header, &delivery.body) {
         Ok(body) if body == delivery.body => json!({ "ok": true }),
-        Ok(_) => json!({ "refused": "accepted, but returned another body" }),
-        Err(error) => json!({ "refused": error.to_string() }),
+        Ok(_) => json!({ "rejected": "accepted, but returned another body" }),
+        Err(error) => json!({ "rejected": error.to_string() }),
     };
     let construct = match verifier.construct_event(&delivery.header, &delivery.body) {
         Ok(event) => json!({ "ok": true, "name": event.event, "id": event.id }),
-        Err(error) => json!({ "refused": error.to_string() }),
+        Err(error) => json!({ "rejected": error.to_string() }),
     };
     json!({ "signature": signature, "event": construct })
 }
