@@ -1,4 +1,4 @@
-//! What hostile clients do, each for a few seconds.
+//! The attacks, each of which lasts a few seconds.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -14,12 +14,12 @@ use tokio::{
 };
 use tower_workos::testing::sample;
 
-use crate::{ATTACK, Answers, BODY_LIMIT, signer};
+use crate::{ATTACK, BODY_LIMIT, Responses, signer};
 
-/// Connections that stop half-way at once; fewer where the system grants fewer sockets.
+/// The number of concurrent connections that stop half-way; fewer if the limit of open files is lower.
 const HALF_WAY: usize = 5000;
-/// Beyond the server's deadline and a busy machine's delays.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Longer than the server's time-out plus the delays of a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Attack {
@@ -36,13 +36,13 @@ pub(crate) enum Attack {
     StopHalfWay,
 }
 
-/// What came of an attack.
+/// The results of an attack.
 #[derive(Default)]
 pub(crate) struct Outcome {
-    pub(crate) answers: Answers,
-    /// Genuine deliveries among what the attacker sent, all handled.
+    pub(crate) responses: Responses,
+    /// The number of genuine deliveries that the attacker sent. All are handled.
     pub(crate) genuine: usize,
-    /// Connections whose bodies the server held at once.
+    /// The number of connections whose bodies the server held at the same time.
     pub(crate) held: usize,
 }
 
@@ -64,7 +64,7 @@ impl Attack {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::None => "no attack",
-            Self::OneByteASecond => "500 bodies at a byte a second",
+            Self::OneByteASecond => "500 bodies at one byte per second",
             Self::EndlessChunks => "endless chunks of 8 KiB",
             Self::TinyChunks => "endless chunks of one byte",
             Self::LyingLength => "lying Content-Length",
@@ -96,10 +96,10 @@ impl Attack {
                 let granted = usize::try_from(files).unwrap_or(usize::MAX).saturating_sub(500);
                 let connections = HALF_WAY.min(granted);
                 if connections < HALF_WAY {
-                    crate::report(format!("  no more than {connections}: raise `ulimit -n`"));
+                    crate::report(format!("  only {connections} connections: raise `ulimit -n`"));
                 }
                 let mut outcome = at_once(connections, move |_| stop_half_way(address)).await;
-                outcome.held = outcome.answers.get(&408).copied().unwrap_or(0);
+                outcome.held = outcome.responses.get(&408).copied().unwrap_or(0);
                 outcome
             }
         }
@@ -107,43 +107,43 @@ impl Attack {
 }
 
 impl Outcome {
-    /// That each attacker got what it should have; one in twenty may have got no answer at all.
+    /// Asserts the expected statuses. One connection in twenty may end without a response.
     pub(crate) fn check(&self, attack: Attack) {
         let allowed: &[u16] = match attack {
             Attack::None => &[],
             Attack::OneByteASecond | Attack::TinyChunks | Attack::StopHalfWay => &[408],
             Attack::EndlessChunks => &[413],
-            // Shorter than declared, longer than declared and what follows, beyond the limit.
+            // Shorter than declared; longer than declared; declared beyond the limit.
             Attack::LyingLength => &[400, 401, 413],
-            // hyper's own time-out closes the connection without an answer.
+            // hyper's own time-out closes the connection without a response.
             Attack::HeadersOnly | Attack::Disconnects => &[0],
             Attack::Pipelining => &[200, 401],
             Attack::Http2Streams => &[0, 401],
             Attack::ForgedAtFullRate => &[401],
         };
-        // On a busy machine a client may be late by itself: its head runs out of time, or a reset overtakes its answer.
-        let total: usize = self.answers.values().sum();
-        let mut got = self.answers.clone();
+        // On a busy machine a client may send its head too late, or a reset may arrive before the response.
+        let total: usize = self.responses.values().sum();
+        let mut got = self.responses.clone();
         if !allowed.contains(&0) && got.remove(&0).is_some_and(|ended| ended * 20 > total) {
-            panic!("{}: {:?}", attack.name(), self.answers);
+            panic!("{}: {:?}", attack.name(), self.responses);
         }
         let got: Vec<u16> = got.into_keys().collect();
         assert_eq!(got, allowed, "{}", attack.name());
     }
 
     fn count(&mut self, status: u16) {
-        *self.answers.entry(status).or_default() += 1;
+        *self.responses.entry(status).or_default() += 1;
     }
 
     fn add(&mut self, other: &Self) {
-        for (status, count) in &other.answers {
-            *self.answers.entry(*status).or_default() += count;
+        for (status, count) in &other.responses {
+            *self.responses.entry(*status).or_default() += count;
         }
         self.genuine += other.genuine;
     }
 }
 
-/// So many clients, all at once; each is answered in the end.
+/// Runs this many clients concurrently until all are done.
 async fn at_once<F>(clients: usize, client: impl Fn(usize) -> F) -> Outcome
 where
     F: Future<Output = Outcome> + Send + 'static,
@@ -156,7 +156,7 @@ where
     outcome
 }
 
-/// So many clients, each again and again until the attack's time is over.
+/// Runs this many clients concurrently, each repeatedly until the end of the attack.
 async fn repeat<F>(
     clients: usize,
     client: impl Fn() -> F + Clone + Send + Sync + 'static,
@@ -178,7 +178,7 @@ where
     .await
 }
 
-/// A request's head with a fresh time and the signature of another body.
+/// The head of a request with a current time and the signature of another body.
 fn forged_head(length: &str) -> String {
     let delivery = signer().sign("");
     let signature = delivery.signature();
@@ -186,7 +186,7 @@ fn forged_head(length: &str) -> String {
 }
 
 async fn connect(address: SocketAddr) -> TcpStream {
-    // The backlog may be full for a moment.
+    // Retries because the backlog may be full.
     loop {
         if let Ok(stream) = TcpStream::connect(address).await {
             return stream;
@@ -195,12 +195,12 @@ async fn connect(address: SocketAddr) -> TcpStream {
     }
 }
 
-/// The status of the next answer; 0 where the connection ends first.
+/// The status of the next response; 0 if the connection ends first.
 async fn status(stream: &mut TcpStream) -> u16 {
-    let mut answer = [0; 1024];
-    match timeout(PATIENCE, stream.read(&mut answer)).await.expect("an answer or an end") {
+    let mut response = [0; 1024];
+    match timeout(TIMEOUT, stream.read(&mut response)).await.expect("a response or an end") {
         Ok(length) => {
-            let text = String::from_utf8_lossy(&answer[..length]);
+            let text = String::from_utf8_lossy(&response[..length]);
             text.strip_prefix("HTTP/1.1 ").map_or(0, |rest| rest[..3].parse().unwrap())
         }
         Err(_) => 0,
@@ -212,18 +212,18 @@ async fn one_byte_a_second(address: SocketAddr) -> Outcome {
     stream.write_all(forged_head("Content-Length: 1000").as_bytes()).await.unwrap();
     let (mut reader, mut writer) = stream.split();
     let mut outcome = Outcome::default();
-    let mut answer = [0; 1024];
+    let mut response = [0; 1024];
     let start = Instant::now();
     loop {
-        match timeout(Duration::from_secs(1), reader.read(&mut answer)).await {
+        match timeout(Duration::from_secs(1), reader.read(&mut response)).await {
             Ok(read) => {
-                let text = String::from_utf8_lossy(&answer[..read.unwrap_or(0)]).into_owned();
+                let text = String::from_utf8_lossy(&response[..read.unwrap_or(0)]).into_owned();
                 outcome.count(text.get(9..12).map_or(0, |status| status.parse().unwrap()));
                 return outcome;
             }
             Err(_) => writer.write_all(b"x").await.unwrap(),
         }
-        assert!(start.elapsed() < PATIENCE, "not ended by the deadline");
+        assert!(start.elapsed() < TIMEOUT, "not ended by the time-out");
     }
 }
 
@@ -231,29 +231,29 @@ async fn endless_chunks(address: SocketAddr, size: usize) -> Outcome {
     let mut stream = connect(address).await;
     stream.write_all(forged_head("Transfer-Encoding: chunked").as_bytes()).await.unwrap();
     let chunk = format!("{size:x}\r\n{}\r\n", "x".repeat(size));
-    // Many of the small ones a second, but not so many that they fill the limit before the deadline.
+    // Slow enough that the small chunks don't reach the limit before the time-out.
     let pause = Duration::from_millis(if size == 1 { 5 } else { 0 });
     let (mut reader, mut writer) = stream.split();
-    let mut answer = [0; 1024];
+    let mut response = [0; 1024];
     let mut outcome = Outcome::default();
     let start = Instant::now();
     loop {
         tokio::select! {
             biased;
-            read = reader.read(&mut answer) => {
-                let text = String::from_utf8_lossy(&answer[..read.unwrap_or(0)]).into_owned();
+            read = reader.read(&mut response) => {
+                let text = String::from_utf8_lossy(&response[..read.unwrap_or(0)]).into_owned();
                 outcome.count(text.get(9..12).map_or(0, |status| status.parse().unwrap()));
                 return outcome;
             }
             written = writer.write_all(chunk.as_bytes()) => {
                 if written.is_err() {
-                    // The answer was lost to the reset that writing on caused.
+                    // Writing after the response caused a reset, which discarded the response.
                     return outcome;
                 }
                 sleep(pause).await;
             }
         }
-        assert!(start.elapsed() < PATIENCE, "not ended by limit or deadline");
+        assert!(start.elapsed() < TIMEOUT, "not ended by the limit or the time-out");
     }
 }
 
@@ -281,7 +281,7 @@ async fn headers_only(address: SocketAddr) -> Outcome {
     outcome
 }
 
-/// Leaves after each byte of a forged delivery in turn.
+/// Disconnects after each byte of a forged delivery in turn.
 async fn disconnects(address: SocketAddr) -> Outcome {
     let mut outcome = Outcome::default();
     let request = forged_head("Content-Length: 100") + &"x".repeat(99);
@@ -294,7 +294,7 @@ async fn disconnects(address: SocketAddr) -> Outcome {
     outcome
 }
 
-/// Forged and genuine requests in turn, all written before the first answer is read.
+/// Alternates forged and genuine requests, all written before the first response is read.
 async fn pipelining(address: SocketAddr) -> Outcome {
     const REQUESTS: usize = 50;
     let mut stream = connect(address).await;
@@ -315,20 +315,26 @@ async fn pipelining(address: SocketAddr) -> Outcome {
     }
     let (mut reader, mut writer) = stream.split();
     let write = async { writer.write_all(requests.as_bytes()).await.unwrap() };
-    let mut answers = String::new();
+    let mut responses = String::new();
     let read = async {
-        timeout(PATIENCE, reader.read_to_string(&mut answers)).await.expect("all answers").unwrap();
+        timeout(TIMEOUT, reader.read_to_string(&mut responses))
+            .await
+            .expect("all responses")
+            .unwrap();
     };
     tokio::join!(write, read);
     let mut outcome = Outcome { genuine: REQUESTS / 2, ..Outcome::default() };
-    let statuses: Vec<u16> =
-        answers.split("HTTP/1.1 ").skip(1).map(|answer| answer[..3].parse().unwrap()).collect();
+    let statuses: Vec<u16> = responses
+        .split("HTTP/1.1 ")
+        .skip(1)
+        .map(|response| response[..3].parse().unwrap())
+        .collect();
     assert_eq!(statuses, [401, 200].repeat(REQUESTS / 2), "in the order of the requests");
     statuses.into_iter().for_each(|status| outcome.count(status));
     outcome
 }
 
-/// A hundred forged bodies over one connection at once, and as many streams that are reset.
+/// Sends a hundred forged bodies concurrently over one connection, and resets as many other streams.
 async fn http2_streams(address: SocketAddr) -> Outcome {
     let stream = connect(address).await;
     let (sender, connection) =
@@ -346,20 +352,20 @@ async fn http2_streams(address: SocketAddr) -> Outcome {
     };
     let mut streams = JoinSet::new();
     for _ in 0..100 {
-        let (mut answered, mut reset) = (sender.clone(), sender.clone());
+        let (mut completed, mut reset) = (sender.clone(), sender.clone());
         let (forged, left): (Request<_>, Request<_>) = (request(), request());
         streams.spawn(async move {
-            let answer = async {
-                answered.ready().await?;
-                answered.send_request(forged).await
+            let response = async {
+                completed.ready().await?;
+                completed.send_request(forged).await
             };
-            // Where the resets became too many for the server, it ends the connection.
-            let answer = answer.await.map_or(0, |answer| answer.status().as_u16());
+            // After too many resets the server ends the connection.
+            let response = response.await.map_or(0, |response| response.status().as_u16());
             if reset.ready().await.is_ok() {
-                // Dropped before it is answered: a reset.
+                // Dropping the future before the response resets the stream.
                 let _ = timeout(Duration::from_micros(50), reset.send_request(left)).await;
             }
-            answer
+            response
         });
     }
     let mut outcome = Outcome::default();
@@ -380,7 +386,7 @@ async fn forged_at_full_rate(address: SocketAddr) -> Outcome {
     outcome
 }
 
-/// Sends most of the largest body that is allowed, and waits.
+/// Sends half of the largest allowed body, and waits.
 async fn stop_half_way(address: SocketAddr) -> Outcome {
     let mut request = forged_head(&format!("Content-Length: {BODY_LIMIT}")).into_bytes();
     request.resize(request.len() + BODY_LIMIT / 2, b'x');

@@ -1,11 +1,12 @@
-//! Clients that mean harm, against a real hyper server in a process of its own, while an honest sender delivers.
+//! Attacks a hyper server in a separate process while an honest sender delivers.
 //!
 //! ```text
 //! cargo test --test hostile -- --nocapture
 //! ```
 //!
-//! Asserted: what each attacker gets, that every honest delivery is answered 200 and handled, that nothing forged is, that nothing
-//! panics, and that the server's memory keeps to the order of connections × limit. Printed only: the honest sender's latencies.
+//! Asserts the responses to each attack, that every honest delivery gets a 200 and is handled, that no forged one is
+//! handled, that nothing panics, and that the server's memory is bounded by twice connections × limit. The latencies of the
+//! honest sender are only printed.
 #![cfg(target_os = "linux")]
 #![allow(
     clippy::indexing_slicing,
@@ -49,10 +50,10 @@ use tower_workos::{
 };
 
 const SECRET: &str = "whsec_of_the_hostile_tests";
-/// Of the server, for a whole body and for a request's head.
+/// The server's time-out for a whole body, and for the head of a request.
 const DEADLINE: Duration = Duration::from_secs(2);
 const BODY_LIMIT: usize = 64 * 1024;
-/// How long each attack goes on.
+/// The duration of each attack.
 const ATTACK: Duration = Duration::from_secs(3);
 
 static HANDLED: AtomicUsize = AtomicUsize::new(0);
@@ -61,12 +62,12 @@ fn signer() -> Signer {
     Signer::new(WebhookSecret::new(SECRET).unwrap())
 }
 
-/// Printed also where the test runner would keep it.
+/// Prints even if the test runner captures output.
 fn report(line: impl AsRef<str>) {
     let _ = writeln!(io::stderr(), "{}", line.as_ref());
 }
 
-/// As many open sockets as the system grants.
+/// Raises the limit of open files as far as the system allows, and returns it.
 fn raise_file_limit() -> u64 {
     rlimit::increase_nofile_limit(u64::MAX).unwrap()
 }
@@ -77,7 +78,7 @@ async fn handler(request: Request<VerifiedBody>) -> Result<Response<Full<Bytes>>
     Ok(Response::default())
 }
 
-/// Not a test by itself: the server, in the process that the test starts.
+/// Not a test: runs the server in the process that the test starts.
 #[test]
 fn server() {
     if env::var_os("HOSTILE_TEST_SERVER").is_none() {
@@ -114,7 +115,7 @@ fn server() {
     });
 }
 
-/// The server's process, which dies with this value.
+/// The server process, killed on drop.
 struct Server {
     process: Child,
     address: SocketAddr,
@@ -142,7 +143,7 @@ impl Server {
         Self { process, address, errors: Some(errors) }
     }
 
-    /// From its first moment on, in bytes.
+    /// The peak resident memory since the start, in bytes.
     fn peak_memory(&self) -> usize {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -153,12 +154,12 @@ impl Server {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         let request = b"GET /handled HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
         stream.write_all(request).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        answer.rsplit("\r\n").next().unwrap().parse().unwrap()
+        let mut response = String::new();
+        stream.read_to_string(&mut response).await.unwrap();
+        response.rsplit("\r\n").next().unwrap().parse().unwrap()
     }
 
-    /// Kills it; returns what it wrote on stderr.
+    /// Kills the server and returns what it wrote to stderr.
     fn end(mut self) -> String {
         self.kill();
         self.errors.take().unwrap().join().unwrap()
@@ -176,8 +177,8 @@ impl Drop for Server {
     }
 }
 
-/// What one attacker or sender was answered: how often which status. 0: the connection ended without any.
-type Answers = BTreeMap<u16, usize>;
+/// The number of responses by status; 0 if the connection ended without one.
+type Responses = BTreeMap<u16, usize>;
 
 /// An honest sender: a delivery every few milliseconds, over connections that it renews now and then.
 struct Honest {
@@ -216,11 +217,11 @@ impl Honest {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_honest_sender_is_served_whatever_others_do() {
+async fn attacks_do_not_affect_an_honest_sender() {
     let files = raise_file_limit();
     let server = Server::start();
     let address = server.address;
-    report(format!("{:<34}{:>8}{:>10}{:>10}   answers", "", "sent", "p50, ms", "p99, ms"));
+    report(format!("{:<34}{:>8}{:>10}{:>10}   responses", "", "sent", "p50, ms", "p99, ms"));
     let mut honest_total = 0;
     let mut peak_before = 0;
     for attack in attacks::Attack::ALL {
@@ -235,19 +236,19 @@ async fn an_honest_sender_is_served_whatever_others_do() {
             honest.latencies.len(),
             honest.percentile(50),
             honest.percentile(99),
-            outcome.answers,
+            outcome.responses,
         ));
         honest_total += honest.latencies.len() + outcome.genuine;
         assert_eq!(
             server.handled().await,
             honest_total,
-            "{}: all of the genuine, and no other",
+            "{}: all genuine deliveries and no others",
             attack.name()
         );
         outcome.check(attack);
         let peak = server.peak_memory();
         if outcome.held > 0 {
-            // hyper's own buffers and tasks count too: as much again.
+            // Twice the limit, for the buffers and tasks of hyper.
             let bound = outcome.held * BODY_LIMIT;
             report(format!(
                 "  peak memory {} MiB, {} before; {} connections × limit: {} MiB",
@@ -263,7 +264,7 @@ async fn an_honest_sender_is_served_whatever_others_do() {
     let errors = server.end();
     let panics = errors.matches("panicked at").count();
     report(format!(
-        "{honest_total} genuine deliveries, all answered 200 and handled; {panics} panics"
+        "{honest_total} genuine deliveries, all handled with status 200; {panics} panics"
     ));
     assert_eq!(panics, 0, "{errors}");
 }
