@@ -23,6 +23,7 @@ const NAMES: u32 = 370;
 const FIGURES: u32 = 70;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+type Drawn = Result<(), DrawingAreaErrorKind<io::Error>>;
 type Bar = (&'static str, &'static str, RGBColor);
 
 /// The key, the name in the chart and the colour of each row.
@@ -59,7 +60,7 @@ pub fn svg(run: &Run) -> io::Result<String> {
     Ok(document)
 }
 
-fn draw(run: &Run, document: &mut String) -> Result<(), DrawingAreaErrorKind<io::Error>> {
+fn draw(run: &Run, document: &mut String) -> Drawn {
     let groups = [("Verify only", VERIFY), ("Verify and read", READ)];
     let lines = |number: usize| u32::try_from(number).unwrap_or(u32::MAX) * LINE;
     let bars = groups.iter().map(|(_, group)| lines(group.len() + 1)).sum::<u32>();
@@ -84,11 +85,7 @@ fn draw(run: &Run, document: &mut String) -> Result<(), DrawingAreaErrorKind<io:
     root.present()
 }
 
-fn draw_bars(
-    area: &Area<'_>,
-    run: &Run,
-    group: &[Bar],
-) -> Result<(), DrawingAreaErrorKind<io::Error>> {
+fn draw_bars(area: &Area<'_>, run: &Run, group: &[Bar]) -> Drawn {
     let samples = run.samples(TYPICAL);
     // The vertical axis points upwards.
     let bars: Vec<_> = group
@@ -128,7 +125,7 @@ fn draw_bars(
     Ok(())
 }
 
-fn heading(area: &Area<'_>, text: &str) -> Result<(), DrawingAreaErrorKind<io::Error>> {
+fn heading(area: &Area<'_>, text: &str) -> Drawn {
     let bold = ("sans-serif", 14, FontStyle::Bold, &TEXT).into_text_style(area);
     area.draw(&Text::new(text, (0, 6), bold))
 }
