@@ -21,6 +21,9 @@ const LINE: u32 = 24;
 const NAMES: u32 = 370;
 /// Room for the longest bar's figure.
 const FIGURES: u32 = 70;
+/// In plotters' unit, which is 0.81 px with the SVG backend.
+const FONT: i32 = 17;
+const SMALL_FONT: i32 = 15;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Drawn = Result<(), DrawingAreaErrorKind<io::Error>>;
@@ -79,7 +82,7 @@ fn draw(run: &Run, document: &mut String) -> Drawn {
     for sdk in &run.sdks {
         let (line, below) = rest.split_vertically(LINE);
         let text = format!("{}: {:.0} µs, not to this scale", sdk.label, sdk.spread().median);
-        line.draw(&Text::new(text, (i32::try_from(NAMES).unwrap_or(0), 6), font(12)))?;
+        line.draw(&Text::new(text, (i32::try_from(NAMES).unwrap_or(0), 6), font(SMALL_FONT)))?;
         rest = below;
     }
     root.present()
@@ -109,7 +112,7 @@ fn draw_bars(area: &Area<'_>, run: &Run, group: &[Bar]) -> Drawn {
         .axis_style(TRANSPARENT)
         .y_labels(bars.len())
         .y_label_formatter(&|segment| name(segment).to_owned())
-        .y_label_style(font(14))
+        .y_label_style(font(FONT))
         .draw()?;
     chart.draw_series(bars.iter().enumerate().map(|(index, (time, _, colour))| {
         let ends = [(0.0, SegmentValue::Exact(index)), (*time, SegmentValue::Exact(index + 1))];
@@ -117,7 +120,7 @@ fn draw_bars(area: &Area<'_>, run: &Run, group: &[Bar]) -> Drawn {
         bar.set_margin(4, 4, 0, 0);
         bar
     }))?;
-    let figure = font(14).pos(Pos::new(HPos::Left, VPos::Center));
+    let figure = font(FONT).pos(Pos::new(HPos::Left, VPos::Center));
     chart.draw_series(bars.iter().enumerate().map(|(index, (time, ..))| {
         EmptyElement::at((*time, SegmentValue::CenterOf(index)))
             + Text::new(format!("{time:.2}"), (6, 0), figure.clone())
@@ -126,7 +129,7 @@ fn draw_bars(area: &Area<'_>, run: &Run, group: &[Bar]) -> Drawn {
 }
 
 fn heading(area: &Area<'_>, text: &str) -> Drawn {
-    let bold = ("sans-serif", 14, FontStyle::Bold, &TEXT).into_text_style(area);
+    let bold = ("sans-serif", FONT, FontStyle::Bold, &TEXT).into_text_style(area);
     area.draw(&Text::new(text, (0, 6), bold))
 }
 
