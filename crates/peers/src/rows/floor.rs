@@ -202,7 +202,7 @@ pub(super) fn parsing(body: &Bytes) -> [Row; 4] {
     assert!(stepwise().previous_attributes.is_some_and(|raw| raw.get().starts_with('{')));
     [
         Row::new("skip", "floor: serde_json skips the body (IgnoredAny)", skip),
-        Row::new("two_steps", "serde derive, `data` and attributes as RawValue", stepwise),
+        Row::new("two_steps", "serde derive in two steps, attributes as RawValue", stepwise),
         Row::new("tagged", "#[serde(tag)], attributes as Value", tagged),
         Row::new("tagged_flattened", "#[serde(tag, content)] in #[serde(flatten)]", flattened),
     ]

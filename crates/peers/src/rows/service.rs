@@ -41,7 +41,7 @@ pub(super) fn request(signature: &str, body: &Bytes) -> Request<Full<Bytes>> {
         .unwrap()
 }
 
-/// An inner service that does nothing, which the compiler can't see.
+/// An inner service that does nothing. `black_box` keeps the compiler from using that.
 #[derive(Clone)]
 pub(super) struct Nothing;
 
