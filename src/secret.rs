@@ -376,7 +376,7 @@ mod tests {
         let secret = WebhookSecret::new("secret").unwrap();
         let mac = sign(&secret, b"1700000000000", b"body");
         assert_eq!(
-            hex::encode(mac),
+            const_hex::encode(mac),
             "32850522003ebbce01a416e5d5df8ec8354a96e921cac7d0ebbaeef5732bdaea"
         );
     }

@@ -60,7 +60,8 @@ impl SignatureHeader {
         let (mut time, mut first, mut rest) = (None, None, Vec::new());
         let mut signatures = 0;
         for element in value.split(|&byte| byte == b',').map(trim) {
-            if element.iter().any(u8::is_ascii_control) {
+            // Without an early exit, the loop becomes vector instructions.
+            if element.iter().fold(false, |found, byte| found | byte.is_ascii_control()) {
                 return Err(SignatureHeaderError::ControlCharacter);
             }
             match split_key(element).ok_or(SignatureHeaderError::InvalidElement)? {
@@ -71,7 +72,7 @@ impl SignatureHeader {
                 (b"v1", hex) if signatures < MAX_SIGNATURES => {
                     signatures += 1;
                     let mut signature = [0; 32];
-                    if hex::decode_to_slice(hex, &mut signature).is_ok() {
+                    if hex.len() == 64 && const_hex::decode_to_slice(hex, &mut signature).is_ok() {
                         match first {
                             None => first = Some(signature),
                             Some(_) => rest.push(signature),
@@ -147,7 +148,8 @@ impl TryFrom<&HeaderValue> for SignatureHeader {
 impl fmt::Display for SignatureHeader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "t={}", str::from_utf8(self.digits()).unwrap_or_default())?;
-        self.signatures().try_for_each(|signature| write!(f, ", v1={}", hex::encode(signature)))
+        self.signatures()
+            .try_for_each(|signature| write!(f, ", v1={}", const_hex::encode(signature)))
     }
 }
 

@@ -86,7 +86,7 @@ impl Signer {
         let mut value = format!("t={timestamp}");
         for secret in &self.secrets {
             value.push_str(if self.seconds { ",v1=" } else { ", v1=" });
-            value.push_str(&hex::encode(secret::sign(secret, timestamp.as_bytes(), &body)));
+            value.push_str(&const_hex::encode(secret::sign(secret, timestamp.as_bytes(), &body)));
         }
         Delivery { signature: value, body }
     }
