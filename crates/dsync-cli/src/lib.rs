@@ -1,11 +1,10 @@
 //! The library part of `dsync`, the command for [WorkOS Directory Sync] webhooks.
 //!
-//! [`directory`] is the model that `dsync simulate` judges an application by: a directory's life, made from a seed
-//! ([`Life`](directory::Life)), the order in which it is delivered ([`Deliveries`](directory::Deliveries)), and the
-//! state that a correct application holds after any set of events, in whatever order they came
-//! ([`State`](directory::State)).
+//! [`directory`] is the model behind `dsync simulate`: [`Life`](directory::Life) generates the events of some directories
+//! from a seed, [`Deliveries`](directory::Deliveries) orders their deliveries, and [`State`](directory::State) is the state
+//! that a correct application holds after any set of events, in any order.
 //!
-//! The command itself is described in the package's README and by `dsync --help`.
+//! The README of the package and `dsync --help` describe the command.
 //!
 //! [WorkOS Directory Sync]: https://workos.com/docs/directory-sync
 

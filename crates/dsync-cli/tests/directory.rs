@@ -1,4 +1,4 @@
-//! The model of the truth: every delivery that the options allow leads to the one state that the life announces.
+//! The model: every order of deliveries leads to the state that the life itself reports.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use std::collections::{BTreeMap, HashSet};
@@ -23,14 +23,14 @@ fn state<'a>(events: impl IntoIterator<Item = &'a DirectoryEvent>) -> Snapshot {
     state.snapshot()
 }
 
-fn assert_same(held: &Snapshot, announced: &Snapshot) {
-    let comparison = announced.compare(&serde_json::to_vec(held).unwrap()).unwrap();
+fn assert_same(held: &Snapshot, expected: &Snapshot) {
+    let comparison = expected.compare(&serde_json::to_vec(held).unwrap()).unwrap();
     let lines: Vec<_> = comparison.differences.iter().map(ToString::to_string).collect();
     assert_eq!(lines, [""; 0]);
-    assert!(held == announced);
+    assert!(held == expected);
 }
 
-/// In any order whatever.
+/// Puts the list in a random order.
 fn shuffle<T>(list: &mut [T], seed: u64) {
     let mut random = Random::new(seed, "shuffle");
     for place in (1..list.len()).rev() {
@@ -55,38 +55,38 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_order_and_repetition_ends_in_the_announced_state(
+    fn every_order_and_repetition_leads_to_the_expected_state(
         plan in plan(), seed in any::<u64>(), window in 0..300_u32, duplicates in share(), late in share(),
     ) {
-        let announced = end(plan);
+        let expected = end(plan);
         let order = Order::new(seed).reorder(window).duplicates(duplicates).late(late);
         let deliveries: Vec<_> = Deliveries::new(Life::new(plan), order).collect();
         let mut events: Vec<_> = deliveries.iter().map(|it| parse(it.event())).collect();
-        assert_same(&state(&events), &announced);
-        // And those that they don't: any permutation, with some of it once more.
+        assert_same(&state(&events), &expected);
+        // Orders that the options don't produce: any permutation, with some events twice.
         events.extend_from_within(..events.len() / 3);
         shuffle(&mut events, seed);
-        assert_same(&state(&events), &announced);
+        assert_same(&state(&events), &expected);
         events.reverse();
-        assert_same(&state(&events), &announced);
+        assert_same(&state(&events), &expected);
     }
 
     #[test]
-    fn what_is_dropped_leads_to_one_state_too(plan in plan(), seed in any::<u64>(), drop in share()) {
+    fn every_order_of_the_undropped_events_leads_to_one_state(plan in plan(), seed in any::<u64>(), drop in share()) {
         let order = Order::new(seed).drop(drop);
         let deliveries: Vec<_> = Deliveries::new(Life::new(plan), order).collect();
         let mut events: Vec<_> = deliveries.iter().map(|it| parse(it.event())).collect();
         let in_order = state(&events);
         shuffle(&mut events, seed);
         assert_same(&state(&events), &in_order);
-        // The same events are dropped, in whatever order the rest comes.
+        // The same events are dropped, whatever the order of the others.
         let order = order.reorder(50).late(Share::ALL);
         let ids: HashSet<_> = Deliveries::new(Life::new(plan), order).map(|it| it.event().id()).collect();
         prop_assert_eq!(ids, deliveries.iter().map(|it| it.event().id()).collect::<HashSet<_>>());
     }
 
     #[test]
-    fn no_more_is_held_back_than_asked_for(seed in any::<u64>(), window in 0..50_u32) {
+    fn no_event_is_delayed_by_more_than_the_window(seed in any::<u64>(), window in 0..50_u32) {
         let plan = Plan::new(seed).events(500);
         let order = Order::new(seed).reorder(window);
         let deliveries: Vec<_> = Deliveries::new(Life::new(plan), order).collect();
@@ -99,7 +99,7 @@ proptest! {
 }
 
 #[test]
-fn a_life_has_everything_in_it() {
+fn a_life_contains_every_event() {
     let life: Vec<_> = Life::new(Plan::new(1)).collect();
     let mut counts = BTreeMap::<_, u32>::new();
     let mut deactivated = 0;
@@ -110,8 +110,8 @@ fn a_life_has_everything_in_it() {
     for event in &life {
         let event = &parse(event);
         *counts.entry(event.name().to_owned()).or_default() += 1;
-        assert!(ids.insert(event.id().clone()), "an id twice");
-        assert!(event.created_at().unwrap() > last, "time stood still");
+        assert!(ids.insert(event.id().clone()), "an id occurs twice");
+        assert!(event.created_at().unwrap() > last, "created_at did not advance");
         last = event.created_at().unwrap();
         assert!(event.organization_id().is_some() && event.directory_id().is_some());
         if let EventData::UserUpdated(change) = event.data() {
@@ -154,9 +154,9 @@ fn a_seed_is_one_life_to_the_byte() {
         life.flat_map(|event| event.body().to_vec()).collect::<Vec<_>>()
     };
     let life = bytes(42);
-    assert!(life == bytes(42), "the same seed, another life");
-    assert!(life != bytes(43), "another seed, the same life");
-    // What a seed means must not change with a version of this crate or of another one.
+    assert!(life == bytes(42), "the same seed gave another life");
+    assert!(life != bytes(43), "another seed gave the same life");
+    // The meaning of a seed must not change with a version of this crate or of a dependency.
     assert_eq!(digest(&life), GOLDEN);
 }
 
@@ -170,7 +170,7 @@ fn digest(bytes: &[u8]) -> u64 {
 }
 
 #[test]
-fn a_world_stays_as_large_as_planned() {
+fn a_world_keeps_its_planned_size() {
     let plan = Plan::new(5).directories(3).users(300).groups(30).events(60_000);
     let mut life = Life::new(plan);
     let mut sizes = Vec::new();
@@ -192,7 +192,7 @@ fn event(id: &str, name: &str, created_at: u32, data: &str) -> DirectoryEvent {
     DirectoryEvent::parse(body.into()).unwrap()
 }
 
-/// Every order of these events, and the ids of the users with access at the end of each, which must be one.
+/// Applies every order of these events, which must lead to one state, and returns the users with access.
 fn access(events: &[DirectoryEvent]) -> Vec<String> {
     fn permutations(
         list: &mut Vec<DirectoryEvent>,
@@ -222,7 +222,7 @@ fn user(state: &str, updated_at: u32) -> String {
 const GROUP: &str = r#"{"id":"g","directory_id":"d","updated_at":"2026-01-05T09:00:00.000Z"}"#;
 
 #[test]
-fn the_latest_version_of_a_user_stands() {
+fn the_latest_version_of_a_user_counts() {
     let hired = event("1", "user.created", 1, &user("active", 1));
     let left = event("2", "user.updated", 2, &user("inactive", 2));
     assert_eq!(access(&[hired.clone(), left.clone()]), [""; 0]);
@@ -231,7 +231,7 @@ fn the_latest_version_of_a_user_stands() {
 }
 
 #[test]
-fn what_a_membership_event_says_of_a_user_is_a_version_too() {
+fn a_user_in_a_membership_event_is_a_version_too() {
     let both = |state, updated_at| {
         format!(r#"{{"directory_id":"d","user":{},"group":{GROUP}}}"#, user(state, updated_at))
     };
@@ -245,7 +245,7 @@ fn what_a_membership_event_says_of_a_user_is_a_version_too() {
 }
 
 #[test]
-fn a_membership_is_as_its_latest_event_says() {
+fn the_latest_event_of_a_membership_counts() {
     let both = format!(r#"{{"directory_id":"d","user":{},"group":{GROUP}}}"#, user("active", 1));
     let added = event("1", "group.user_added", 1, &both);
     let removed = event("2", "group.user_removed", 2, &both);
@@ -276,7 +276,7 @@ fn deletions_are_final() {
         access(&[directory.clone(), hired.clone(), later.clone(), deleted.clone()]),
         [""; 0]
     );
-    // Whose user it is may be said by one event only.
+    // Only one event may name the directory of the user.
     let silent = event("6", "user.updated", 9, r#"{"id":"u","state":"active"}"#);
     let events = [directory, hired, silent, deleted];
     assert_eq!(access(&events), [""; 0]);

@@ -1,15 +1,14 @@
-//! Bodies, as WorkOS writes them: the fields in its order, deprecated ones included.
+//! Writes event bodies as WorkOS does: with the fields in its order, including deprecated ones.
 //!
-//! Written by hand into one buffer: a simulator that sends tens of thousands a second can't afford a tree for each.
+//! They are written by hand into one buffer, because the simulator sends tens of thousands of them a second.
 
 use std::io::Write as _;
 
-use super::{
-    random::Ulid,
-    world::{Directory, Group, User},
-};
+use ulid::{ULID_LEN, Ulid};
 
-/// Room for a body with a user and a group in it.
+use super::world::{Directory, Group, User};
+
+/// Large enough for a body with a user and a group.
 const CAPACITY: usize = 2048;
 
 /// Writes the bodies of events.
@@ -17,7 +16,7 @@ const CAPACITY: usize = 2048;
 pub(super) struct Writer(Vec<u8>);
 
 impl Writer {
-    /// Writes a body whose `data` is written by `data`, and returns it.
+    /// Writes a body and returns it. `data` writes the members of its `data` object.
     pub(super) fn event(
         &mut self,
         id: Ulid,
@@ -60,7 +59,7 @@ impl Writer {
         self.user_as(directory, user, user.state());
     }
 
-    /// A deleted user is `inactive`, whatever it was.
+    /// A deleted user is always `inactive`.
     pub(super) fn user_deleted(&mut self, directory: &Directory, user: &User) {
         self.user_as(directory, user, "inactive");
     }
@@ -235,7 +234,7 @@ impl Writer {
         self.time(updated_at);
     }
 
-    /// A time with milliseconds, always three digits of them.
+    /// A time with exactly three digits of milliseconds.
     fn time(&mut self, millis: i64) {
         let time = jiff::Timestamp::from_millisecond(millis).unwrap_or_default();
         self.write(format_args!("\"{time:.3}\""));
@@ -244,21 +243,23 @@ impl Writer {
     fn id(&mut self, prefix: &str, id: Ulid) {
         self.raw("\"");
         self.raw(prefix);
-        self.0.extend_from_slice(&id.text());
+        self.raw(id.array_to_str(&mut [0; ULID_LEN]));
         self.raw("\"");
     }
 
-    /// An id as Okta's: 20 characters.
+    /// An id of 20 characters, such as those of Okta.
     fn idp_id(&mut self, prefix: &str, id: Ulid) {
-        let text = id.text();
+        let mut buffer = [0; ULID_LEN];
+        let text = id.array_to_str(&mut buffer);
+        text.make_ascii_lowercase();
         self.raw("\"");
         self.raw(prefix);
-        self.0.extend(text.iter().skip(9).map(u8::to_ascii_lowercase));
+        self.raw(text.get(9..).unwrap_or_default());
         self.raw("\"");
     }
 
     fn text(&mut self, text: &str) {
-        // Writing to a Vec can't fail, nor can a string be no JSON.
+        // Neither writing to a `Vec` nor serializing a string can fail.
         let _ = serde_json::to_writer(&mut self.0, text);
     }
 
@@ -267,12 +268,12 @@ impl Writer {
     }
 
     fn write(&mut self, arguments: std::fmt::Arguments<'_>) {
-        // Writing to a Vec can't fail.
+        // Writing to a `Vec` can't fail.
         let _ = self.0.write_fmt(arguments);
     }
 }
 
-/// Puts the commas of an object.
+/// Writes the commas between the members of an object.
 struct List {
     first: bool,
 }

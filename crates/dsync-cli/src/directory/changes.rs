@@ -1,4 +1,4 @@
-//! What happens in a directory after its first sync.
+//! The changes in a directory after its first sync.
 
 use super::{
     life::{Event, Life, Step},
@@ -6,10 +6,10 @@ use super::{
     world::{Directory, Group, User, other_place},
 };
 
-/// Makes a change in the directory at this place; `None` where there is nothing to change.
+/// Makes a change in the directory with this index. Returns `None` if there is nothing to change.
 type Change = fn(&mut Life, usize) -> Option<Event>;
 
-/// A change and how often it is tried for, of [`TRIES`].
+/// Each change and its frequency, out of [`TRIES`].
 const CHANGES: [(Change, u64); 10] = [
     (Life::move_user, 24),
     (Life::promote, 12),
@@ -24,16 +24,16 @@ const CHANGES: [(Change, u64); 10] = [
 ];
 const TRIES: u64 = 99;
 
-/// A directory is deleted once in this many changes.
+/// One in this many changes deletes a directory.
 const DIRECTORY_ENDS: u64 = 2000;
 
-/// A life shorter than this may end without a deleted directory.
+/// A shorter life may end without a deleted directory.
 const SHORT_LIFE: u64 = 50;
 
 impl Life {
-    /// Something changes somewhere. Somebody can always be hired, so this always ends.
+    /// Makes a change in some directory. The loop ends, because hiring is always possible.
     pub(super) fn change(&mut self) -> Event {
-        if let Some(event) = self.end_directory_at_times() {
+        if let Some(event) = self.maybe_delete_directory() {
             return event;
         }
         loop {
@@ -50,8 +50,8 @@ impl Life {
         }
     }
 
-    /// A directory is deleted now and then, and once at least, at four fifths of the life; another one comes.
-    fn end_directory_at_times(&mut self) -> Option<Event> {
+    /// Deletes a directory and plans a new one: at random, and at least once, after four fifths of the life.
+    fn maybe_delete_directory(&mut self) -> Option<Event> {
         let due = !self.deleted_one
             && self.plan.events >= SHORT_LIFE
             && self.made >= self.plan.events / 5 * 4;
@@ -68,14 +68,14 @@ impl Life {
         Some(self.event("dsync.deleted", |writer, _| writer.directory_deleted(&directory)))
     }
 
-    /// Keeps the number of users around the planned one.
+    /// Keeps the number of users close to the planned one.
     fn hire_or_leave(&mut self, place: usize) -> Option<Event> {
         let planned = usize::try_from(self.plan.users).unwrap_or(usize::MAX);
         let hires = if self.users < planned { 5 } else { 3 };
         if self.random.below(10) < hires { self.hire(place) } else { self.leave(place) }
     }
 
-    /// Somebody goes: deleted at once, or deactivated. Who is inactive is deleted, or returns.
+    /// Deletes or deactivates an active user. Deletes or reactivates an inactive one.
     fn leave(&mut self, place: usize) -> Option<Event> {
         let user = self.some_user(place)?;
         let active = self.directories.get(place)?.users.get(user)?.active;
@@ -145,7 +145,7 @@ impl Life {
         }))
     }
 
-    /// Out of one group and into another.
+    /// Moves a user from one group to another.
     fn move_user(&mut self, place: usize) -> Option<Event> {
         let user = self.some_user(place)?;
         let from = self.some_membership(place, user)?;
@@ -211,7 +211,7 @@ impl Life {
         }))
     }
 
-    /// Keeps the number of a directory's groups around the planned one.
+    /// Keeps the number of a directory's groups close to the planned one.
     fn group_comes_or_goes(&mut self, place: usize) -> Option<Event> {
         let planned = self.plan.groups / self.plan.directories.max(1);
         let directory = self.directories.get_mut(place)?;
@@ -238,7 +238,7 @@ impl Life {
         self.random.index(self.directories.get(place)?.users.len())
     }
 
-    /// A group that the user is in. Forgets those that are gone.
+    /// Picks one of the user's groups. Removes the deleted ones from the user first.
     fn some_membership(&mut self, place: usize, user: usize) -> Option<u64> {
         let directory = self.directories.get_mut(place)?;
         let mut groups = std::mem::take(&mut directory.users.get_mut(user)?.groups);
@@ -248,7 +248,7 @@ impl Life {
         serial
     }
 
-    /// A group that the user is not in.
+    /// Picks a group that the user is not in.
     fn some_other_group(&mut self, place: usize, user: usize) -> Option<u64> {
         let directory = self.directories.get(place)?;
         let group = self.random.index(directory.groups.len())?;

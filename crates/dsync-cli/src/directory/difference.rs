@@ -1,24 +1,24 @@
-//! How a held state differs from what it should be.
+//! Differences between the expected state and the state of an application.
 
 use std::fmt;
 
 use serde_json::Value;
 
-use super::snapshot::Section;
+use super::section::Section;
 
-/// How a held state differs from what it should be; from [`Snapshot::compare`](super::Snapshot::compare).
+/// The result of [`Snapshot::compare`](super::Snapshot::compare).
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Comparison {
     /// The lists that were compared.
     pub compared: Vec<Section>,
-    /// The lists that the held state does not have.
+    /// The lists that the application did not report.
     pub left_out: Vec<Section>,
-    /// What differs.
+    /// The differences.
     pub differences: Vec<Difference>,
 }
 
-/// One thing that is not as it should be. `Display` is a line about it, with the values.
+/// One difference. `Display` is a line that includes the values.
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Difference {
@@ -30,19 +30,19 @@ pub enum Difference {
         key: String,
         /// The field.
         field: String,
-        /// What it should be.
+        /// The expected value.
         expected: Value,
-        /// What it is.
+        /// The application's value.
         held: Value,
     },
-    /// It should be there.
+    /// The application lacks an object.
     Missing {
         /// The list.
         section: Section,
         /// The object's id.
         key: String,
     },
-    /// It should not be there.
+    /// The application has an object that should not exist.
     Unexpected {
         /// The list.
         section: Section,
@@ -55,23 +55,23 @@ impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Field { section, key, field, expected, held } => {
-                write!(f, "{section}: {key}: `{field}` is {held}, and should be {expected}")
+                write!(f, "{section}: {key}: `{field}` should be {expected}, but is {held}")
             }
             Self::Missing { section: Section::Access, key } => {
-                write!(f, "access: {key} is shut out, and should have access")
+                write!(f, "access: {key} should have access, but does not")
             }
             Self::Missing { section, key } => write!(f, "{section}: {key} is missing"),
             Self::Unexpected { section: Section::Access, key } => {
-                write!(f, "access: {key} has access, and should NOT")
+                write!(f, "access: {key} should NOT have access, but does")
             }
             Self::Unexpected { section, key } => {
-                write!(f, "{section}: {key} is there, and should not be")
+                write!(f, "{section}: {key} should not exist")
             }
         }
     }
 }
 
-/// Without the values.
+/// Omits the values, because they are about people.
 impl fmt::Debug for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (kind, section, key, field) = match self {
@@ -88,15 +88,15 @@ impl fmt::Debug for Difference {
     }
 }
 
-/// A held state that can't be compared.
+/// Why an application's state can't be compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ComparisonError {
-    /// It is no JSON object.
+    /// It is not a JSON object.
     NotAnObject,
-    /// It has none of the lists.
+    /// It contains none of the lists.
     NothingToCompare,
-    /// A list is none, or something in it has no id.
+    /// A list is not a JSON array, or one of its items has no id.
     Shape(Section),
 }
 

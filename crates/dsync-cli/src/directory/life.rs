@@ -1,14 +1,15 @@
-//! A life: directories are connected and synced, people come, change and go, and directories are deleted.
+//! Generates the events of simulated directories.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 use tower_workos::Timestamp;
+use ulid::Ulid;
 
 use super::{
     body::Writer,
     plan::Plan,
-    random::{Random, Share, Ulid},
+    random::{Random, Share},
     record::{DirectoryRecord, GroupRecord, MembershipRecord, UserRecord},
     snapshot::Snapshot,
     world::{Directory, Group, User},
@@ -24,7 +25,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// Its place in the life, from 0.
+    /// The event's number in its life, from 0.
     #[must_use]
     pub fn sequence(&self) -> u64 {
         self.sequence
@@ -49,7 +50,7 @@ impl Event {
     }
 }
 
-/// Without the body.
+/// Omits the body, because it is about people.
 impl std::fmt::Debug for Event {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Event")
@@ -60,27 +61,27 @@ impl std::fmt::Debug for Event {
     }
 }
 
-/// The life of a few directories, event by event, in the order in which it happens.
+/// An iterator over the events of a few directories, in the order in which they happen.
 ///
-/// First every directory is connected and synced: `dsync.activated`, its groups, its users, who is in which group. Then
-/// people are hired, leave (deleted at once, or deactivated and perhaps deleted later), return, marry, are promoted and
-/// change groups; groups come, are renamed and go. In each life that is long enough at least one directory is deleted, and
-/// another one connected and synced.
+/// First, every directory is connected and synced: `dsync.activated`, then its groups, its users and their memberships.
+/// After that, users are hired, leave (they are deleted, or deactivated and perhaps deleted later), return, change their
+/// name, are promoted and change groups; groups are created, renamed and deleted. In every life of at least 50 events, at
+/// least one directory is deleted and a new one is connected and synced.
 ///
-/// The time that passes is made up as well. Every event's `created_at` and every object's `updated_at` is later than the
-/// one before.
+/// The times are simulated as well. Each `created_at` is later than the one before it, and so is each `updated_at` of an
+/// object.
 ///
-/// It holds what exists at the moment and nothing of the past: about 150 bytes a user, however long the life.
+/// A life stores only what exists at present: about 150 bytes for each user, however many events there were.
 pub struct Life {
     pub(super) plan: Plan,
     pub(super) random: Random,
     pub(super) now: i64,
     pub(super) directories: Vec<Directory>,
-    /// First syncs under way.
+    /// Unfinished first syncs.
     pub(super) syncs: Vec<Sync>,
-    /// What follows at once from the event before.
+    /// Steps that follow immediately from an earlier event.
     pub(super) next: VecDeque<Step>,
-    /// All users there are.
+    /// The number of users in all directories.
     pub(super) users: usize,
     pub(super) companies: u32,
     pub(super) employees: u32,
@@ -90,21 +91,21 @@ pub struct Life {
     writer: Writer,
 }
 
-/// What is left of a directory's first sync.
+/// The remaining part of a directory's first sync.
 pub(super) struct Sync {
     pub(super) directory: usize,
     pub(super) groups: u32,
     pub(super) users: u32,
 }
 
-/// One event to come. Places are good until the next [`Step`] that is not a membership's.
+/// A future event. The indexes stay valid, because steps are taken before any other change.
 #[derive(Clone, Copy)]
 pub(super) enum Step {
     Join { directory: usize, user: usize, group: u64 },
 }
 
 impl Life {
-    /// Begins.
+    /// Starts a life.
     #[must_use]
     pub fn new(plan: Plan) -> Self {
         let mut life = Self {
@@ -128,7 +129,7 @@ impl Life {
         life
     }
 
-    /// What there is now, after the events so far.
+    /// Returns the state after the events so far.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let mut snapshot = Snapshot::default();
@@ -180,7 +181,7 @@ impl Life {
         snapshot.finish()
     }
 
-    /// Makes an event out of `data`; time passes.
+    /// Creates an event whose `data` is written by `data`, and advances the clock.
     pub(super) fn event(
         &mut self,
         name: &'static str,
@@ -190,7 +191,7 @@ impl Life {
         let id = self.random.ulid(created_at);
         let mut writer = std::mem::take(&mut self.writer);
         let body = writer.event(id, name, created_at, |writer| data(writer, self));
-        // A copy of its own: a body that waits for its retry must not keep a buffer of many alive.
+        // A copy, so that a body that waits for a retry does not keep a larger buffer alive.
         let body = Bytes::copy_from_slice(body);
         self.writer = writer;
         self.now = created_at;
@@ -199,7 +200,7 @@ impl Life {
         Event { sequence, name, id, body }
     }
 
-    /// Lets up to this many milliseconds pass, and one at least.
+    /// Advances the clock by 1 to `millis` milliseconds.
     pub(super) fn wait(&mut self, millis: u64) {
         self.now = self.now.saturating_add_unsigned(1 + self.random.below(millis));
     }
@@ -226,7 +227,7 @@ impl Life {
         self.join(directory, user, group)
     }
 
-    /// The next event of a first sync; `None` once there is nothing more to sync.
+    /// Returns the next event of the first syncs, or `None` if they are finished.
     fn sync(&mut self) -> Option<Event> {
         loop {
             let place = self.random.index(self.syncs.len())?;
@@ -247,7 +248,7 @@ impl Life {
         }
     }
 
-    /// A directory is connected; its sync follows.
+    /// Connects a directory.
     fn connect(&mut self) -> Event {
         self.companies += 1;
         let directory = Directory::new(&mut self.random, self.now, self.companies);
@@ -259,7 +260,7 @@ impl Life {
         })
     }
 
-    /// Plans the sync of the directory that is connected this many places after the next.
+    /// Plans the first sync of the directory that will have this index.
     pub(super) fn plan_sync(&mut self, place: u32) {
         let share = |all: u32, directories: u32| {
             all / directories + u32::from(place % directories < all % directories)
@@ -285,7 +286,7 @@ impl Life {
         }))
     }
 
-    /// Somebody comes, and joins up to three groups.
+    /// Adds a user, who joins up to three groups.
     pub(super) fn hire(&mut self, place: usize) -> Option<Event> {
         self.employees = self.employees.wrapping_add(1);
         let user = User::new(&mut self.random, self.now, self.employees);

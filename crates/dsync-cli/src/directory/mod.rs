@@ -1,4 +1,4 @@
-//! The truth about a directory: its life, the order in which its events arrive, and what must be known at the end.
+//! A model of directories: the events of their life, the order of the deliveries, and the resulting state.
 //!
 //! ```
 //! use dsync_cli::directory::{Deliveries, Life, Order, Plan, State};
@@ -7,13 +7,13 @@
 //! let plan = Plan::new(7).users(20).events(200);
 //! let order = Order::new(7).reorder(16).duplicates("10%".parse()?).late("2%".parse()?);
 //!
-//! // What an application that gets all of it, in a mess, must hold …
+//! // The state that an application must hold after it received all events out of order …
 //! let mut state = State::default();
 //! for delivery in Deliveries::new(Life::new(plan), order) {
 //!     state.apply(&tower_workos::DirectoryEvent::parse(delivery.event().body().clone())?);
 //! }
 //!
-//! // … is what the directory is.
+//! // … is the state of the directory itself.
 //! let mut life = Life::new(plan);
 //! while life.next().is_some() {}
 //! assert_eq!(state.snapshot(), life.snapshot());
@@ -23,19 +23,19 @@
 //!
 //! # The rules
 //!
-//! [`State`] follows what WorkOS documents about its events:
+//! [`State`] follows the WorkOS documentation:
 //!
-//! - Of an object (directory, user, group), the version with the latest `updated_at` counts. The whole user and the
-//!   whole group inside a membership event count as versions too.
-//! - Of a membership, the event with the latest `created_at` counts: joining and leaving do not touch a user's
-//!   `updated_at`.
-//! - A deletion is final. Deleted ids never come back, and what comes late about them changes nothing.
-//! - A deleted directory takes its users, its groups and their memberships with it, a deleted group its memberships, a
-//!   deleted user theirs, without further events.
-//! - A user or group belongs to one directory for life.
-//! - Access is for users who are there and active (or of no said state), in a directory that is not deleted.
+//! - For a directory, a user or a group, the version with the latest `updated_at` counts. The user and the group inside a
+//!   membership event count as versions too.
+//! - For a membership, the event with the latest `created_at` counts, because joining or leaving a group does not change
+//!   the user's `updated_at`.
+//! - A deletion is final. A deleted id is never used again, and late events about it change nothing.
+//! - Deleting a directory also deletes its users, its groups and their memberships, without further events. Deleting a
+//!   group or a user also deletes its memberships.
+//! - A user or a group always belongs to the same directory.
+//! - A user has access if its state is `active` and its directory is not deleted.
 //!
-//! So any order and any repetition of the same events leads to the same state.
+//! As a result, every order and every repetition of the same events leads to the same state.
 
 mod body;
 mod changes;
@@ -46,6 +46,7 @@ mod order;
 mod plan;
 mod random;
 mod record;
+mod section;
 mod snapshot;
 mod state;
 mod world;
@@ -55,8 +56,10 @@ pub use self::{
     life::{Event, Life},
     order::{Deliveries, Delivery, Order},
     plan::Plan,
-    random::{Random, Share, ShareError, Ulid},
+    random::{Random, Share, ShareError},
     record::{DirectoryRecord, GroupRecord, MembershipRecord, UserRecord},
-    snapshot::{Section, Snapshot},
+    section::Section,
+    snapshot::Snapshot,
     state::State,
 };
+pub use ulid::Ulid;

@@ -1,6 +1,6 @@
-//! What invented people, groups and companies are called. Some of it is awkward, as real data is.
+//! Names of invented people, groups and companies. Some are awkward, as real ones are.
 
-/// A name and its form in e-mail addresses.
+/// A name, and its form in e-mail addresses.
 pub(super) type Name = (&'static str, &'static str);
 
 pub(super) const FIRST_NAMES: [Name; 40] = [
@@ -108,7 +108,7 @@ pub(super) const COMPANIES: [Name; 16] = [
     ("Granite Mutual", "granite"),
 ];
 
-/// A provider as `type` in JSON, and as people call it.
+/// A provider as `type` in JSON, and its usual name.
 pub(super) const PROVIDERS: [(&str, &str); 8] = [
     ("okta scim v2.0", "Okta"),
     ("azure scim v2.0", "Entra ID"),
@@ -173,7 +173,7 @@ pub(super) const GROUPS: [&str; 20] = [
     "Board",
 ];
 
-/// The entry at this place; places past the end begin again.
+/// Returns the entry at this index, modulo the length of the table.
 pub(super) fn pick<T: Copy + Default, const N: usize>(table: &[T; N], place: u16) -> T {
     table.get(usize::from(place) % N.max(1)).copied().unwrap_or_default()
 }

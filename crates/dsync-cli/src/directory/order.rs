@@ -1,18 +1,18 @@
-//! The order in which events arrive: rarely the one in which they happened.
+//! The order in which events are delivered.
 
-use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     life::Event,
     random::{Random, Share},
 };
 
-/// How many events later a late one may come.
+/// By how many events a late delivery may be delayed.
 const LATE: u64 = 1000;
-/// How many events later a duplicate may come, where the reordering does not allow for more.
+/// By how many events a duplicate may be delayed, unless the reordering allows more.
 const DUPLICATE: u64 = 16;
 
-/// How the order of deliveries differs from the order of events.
+/// How the deliveries differ from the order of the events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Order {
@@ -24,12 +24,12 @@ pub struct Order {
 }
 
 impl Order {
-    /// As it happened.
+    /// Creates the order in which the events happened, without duplicates or losses.
     pub fn new(seed: u64) -> Self {
         Self { seed, reorder: 0, duplicates: Share::NONE, late: Share::NONE, drop: Share::NONE }
     }
 
-    /// Lets an event arrive up to this many events later.
+    /// Delays each event by up to this many events.
     pub fn reorder(mut self, window: u32) -> Self {
         self.reorder = window;
         self
@@ -41,20 +41,20 @@ impl Order {
         self
     }
 
-    /// Delivers a share of the events up to 1000 events late, as a retry that follows newer events does.
+    /// Delays a share of the events by up to 1000 events, as a late retry would.
     pub fn late(mut self, share: Share) -> Self {
         self.late = share;
         self
     }
 
-    /// Never delivers a share of the events.
+    /// Drops a share of the events.
     pub fn drop(mut self, share: Share) -> Self {
         self.drop = share;
         self
     }
 }
 
-/// An event on its way.
+/// A delivery of an event.
 #[derive(Clone, Debug)]
 pub struct Delivery {
     event: Arc<Event>,
@@ -68,36 +68,37 @@ impl Delivery {
         &self.event
     }
 
-    /// How many deliveries this event has in all.
+    /// The total number of deliveries of this event.
     #[must_use]
     pub fn copies(&self) -> u8 {
         self.copies
     }
 }
 
-/// The deliveries of a life's events, in order of arrival. It holds back no more events than the options ask for.
+/// An iterator over the deliveries of events. It holds back no more events than the options need.
 #[derive(Debug)]
 pub struct Deliveries<I> {
     events: I,
     order: Order,
     random: Random,
-    held: BinaryHeap<Reverse<Held>>,
-    /// Events taken so far.
+    /// By the number of events after which each is due, and a number that keeps the order of equal ones.
+    held: BTreeMap<(u64, u64), Delivery>,
+    /// The number of events taken so far.
     taken: u64,
-    /// Deliveries held so far.
+    /// The number of deliveries made so far.
     number: u64,
     dropped: u64,
     ended: bool,
 }
 
 impl<I: Iterator<Item = Event>> Deliveries<I> {
-    /// Delivers these events.
+    /// Creates the deliveries of these events.
     pub fn new(events: I, order: Order) -> Self {
         Self {
             events,
             order,
             random: Random::new(order.seed, "order"),
-            held: BinaryHeap::new(),
+            held: BTreeMap::new(),
             taken: 0,
             number: 0,
             dropped: 0,
@@ -105,13 +106,13 @@ impl<I: Iterator<Item = Event>> Deliveries<I> {
         }
     }
 
-    /// How many events were dropped so far.
+    /// Returns the number of events dropped so far.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// The events behind.
+    /// Returns the source of the events.
     #[must_use]
     pub fn events(&self) -> &I {
         &self.events
@@ -121,7 +122,7 @@ impl<I: Iterator<Item = Event>> Deliveries<I> {
         let order = self.order;
         let now = self.taken;
         self.taken += 1;
-        // Asked in any case, so that an option changes what it is about and nothing else.
+        // Every number is drawn for every event, so that one option does not change the effect of another.
         let dropped = self.random.chance(order.drop);
         let late = self.random.chance(order.late);
         let twice = self.random.chance(order.duplicates);
@@ -141,7 +142,7 @@ impl<I: Iterator<Item = Event>> Deliveries<I> {
     }
 
     fn hold(&mut self, due: u64, delivery: Delivery) {
-        self.held.push(Reverse(Held { due, number: self.number, delivery }));
+        self.held.insert((due, self.number), delivery);
         self.number += 1;
     }
 }
@@ -151,10 +152,10 @@ impl<I: Iterator<Item = Event>> Iterator for Deliveries<I> {
 
     fn next(&mut self) -> Option<Delivery> {
         loop {
-            let due = self.held.peek().map(|Reverse(held)| held.due);
-            // What comes next is due no earlier than at `taken`.
+            let due = self.held.first_key_value().map(|((due, _), _)| *due);
+            // The next event will be due at `taken` or later.
             if due.is_some_and(|due| self.ended || due < self.taken) {
-                return self.held.pop().map(|Reverse(held)| held.delivery);
+                return self.held.pop_first().map(|(_, delivery)| delivery);
             }
             if self.ended {
                 return None;
@@ -166,31 +167,3 @@ impl<I: Iterator<Item = Event>> Iterator for Deliveries<I> {
         }
     }
 }
-
-/// Ordered by when it is due, then by which was held first.
-#[derive(Debug)]
-struct Held {
-    due: u64,
-    number: u64,
-    delivery: Delivery,
-}
-
-impl Ord for Held {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.due, self.number).cmp(&(other.due, other.number))
-    }
-}
-
-impl PartialOrd for Held {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Held {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Held {}

@@ -1,4 +1,4 @@
-//! Numbers and ids from a seed: the same on every machine and in every version of this crate.
+//! Numbers and ids from a seed. They are the same on every machine and in every version of this crate.
 
 use std::{fmt, str::FromStr};
 
@@ -6,17 +6,18 @@ use rand_chacha::{
     ChaCha8Rng,
     rand_core::{Rng, SeedableRng},
 };
+use ulid::Ulid;
 
-/// A stream of numbers: ChaCha8 keyed with the seed and the stream's name, so that streams of one seed are
+/// A stream of random numbers: ChaCha8, keyed with a seed and the stream's name. Streams with different names are
 /// independent of each other.
 ///
-/// Only the key stream itself, which is ChaCha's definition, goes into what is made from it. The distributions are
-/// written out here, since those of a library may change with its versions.
+/// The distributions are written out here instead of taken from a library, because a library may change them in a new
+/// version. The key stream of ChaCha8 can't change.
 #[derive(Clone)]
 pub struct Random(ChaCha8Rng);
 
 impl Random {
-    /// The stream of this name. Of the name, the first 24 bytes count.
+    /// Creates the stream with this name. Only the first 24 bytes of the name count.
     #[must_use]
     pub fn new(seed: u64, name: &str) -> Self {
         let mut key = [0; 32];
@@ -27,29 +28,28 @@ impl Random {
         Self(ChaCha8Rng::from_seed(key))
     }
 
-    /// A number below `bound`, each as likely as the others (to one part in 2⁶⁴ / `bound`); 0 where `bound` is.
+    /// Returns a uniform number below `bound`, or 0 if `bound` is 0. The bias is at most `bound` / 2⁶⁴.
     pub fn below(&mut self, bound: u64) -> u64 {
         let product = u128::from(self.0.next_u64()) * u128::from(bound);
         u64::try_from(product >> 64).unwrap_or(0)
     }
 
-    /// Whether what happens with this probability happens now.
+    /// Returns true with this probability.
     pub fn chance(&mut self, share: Share) -> bool {
         self.below(Share::ALL.0.into()) < share.0.into()
     }
 
-    /// One of the list; `None` where it is empty.
+    /// Returns an index into a list of this length, or `None` if the list is empty.
     pub(super) fn index(&mut self, length: usize) -> Option<usize> {
         let length = u64::try_from(length).ok().filter(|&length| length > 0)?;
         usize::try_from(self.below(length)).ok()
     }
 
-    /// An id made at this time.
+    /// Creates an id with this time, in milliseconds of Unix time.
     pub(super) fn ulid(&mut self, millis: i64) -> Ulid {
-        let time = u128::try_from(millis).unwrap_or(0) & 0xffff_ffff_ffff;
         let high = u128::from(self.0.next_u64());
         let low = u128::from(self.0.next_u64() >> 48);
-        Ulid(time << 80 | high << 16 | low)
+        Ulid::from_parts(u64::try_from(millis).unwrap_or(0), high << 16 | low)
     }
 }
 
@@ -59,60 +59,19 @@ impl fmt::Debug for Random {
     }
 }
 
-/// The part of an id that WorkOS writes after `event_`, `directory_user_` and so on: 48 bits of time in
-/// milliseconds and 80 of chance, in Crockford's base 32.
+/// A share of all events, in steps of a millionth.
 ///
-/// Source: the ULID specification.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ulid(u128);
-
-impl Ulid {
-    /// An id of this time, in milliseconds of Unix time, and these 80 bits.
-    #[must_use]
-    pub fn from_parts(millis: u64, chance: u128) -> Self {
-        Self((u128::from(millis) & 0xffff_ffff_ffff) << 80 | (chance & ((1 << 80) - 1)))
-    }
-
-    /// The 26 characters.
-    #[must_use]
-    pub fn text(self) -> [u8; 26] {
-        const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-        let mut text = [b'0'; 26];
-        let mut rest = self.0;
-        for place in text.iter_mut().rev() {
-            let digit = usize::try_from(rest & 31).unwrap_or(0);
-            *place = DIGITS.get(digit).copied().unwrap_or(b'0');
-            rest >>= 5;
-        }
-        text
-    }
-}
-
-impl fmt::Display for Ulid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(std::str::from_utf8(&self.text()).unwrap_or_default())
-    }
-}
-
-impl fmt::Debug for Ulid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-/// A share of all events, from none to all, in steps of a millionth.
-///
-/// Read from a fraction (`0.05`) or a percentage (`5%`).
+/// `FromStr` accepts a fraction (`0.05`) or a percentage (`5%`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Share(u32);
 
 impl Share {
-    /// All of them.
+    /// All events.
     pub const ALL: Self = Self(1_000_000);
-    /// None of them.
+    /// No events.
     pub const NONE: Self = Self(0);
 
-    /// This many in a million; more than a million are all.
+    /// Creates a share of `count` in a million. More than a million count as all.
     #[must_use]
     pub fn per_million(count: u32) -> Self {
         Self(count.min(Self::ALL.0))
@@ -123,7 +82,7 @@ impl FromStr for Share {
     type Err = ShareError;
 
     fn from_str(text: &str) -> Result<Self, ShareError> {
-        // Decimal text and integers throughout: no float decides what a seed means.
+        // Integers only: the meaning of a seed must not depend on rounding.
         let (number, decimals) = match text.strip_suffix('%') {
             Some(number) => (number, 4),
             None => (text, 6),
@@ -151,13 +110,13 @@ impl fmt::Display for Share {
     }
 }
 
-/// A text that is no [`Share`].
+/// The error of parsing a [`Share`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShareError(());
 
 impl fmt::Display for ShareError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not a share from 0 to 1 such as 0.05, or from 0% to 100% such as 5%")
+        f.write_str("give a share from 0 to 1, such as 0.05, or from 0% to 100%, such as 5%")
     }
 }
 
@@ -168,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_are_read_exactly() {
+    fn shares_are_parsed_exactly() {
         for (text, count) in [
             ("0", 0),
             ("0.05", 50_000),
@@ -194,8 +153,8 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_what_chacha_says() {
-        // The key stream of ChaCha8 under the key 1, 0, …: the seed's meaning must never change.
+    fn numbers_come_from_the_key_stream() {
+        // The key stream of ChaCha8 for the key 1, 0, …: the meaning of a seed must never change.
         let mut random = Random::new(1, "");
         assert_eq!(random.below(1_000_000), 381_489);
         assert_eq!(random.below(0), 0);
@@ -205,20 +164,11 @@ mod tests {
     }
 
     #[test]
-    fn chances_come_as_often_as_they_say() {
+    fn chances_have_the_stated_frequency() {
         let mut random = Random::new(3, "chance");
         let share = "5%".parse().unwrap();
         let count = (0..100_000).filter(|_| random.chance(share)).count();
         assert!((4_700..5_300).contains(&count), "{count}");
         assert!((0..1000).all(|_| random.chance(Share::ALL) && !random.chance(Share::NONE)));
-    }
-
-    #[test]
-    fn ulids_are_as_specified() {
-        // The time of the ULID specification's own example.
-        assert!(Ulid::from_parts(1_469_918_176_385, 0).to_string().starts_with("01ARYZ6S41"));
-        let most = Ulid::from_parts(u64::MAX, u128::MAX);
-        assert_eq!(most.to_string(), "7ZZZZZZZZZZZZZZZZZZZZZZZZZ");
-        assert!(Ulid::from_parts(1, u128::MAX) < Ulid::from_parts(2, 0));
     }
 }

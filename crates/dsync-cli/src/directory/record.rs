@@ -1,4 +1,4 @@
-//! Objects as an application would hold them.
+//! Directories, groups, memberships and users as an application would store them.
 
 use std::fmt;
 
@@ -24,7 +24,7 @@ macro_rules! records {
             )*
         }
 
-        /// Shows ids only: the rest is about people.
+        /// Shows ids only, because the rest is about people.
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.debug_struct(stringify!($name))
@@ -38,35 +38,35 @@ macro_rules! records {
 records! {
     /// A directory.
     DirectoryRecord {
-        /// Its id.
+        /// The id.
         id,;
-        /// The organization whose directory it is.
+        /// The organization that it belongs to.
         organization_id: String,
-        /// Its name.
+        /// The name.
         name: String,
-        /// Its provider; `type` in JSON.
+        /// The provider; `type` in JSON.
         directory_type = "type": String,
-        /// Its state.
+        /// The state.
         state: String,
-        /// When it last changed.
+        /// The time of the last change.
         updated_at: Timestamp,
     }
 
     /// A group.
     GroupRecord {
-        /// Its id.
+        /// The id.
         id,;
-        /// The directory it is in.
+        /// The directory that it belongs to.
         directory_id: String,
-        /// Its id at the provider.
+        /// The id at the provider.
         idp_id: String,
-        /// Its name.
+        /// The name.
         name: String,
-        /// When it last changed.
+        /// The time of the last change.
         updated_at: Timestamp,
     }
 
-    /// That a user is in a group.
+    /// A membership of a user in a group.
     MembershipRecord {
         /// The group.
         group_id,
@@ -78,7 +78,7 @@ records! {
     UserRecord {
         /// The id.
         id,;
-        /// The directory the user is in.
+        /// The directory that the user belongs to.
         directory_id: String,
         /// The id at the provider.
         idp_id: String,
@@ -94,17 +94,17 @@ records! {
         state: String,
         /// The role's slug.
         role: String,
-        /// The custom attribute.
+        /// The custom attribute `job_title`.
         job_title: String,
-        /// The custom attribute.
+        /// The custom attribute `department_name`.
         department_name: String,
-        /// When the user last changed.
+        /// The time of the last change.
         updated_at: Timestamp,
     }
 }
 
 impl UserRecord {
-    /// Whether the state allows access: it is explicitly `active`.
+    /// Returns whether the state is `active`, which is the only one that grants access.
     #[must_use]
     pub fn is_active(&self) -> bool {
         self.state.as_deref() == Some(DirectoryUserState::Active.as_str())
@@ -161,7 +161,7 @@ struct CustomTexts {
     department_name: Option<String>,
 }
 
-/// An attribute of another type than documented is as good as none here.
+/// An attribute that does not have the documented type counts as missing.
 fn custom_texts(attributes: &CustomAttributes) -> CustomTexts {
     CustomTexts {
         job_title: attributes.job_title().ok().flatten().map(Into::into),

@@ -1,4 +1,4 @@
-//! What there is at a moment, as JSON, and how another's idea of it differs.
+//! The state at one time as JSON, and its comparison with the state of an application.
 
 use std::{collections::HashMap, fmt};
 
@@ -9,9 +9,10 @@ use tower_workos::Timestamp;
 use super::{
     difference::{Comparison, ComparisonError, Difference},
     record::{DirectoryRecord, GroupRecord, MembershipRecord, UserRecord},
+    section::Section,
 };
 
-/// What there is, each list in the order of its ids: the same state is the same JSON.
+/// The state at one time. Each list is sorted by id, so that equal states have equal JSON.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Snapshot {
@@ -24,7 +25,7 @@ pub struct Snapshot {
     /// The users, active or not.
     #[serde(default)]
     pub users: Vec<UserRecord>,
-    /// Who is in which group.
+    /// The memberships of users in groups.
     #[serde(default)]
     pub memberships: Vec<MembershipRecord>,
     /// The ids of the users who have access.
@@ -33,17 +34,17 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Compares with the state that an application says it holds.
+    /// Compares this state with the state that an application reports.
     ///
-    /// `held` is JSON: an object with lists named as this type's fields. Only what it names is judged: a list that is not
-    /// there is left out, and of an object only the fields that are there, besides its id. `access` may be a list of
-    /// ids or of objects with an `id`. Times are compared as times; `null` is as good as absent.
+    /// `held` is JSON: an object whose lists are named like this type's fields. Only what it contains is compared: a
+    /// missing list is skipped, and so is a missing field of an object. `access` is a list of ids or of objects with an
+    /// `id`. Times are compared as times. `null` counts as missing.
     ///
     /// # Errors
     ///
-    /// [`ComparisonError`] where `held` has another shape, or names none of the lists.
+    /// Returns a [`ComparisonError`] if `held` has another shape or contains none of the lists.
     pub fn compare(&self, held: &[u8]) -> Result<Comparison, ComparisonError> {
-        // serde would read a list as a struct, too.
+        // serde also deserializes a struct from a list.
         let is_object = held.trim_ascii_start().starts_with(b"{");
         let held: Held<'_> = serde_json::from_slice(held)
             .ok()
@@ -55,7 +56,7 @@ impl Snapshot {
                 comparison.left_out.push(section);
                 continue;
             };
-            let held = section.by_key(held).ok_or(ComparisonError::Shape(section))?;
+            let held = by_key(section, held).ok_or(ComparisonError::Shape(section))?;
             self.compare_section(section, held, &mut comparison.differences);
             comparison.compared.push(section);
         }
@@ -76,7 +77,7 @@ impl Snapshot {
                 differences.push(Difference::Missing { section, key });
                 return;
             };
-            // What has an id is an object.
+            // Only an object has an id.
             let held: Map<String, Value> = serde_json::from_str(held.get()).unwrap_or_default();
             for (field, expected) in record.unwrap_or_default() {
                 let Some(held) = held.get(&field) else { continue };
@@ -117,7 +118,7 @@ impl Snapshot {
     }
 }
 
-/// Shows numbers only.
+/// Shows counts only.
 impl fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Snapshot")
@@ -130,67 +131,7 @@ impl fmt::Debug for Snapshot {
     }
 }
 
-/// A list of a [`Snapshot`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Section {
-    /// Who has access.
-    Access,
-    /// The directories.
-    Directories,
-    /// The groups.
-    Groups,
-    /// Who is in which group.
-    Memberships,
-    /// The users.
-    Users,
-}
-
-impl Section {
-    /// All of them, the most telling first.
-    pub const ALL: [Self; 5] =
-        [Self::Access, Self::Directories, Self::Users, Self::Groups, Self::Memberships];
-
-    /// The list's name in JSON.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Access => "access",
-            Self::Directories => "directories",
-            Self::Groups => "groups",
-            Self::Memberships => "memberships",
-            Self::Users => "users",
-        }
-    }
-
-    fn by_key(self, list: &RawValue) -> Option<HeldRecords<'_>> {
-        let list: Vec<&RawValue> = serde_json::from_str(list.get()).ok()?;
-        list.into_iter().map(|record| Some((self.key(record)?, record))).collect()
-    }
-
-    fn key(self, record: &RawValue) -> Option<String> {
-        let text = record.get();
-        if !text.starts_with('{') {
-            return if self == Self::Access { serde_json::from_str(text).ok() } else { None };
-        }
-        let id = || serde_json::from_str(text).ok().map(|ById { id }| id);
-        match self {
-            Self::Memberships => {
-                let MembershipRecord { user_id, group_id } = serde_json::from_str(text).ok()?;
-                Some(membership(&user_id, &group_id))
-            }
-            Self::Access | Self::Directories | Self::Groups | Self::Users => id(),
-        }
-    }
-}
-
-impl fmt::Display for Section {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-/// A held state, its lists left as text: there may be many records, and they are read one at a time.
+/// An application's state. The lists stay text, because there may be many records, and they are read one at a time.
 #[derive(Deserialize)]
 struct Held<'a> {
     #[serde(borrow, default)]
@@ -205,7 +146,7 @@ struct Held<'a> {
     users: Option<&'a RawValue>,
 }
 
-/// The records of a list by what identifies them.
+/// The records of a list by key.
 type HeldRecords<'a> = HashMap<String, &'a RawValue>;
 
 #[derive(Deserialize)]
@@ -225,12 +166,34 @@ impl<'a> Held<'a> {
     }
 }
 
+/// Indexes a list by key. `None` if it is not a list, or if an item has no key.
+fn by_key(section: Section, list: &RawValue) -> Option<HeldRecords<'_>> {
+    let list: Vec<&RawValue> = serde_json::from_str(list.get()).ok()?;
+    list.into_iter().map(|record| Some((key(section, record)?, record))).collect()
+}
+
+fn key(section: Section, record: &RawValue) -> Option<String> {
+    let text = record.get();
+    if !text.starts_with('{') {
+        return if section == Section::Access { serde_json::from_str(text).ok() } else { None };
+    }
+    match section {
+        Section::Memberships => {
+            let MembershipRecord { user_id, group_id } = serde_json::from_str(text).ok()?;
+            Some(membership(&user_id, &group_id))
+        }
+        Section::Access | Section::Directories | Section::Groups | Section::Users => {
+            serde_json::from_str(text).ok().map(|ById { id }| id)
+        }
+    }
+}
+
 fn membership(user: &str, group: &str) -> String {
     format!("{user} in {group}")
 }
 
 fn fields(record: &impl Serialize) -> Option<Map<String, Value>> {
-    // A record of strings and times is always a JSON object.
+    // A record serializes as an object.
     match serde_json::to_value(record) {
         Ok(Value::Object(fields)) => Some(fields),
         _ => None,
@@ -270,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn its_own_json_has_no_difference() {
+    fn its_own_json_has_no_differences() {
         let held = serde_json::to_value(snapshot()).unwrap();
         let comparison = snapshot().compare(held.to_string().as_bytes()).unwrap();
         assert_eq!(comparison.differences, []);
@@ -280,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_held_is_judged() {
+    fn only_what_is_reported_is_compared() {
         let comparison = snapshot().compare(br#"{"access": ["u2"], "groups": null}"#).unwrap();
         assert_eq!(comparison.differences, []);
         assert_eq!(comparison.compared, [Section::Access]);
@@ -293,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_is_said() {
+    fn differences_are_described() {
         assert_eq!(
             differences(json!({
                 "access": [{"id": "u1"}],
@@ -301,13 +264,13 @@ mod tests {
                 "memberships": [{"user_id": "u1", "group_id": "g"}],
             })),
             [
-                "access: u2 is shut out, and should have access",
-                "access: u1 has access, and should NOT",
-                r#"users: u1: `state` is "active", and should be "inactive""#,
+                "access: u2 should have access, but does not",
+                "access: u1 should NOT have access, but does",
+                r#"users: u1: `state` should be "inactive", but is "active""#,
                 "users: u2 is missing",
-                "users: u3 is there, and should not be",
+                "users: u3 should not exist",
                 "memberships: u2 in g is missing",
-                "memberships: u1 in g is there, and should not be",
+                "memberships: u1 in g should not exist",
             ]
         );
     }
@@ -328,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_nobody() {
+    fn debug_shows_no_personal_data() {
         let difference = Difference::Field {
             section: Section::Users,
             key: "u".into(),

@@ -1,4 +1,4 @@
-//! The state that a set of events leads to.
+//! Computes the state after a set of events.
 
 use std::{
     collections::{HashMap, hash_map},
@@ -15,12 +15,11 @@ use super::{
     snapshot::Snapshot,
 };
 
-/// What a correct application knows after the events it was given, in any order and any number of times each: see
+/// The state that a correct application holds after it received some events, in any order and with any duplicates. See
 /// [the rules](super#the-rules).
 ///
-/// It remembers every id that was deleted and every membership that ended, since an older event may still come. So its
-/// memory grows with everything that ever was, by roughly 1.1 KB a user that exists and 0.15 KB an id that is
-/// gone or a membership.
+/// It remembers every deleted id and every ended membership, because an older event may still arrive. It takes about
+/// 1.1 KB for each existing user, and 0.15 KB for each deleted id and each membership.
 #[derive(Clone, Default)]
 pub struct State {
     directories: HashMap<DirectoryId, Slot<DirectoryRecord>>,
@@ -30,7 +29,7 @@ pub struct State {
 }
 
 impl State {
-    /// Takes an event in. Events that are not about a directory's objects (tokens, unknown ones) change nothing.
+    /// Applies an event. Events about tokens and unknown events change nothing.
     pub fn apply(&mut self, event: &DirectoryEvent) {
         match event.data() {
             EventData::DirectoryActivated(directory) => self.directory(event, directory),
@@ -49,7 +48,7 @@ impl State {
         }
     }
 
-    /// What there is now, in a fixed order.
+    /// Returns the current state.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let mut snapshot = Snapshot {
@@ -60,7 +59,7 @@ impl State {
         };
         for (group, members) in &self.memberships {
             for (user, membership) in members {
-                // A user's end leaves the memberships where they are.
+                // Deleting a user does not remove its memberships here.
                 if membership.joined && matches!(self.users.get(user), Some(Slot::There { .. })) {
                     snapshot.memberships.push(MembershipRecord {
                         group_id: group.to_string(),
@@ -80,7 +79,7 @@ impl State {
     fn user(&mut self, event: &DirectoryEvent, user: &DirectoryUser, owner: Option<&DirectoryId>) {
         let owner = user.directory_id.as_ref().or(owner);
         if self.is_directory_gone(owner) {
-            // Remembered, for an older event may not say whose user it is.
+            // Remember the id, because an older event may not name the directory.
             self.users.insert(user.id.clone(), Slot::Gone);
             return;
         }
@@ -157,7 +156,7 @@ impl State {
     }
 }
 
-/// Shows numbers only.
+/// Shows counts only.
 impl std::fmt::Debug for State {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("State")
@@ -180,8 +179,8 @@ struct Membership {
     joined: bool,
 }
 
-/// When what an event says was so. Of two versions the later one counts; the event's time and id decide where the
-/// object's own time can't, so that any order of the same events ends alike.
+/// The version of an object or a membership. The greatest version counts. If two have the same `updated_at`, the event's
+/// time and id decide, so that every order of the same events leads to the same state.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Version {
     updated_at: Option<Timestamp>,
@@ -196,7 +195,7 @@ impl Version {
     }
 }
 
-/// Puts a version in place unless a later one is there; returns the record that is there then, unless it is gone.
+/// Stores a version unless there is a later one. Returns the record that is stored then, unless it is deleted.
 fn put<'a, I, R>(
     slots: &'a mut HashMap<I, Slot<R>>,
     id: &I,
@@ -229,7 +228,7 @@ where
     }
 }
 
-/// What belongs to a directory does so for life, even if a later version does not say it.
+/// An object always belongs to the same directory, even if a later version does not name it.
 trait Owned {
     fn take_owner(&mut self) -> Option<String> {
         None

@@ -1,27 +1,29 @@
-//! What exists at a moment: kept small, for a world may have a million users.
+//! The objects of a simulated world. They are small, because there may be a million users.
+
+use ulid::Ulid;
 
 use super::{
     names::{
         COMPANIES, DEPARTMENTS, FIRST_NAMES, GROUPS, LAST_NAMES, PROVIDERS, ROLES, TITLES, pick,
     },
-    random::{Random, Ulid},
+    random::Random,
 };
 
-/// A customer's directory with what is in it.
+/// A customer's directory with its users and groups.
 #[derive(Clone)]
 pub(super) struct Directory {
     pub(super) id: Ulid,
     pub(super) organization: Ulid,
     pub(super) domain: Ulid,
     pub(super) external_key: u64,
-    /// Which company of all that ever were.
+    /// The number of the company, among all of the life.
     pub(super) number: u32,
     company: u16,
     provider: u16,
     pub(super) created_at: i64,
     pub(super) updated_at: i64,
     pub(super) users: Vec<User>,
-    /// In the order of their serial numbers.
+    /// Sorted by serial number.
     pub(super) groups: Vec<Group>,
 }
 
@@ -58,7 +60,7 @@ impl Directory {
         pick(&PROVIDERS, self.provider).0
     }
 
-    /// The group of this serial number, if it is still there.
+    /// The group with this serial number, unless it was deleted.
     pub(super) fn group(&self, serial: u64) -> Option<&Group> {
         let place = self.groups.binary_search_by_key(&serial, |group| group.serial).ok()?;
         self.groups.get(place)
@@ -77,7 +79,7 @@ pub(super) struct User {
     pub(super) active: bool,
     pub(super) created_at: i64,
     pub(super) updated_at: i64,
-    /// Serial numbers of groups; some may be gone since.
+    /// The serial numbers of the groups; some of these groups may have been deleted.
     pub(super) groups: Vec<u64>,
 }
 
@@ -106,7 +108,7 @@ impl User {
         pick(&LAST_NAMES, self.last_name).0
     }
 
-    /// What precedes the company in the e-mail address, without the number.
+    /// The first and last name in the e-mail address.
     pub(super) fn mailbox(&self) -> [&'static str; 2] {
         [pick(&FIRST_NAMES, self.first_name).1, pick(&LAST_NAMES, self.last_name).1]
     }
@@ -153,12 +155,12 @@ impl Group {
     }
 }
 
-/// Somewhere in a table of this length.
+/// A random index into a table of this length.
 fn place(random: &mut Random, length: usize) -> u16 {
     random.index(length).and_then(|place| u16::try_from(place).ok()).unwrap_or(0)
 }
 
-/// Another place than this one, in a table of this length.
+/// A random index other than `place` into a table of this length.
 pub(super) fn other_place(random: &mut Random, length: usize, place: u16) -> u16 {
     let step = random.index(length.saturating_sub(1)).unwrap_or(0) + 1;
     u16::try_from((usize::from(place) + step) % length.max(1)).unwrap_or(0)
