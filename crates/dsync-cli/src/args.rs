@@ -1,4 +1,4 @@
-//! Options that commands share, and how their values are read.
+//! Parses the values of options, and describes errors of the command line.
 
 use std::{error::Error as _, process::ExitCode, time::Duration};
 
@@ -7,7 +7,9 @@ use tower_workos::Timestamp;
 
 use crate::{failure::USAGE, output};
 
-/// Prints what clap has to say: help in full, an error as one line without what was typed.
+const MAX_DURATION: Duration = Duration::from_secs(366 * 86_400);
+
+/// Prints clap's help in full, or an error as one line that does not repeat the user's input.
 pub(crate) fn explain(error: &clap::Error) -> ExitCode {
     let kind = error.kind();
     if matches!(
@@ -30,20 +32,23 @@ pub(crate) fn explain(error: &clap::Error) -> ExitCode {
     ExitCode::from(USAGE)
 }
 
-/// What is wrong, in words of the program only. What was typed is never repeated: a secret without its option's name is
-/// an unexpected argument, or the value of another one.
+/// Describes an error without repeating the user's input: a secret that was typed without its option is an unexpected
+/// argument, or the value of another option.
 fn describe(error: &clap::Error) -> String {
     let context = |kind| error.get(kind).map(ToString::to_string).unwrap_or_default();
     match error.kind() {
         ErrorKind::UnknownArgument if context(ContextKind::InvalidArg).starts_with('-') => {
-            "an option that does not exist (it is not shown: it may be a secret)".to_owned()
-        }
-        ErrorKind::UnknownArgument => {
-            "unexpected argument (it is not shown: it may be a secret, which \
-            belongs in WORKOS_WEBHOOK_SECRET or --secret-file)"
+            "unknown option (not shown, because it may be a secret); `--help` lists the options"
                 .to_owned()
         }
-        ErrorKind::InvalidSubcommand => "no such command; `dsync --help` lists them".to_owned(),
+        ErrorKind::UnknownArgument => {
+            "unexpected argument (not shown, because it may be a secret; pass the secret in \
+            WORKOS_WEBHOOK_SECRET or with --secret-file)"
+                .to_owned()
+        }
+        ErrorKind::InvalidSubcommand => {
+            "unknown command; `dsync --help` lists the commands".to_owned()
+        }
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
             let option = context(ContextKind::InvalidArg);
             let value = context(ContextKind::InvalidValue);
@@ -51,7 +56,7 @@ fn describe(error: &clap::Error) -> String {
                 return format!("a value is required for '{option}'");
             }
             let reason = error.source().map(ToString::to_string).unwrap_or_default();
-            // The parsers here don't repeat what they were given. clap's repeats a number.
+            // clap repeats a number. The parsers of this program don't repeat their input.
             let reason = match reason.split_once(" is not in ") {
                 Some((_, range)) => format!("it is not in {range}"),
                 None => reason,
@@ -62,7 +67,7 @@ fn describe(error: &clap::Error) -> String {
                 format!("invalid value for '{option}': {reason}")
             }
         }
-        // Their texts have names of options and numbers only.
+        // clap's texts for these contain only names of options and numbers.
         ErrorKind::ArgumentConflict
         | ErrorKind::MissingRequiredArgument
         | ErrorKind::NoEquals
@@ -73,37 +78,21 @@ fn describe(error: &clap::Error) -> String {
             let line = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
             line.strip_prefix("error: ").unwrap_or(&line).to_owned()
         }
-        kind => kind.as_str().unwrap_or("the command line can't be read").to_owned(),
+        kind => kind.as_str().unwrap_or("invalid command line; see `dsync --help`").to_owned(),
     }
 }
 
-/// A span of time: a number and a unit.
+/// Parses a duration such as `500ms`, `1.5h` or `2h 30m`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let error = || "give a number and a unit: 500ms, 10s, 3m, 2h, 3d".to_owned();
-    let unit = text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(error)?;
-    let (number, unit) = text.split_at(unit);
-    let millis = match unit {
-        "ms" => 1,
-        "s" => 1000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return Err(error()),
-    };
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(whole) || !digits(fraction) || fraction.len() > 3 {
-        return Err(error());
-    }
-    let whole: u64 = whole.parse().map_err(|_| error())?;
-    let thousandths: u64 = format!("{fraction:0<3}").parse().map_err(|_| error())?;
-    let total =
-        whole.checked_mul(millis).and_then(|it| it.checked_add(thousandths * millis / 1000));
-    // Longer than any time that can be asked for; and sums of it can't overflow.
-    total.filter(|&total| total <= 366 * 86_400_000).map(Duration::from_millis).ok_or_else(error)
+    // humantime's own errors would repeat the input, which may be a secret.
+    humantime::parse_duration(text)
+        .ok()
+        // The limit keeps sums of times from overflowing.
+        .filter(|&duration| duration <= MAX_DURATION)
+        .ok_or_else(|| "give a number and a unit: 500ms, 10s, 3m, 2h, 3d (at most 366d)".to_owned())
 }
 
-/// A moment: RFC 3339, Unix time in seconds or milliseconds, or from now (`-10m`, `+30s`).
+/// Parses a time: RFC 3339, Unix time in seconds or milliseconds, or relative to now (`-10m`, `+30s`).
 pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
     let now = || Timestamp::from(std::time::SystemTime::now()).as_unix_millis();
     let millis =
@@ -116,11 +105,11 @@ pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
         now()
     } else if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         let number: i64 = text.parse().map_err(|_| "the number is too large".to_owned())?;
-        // As in the header: a smaller number is in seconds.
+        // A smaller number is in seconds, as in the signature header.
         if number < 100_000_000_000 { number.saturating_mul(1000) } else { number }
     } else {
         return text.parse().map_err(|_| {
-            "give a time such as 2026-01-05T09:00:00Z, Unix time in seconds or milliseconds, or -10m or +30s from now"
+            "give a time such as 2026-01-05T09:00:00Z, a Unix time in seconds or milliseconds, or a difference from now such as -10m or +30s"
                 .to_owned()
         });
     };
@@ -139,29 +128,19 @@ mod tests {
             ("1.5m", 90_000),
             ("2h", 7_200_000),
             ("3d", 259_200_000),
+            ("2h 30m", 9_000_000),
         ] {
             assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }
-        for text in [
-            "",
-            "5",
-            "s",
-            "-1s",
-            "1w",
-            "1.s",
-            ".5s",
-            "1e3s",
-            "1.2345s",
-            "367d",
-            "99999999999999999999s",
-            "１s",
-        ] {
+        for text in
+            ["", "5", "s", "-1s", "1.s", ".5s", "1e3s", "367d", "99999999999999999999s", "１s"]
+        {
             assert!(duration(text).is_err(), "{text}");
         }
     }
 
     #[test]
-    fn moments_are_read_in_every_form() {
+    fn times_are_parsed_in_every_form() {
         let millis = |text| moment(text).map(Timestamp::as_unix_millis);
         assert_eq!(millis("2026-01-05T09:00:00Z"), Ok(1_767_603_600_000));
         assert_eq!(millis("1767603600"), Ok(1_767_603_600_000));

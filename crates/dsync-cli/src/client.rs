@@ -1,192 +1,145 @@
-//! Sends deliveries over one connection that is kept open.
+//! Sends deliveries with hyper's client.
 
 use std::{
+    error::Error,
     fmt,
     time::{Duration, Instant},
 };
 
 use bytes::{Bytes, BytesMut};
 use http::{
-    HeaderValue, Method, Request, StatusCode,
-    header::{CONTENT_TYPE, HOST, USER_AGENT},
+    HeaderValue, Method, Request, Response, StatusCode,
+    header::{CONTENT_TYPE, USER_AGENT},
 };
 use http_body_util::{BodyExt as _, Full};
-use hyper::{
-    body::Incoming,
-    client::conn::http1::{self, SendRequest},
+use hyper::body::Incoming;
+use hyper_util::{
+    client::legacy::{self, connect::capture_connection},
+    rt::TokioExecutor,
 };
-use hyper_util::rt::TokioIo;
 use tower_workos::{SIGNATURE_HEADER, testing::Delivery};
 
-use crate::net::Network;
+use crate::network::{Connector, Network};
 
-/// More of an answer than this is not read; the connection is closed instead.
-const MAX_ANSWER: usize = 1 << 20;
-/// More of an application's state is not read.
+/// A longer response is not read to its end.
+const MAX_RESPONSE: usize = 1 << 20;
+/// A longer state of an application is not read to its end.
 const MAX_STATE: usize = 1 << 30;
 
-const USER: HeaderValue = HeaderValue::from_static(concat!("dsync/", env!("CARGO_PKG_VERSION")));
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("dsync/", env!("CARGO_PKG_VERSION")));
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// A sender with a connection of its own.
+/// A client that keeps one connection open between its requests.
 pub(crate) struct Client {
     network: Network,
+    client: legacy::Client<Connector, Full<Bytes>>,
     timeout: Duration,
     keep_text: bool,
-    max_answer: usize,
-    sender: Option<SendRequest<Full<Bytes>>>,
 }
 
 impl Client {
-    /// A sender that gives each delivery this much time, connecting included.
+    /// `timeout` limits each request, connecting included.
     pub(crate) fn new(network: Network, timeout: Duration) -> Self {
-        Self { network, timeout, keep_text: false, max_answer: MAX_ANSWER, sender: None }
+        let client = legacy::Client::builder(TokioExecutor::new())
+            .pool_max_idle_per_host(1)
+            .build(network.connector().clone());
+        Self { network, client, timeout, keep_text: false }
     }
 
-    /// Keeps the text of answers.
+    /// Keeps the text of the responses.
     pub(crate) fn keep_text(mut self) -> Self {
         self.keep_text = true;
         self
     }
 
-    pub(crate) async fn deliver(&mut self, delivery: &Delivery) -> Result<Answer, SendError> {
+    pub(crate) async fn deliver(&self, delivery: &Delivery) -> Result<Answer, SendError> {
         let signature = HeaderValue::from_str(delivery.signature())
-            .map_err(|_| SendError::not_sent("the signature is no header value"))?;
+            .map_err(|_| SendError::not_sent("the signature is not a valid header value"))?;
         let mut request = self.request(Method::POST, delivery.body().clone());
         request.headers_mut().insert(CONTENT_TYPE, JSON);
         request.headers_mut().insert(SIGNATURE_HEADER, signature);
-        self.send(request).await
+        self.send(request, MAX_RESPONSE).await
     }
 
-    pub(crate) async fn fetch(&mut self) -> Result<Answer, SendError> {
-        self.max_answer = MAX_STATE;
-        let request = self.request(Method::GET, Bytes::new());
-        self.send(request).await
+    pub(crate) async fn fetch(&self) -> Result<Answer, SendError> {
+        self.send(self.request(Method::GET, Bytes::new()), MAX_STATE).await
     }
 
     fn request(&self, method: Method, body: Bytes) -> Request<Full<Bytes>> {
-        let endpoint = self.network.endpoint();
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
-        *request.uri_mut() = endpoint.path.clone();
-        request.headers_mut().insert(HOST, endpoint.authority.clone());
-        request.headers_mut().insert(USER_AGENT, USER);
+        *request.uri_mut() = self.network.endpoint().uri().clone();
+        request.headers_mut().insert(USER_AGENT, AGENT);
         request
     }
 
-    async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Answer, SendError> {
-        let timeout = self.timeout;
-        let mut sent = false;
+    async fn send(
+        &self,
+        mut request: Request<Full<Bytes>>,
+        max_length: usize,
+    ) -> Result<Answer, SendError> {
         let begin = Instant::now();
-        let answer = tokio::time::timeout(timeout, self.send_untimed(request, &mut sent)).await;
-        match answer {
-            Ok(Ok(answer)) => Ok(Answer { elapsed: begin.elapsed(), ..answer }),
-            Ok(Err(error)) => {
-                self.sender = None;
-                Err(error)
-            }
+        let connection = capture_connection(&mut request);
+        let exchange = async {
+            let response = self.client.request(request).await;
+            let response = response.map_err(|error| self.explain(&error))?;
+            Ok(self.read(response, max_length).await)
+        };
+        match tokio::time::timeout(self.timeout, exchange).await {
+            Ok(Ok((status, text))) => Ok(Answer { status, text, elapsed: begin.elapsed() }),
+            Ok(Err(error)) => Err(error),
             Err(_) => {
-                self.sender = None;
-                let what = if sent { "answered" } else { "connected" };
-                Err(SendError {
-                    text: format!("not {what} within {timeout:?}"),
-                    sent,
-                    timeout: true,
-                })
+                let sent = connection.connection_metadata().is_some();
+                let what = if sent { "answer" } else { "connection" };
+                let timeout = humantime::format_duration(self.timeout);
+                Err(SendError { text: format!("no {what} within {timeout}"), sent, timeout: true })
             }
         }
     }
 
-    async fn send_untimed(
-        &mut self,
-        mut request: Request<Full<Bytes>>,
-        sent: &mut bool,
-    ) -> Result<Answer, SendError> {
-        // A kept connection may have been closed meanwhile: then a new one gets the request. A new one that is closed
-        // at once is an error.
-        let response = loop {
-            let (mut sender, kept) = match self.sender.take().filter(|sender| !sender.is_closed()) {
-                Some(sender) => (sender, true),
-                None => (self.connect().await?, false),
-            };
-            if sender.ready().await.is_err() {
-                if kept {
-                    continue;
-                }
-                return Err(SendError::not_sent(
-                    "the connection was closed before anything was sent",
-                ));
-            }
-            *sent = true;
-            match sender.try_send_request(request).await {
-                Ok(response) => {
-                    self.sender = Some(sender);
-                    break response;
-                }
-                Err(mut error) => match error.take_message() {
-                    Some(again) if kept => {
-                        *sent = false;
-                        request = again;
-                    }
-                    unsent => {
-                        let text = format!("no answer: {}", causes(error.error()));
-                        return Err(SendError { text, sent: unsent.is_none(), timeout: false });
-                    }
-                },
-            }
-        };
-        self.read(response).await
+    fn explain(&self, error: &legacy::Error) -> SendError {
+        let source = error.source();
+        if let Some(source) = source.filter(|_| error.is_connect()) {
+            return SendError::not_sent(self.network.explain(source));
+        }
+        // hyper cancels a request if the connection is closed before the request's first byte is written.
+        let unsent = source
+            .and_then(|source| source.downcast_ref::<hyper::Error>())
+            .is_some_and(|error| error.is_canceled() || error.is_closed());
+        SendError { text: format!("no answer: {}", causes(error)), sent: !unsent, timeout: false }
     }
 
-    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, SendError> {
-        let stream = self.network.connect().await.map_err(SendError::not_sent)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| SendError::not_sent(causes(&error)))?;
-        // It ends with its sender; the sender gets its errors.
-        tokio::spawn(connection);
-        Ok(sender)
-    }
-
-    async fn read(&mut self, response: http::Response<Incoming>) -> Result<Answer, SendError> {
+    async fn read(&self, response: Response<Incoming>, max_length: usize) -> (StatusCode, Bytes) {
         let status = response.status();
         let mut body = response.into_body();
         let mut text = BytesMut::new();
         let mut length = 0;
-        while let Some(frame) = body.frame().await {
-            let frame = match frame {
-                Ok(frame) => frame,
-                // The status is what counts.
-                Err(_) => {
-                    self.sender = None;
-                    break;
-                }
-            };
+        // If the body is incomplete, the status still counts.
+        while let Some(Ok(frame)) = body.frame().await {
             let Some(data) = frame.data_ref() else { continue };
             length += data.len();
             if self.keep_text {
                 text.extend_from_slice(data);
             }
-            if length > self.max_answer {
-                self.sender = None;
+            if length > max_length {
                 break;
             }
         }
-        Ok(Answer { status, text: text.freeze(), elapsed: Duration::ZERO })
+        (status, text.freeze())
     }
 }
 
-/// What an endpoint answered.
+/// The endpoint's response.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) text: Bytes,
     pub(crate) elapsed: Duration,
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 pub(crate) struct SendError {
     text: String,
-    /// Whether the endpoint may have got the delivery.
+    /// Whether the endpoint may have received the delivery.
     pub(crate) sent: bool,
     pub(crate) timeout: bool,
 }
@@ -203,8 +156,8 @@ impl fmt::Display for SendError {
     }
 }
 
-/// An error and what it came from, for hyper's own texts are short.
-fn causes(error: &dyn std::error::Error) -> String {
+/// An error with its sources, because hyper's own texts are short.
+fn causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -1,53 +1,59 @@
-//! Whom to send to.
+//! The URL of the endpoint.
 
 use std::{fmt, str::FromStr};
 
-use http::{HeaderValue, Uri, uri::Scheme};
+use http::{Uri, uri::Scheme};
 
-/// An `http://` or `https://` URL.
+/// A complete `http://` or `https://` URL.
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoint {
-    pub(crate) secure: bool,
-    /// As a resolver or a certificate has it: without brackets.
-    pub(crate) host: String,
-    pub(crate) port: u16,
-    /// The `Host` header.
-    pub(crate) authority: HeaderValue,
-    /// Path and query, as the request line has it.
-    pub(crate) path: Uri,
+    uri: Uri,
     text: String,
+}
+
+impl Endpoint {
+    pub(crate) fn is_https(&self) -> bool {
+        self.uri.scheme() == Some(&Scheme::HTTPS)
+    }
+
+    pub(crate) fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
+    pub(crate) fn host(&self) -> &str {
+        self.uri.host().unwrap_or_default()
+    }
+
+    /// The value of the `Host` header.
+    pub(crate) fn authority(&self) -> &str {
+        self.uri.authority().map_or("", http::uri::Authority::as_str)
+    }
+
+    /// The path and query of the request line.
+    pub(crate) fn path(&self) -> &str {
+        self.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str)
+    }
 }
 
 impl FromStr for Endpoint {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let example = "such as http://localhost:3000/webhooks/workos";
-        let uri: Uri = text.parse().map_err(|_| format!("not a URL {example}"))?;
-        let secure = match uri.scheme() {
-            Some(scheme) if *scheme == Scheme::HTTP => false,
-            Some(scheme) if *scheme == Scheme::HTTPS => true,
-            _ => return Err(format!("give a whole URL, {example}")),
-        };
-        let authority =
-            uri.authority().ok_or_else(|| format!("no host in it; give a URL {example}"))?;
+        let example = "give a URL such as http://localhost:3000/webhooks/workos";
+        let invalid = || format!("not a valid URL: {example}");
+        let uri: Uri = text.parse().map_err(|_| invalid())?;
+        if !matches!(uri.scheme_str(), Some("http" | "https")) {
+            return Err(format!("the URL does not begin with http:// or https://: {example}"));
+        }
+        let authority = uri.authority().ok_or_else(|| format!("the URL has no host: {example}"))?;
         if authority.as_str().contains('@') {
-            return Err("a name and password in the URL are not supported".to_owned());
+            return Err("a user name or password in the URL is not supported: remove it".to_owned());
         }
         let host = authority.host();
         if host.is_empty() || (authority.as_str() != host && authority.port_u16().is_none()) {
-            return Err(format!("not a URL {example}"));
+            return Err(invalid());
         }
-        let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-        Ok(Self {
-            secure,
-            host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
-            port: authority.port_u16().unwrap_or(if secure { 443 } else { 80 }),
-            authority: HeaderValue::from_str(authority.as_str())
-                .map_err(|_| format!("not a URL {example}"))?,
-            path: path.parse().map_err(|_| format!("not a URL {example}"))?,
-            text: text.to_owned(),
-        })
+        Ok(Self { uri, text: text.to_owned() })
     }
 }
 
@@ -62,23 +68,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_urls() {
+    fn parses_urls() {
         let endpoint: Endpoint = "http://localhost:3000/hooks?a=b".parse().unwrap();
+        assert!(!endpoint.is_https());
         assert_eq!(
-            (endpoint.host.as_str(), endpoint.port, endpoint.secure),
-            ("localhost", 3000, false)
-        );
-        assert_eq!(
-            (endpoint.path.to_string(), endpoint.authority),
-            ("/hooks?a=b".into(), "localhost:3000".parse().unwrap())
+            (endpoint.host(), endpoint.authority(), endpoint.path()),
+            ("localhost", "localhost:3000", "/hooks?a=b")
         );
         let endpoint: Endpoint = "https://[::1]".parse().unwrap();
-        assert_eq!((endpoint.host.as_str(), endpoint.port, endpoint.secure), ("::1", 443, true));
-        assert_eq!(endpoint.path.to_string(), "/");
+        assert!(endpoint.is_https());
+        assert_eq!((endpoint.host(), endpoint.path()), ("[::1]", "/"));
     }
 
     #[test]
-    fn rejects_the_rest() {
+    fn rejects_everything_else() {
         for text in [
             "",
             "localhost",

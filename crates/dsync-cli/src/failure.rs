@@ -1,14 +1,14 @@
-//! How a command ends that can't go on: one line and an exit code.
+//! Errors that end a command: one line and an exit code.
 
 use std::process::ExitCode;
 
 use crate::output;
 
-/// The command's answer is no: something was not delivered, not genuine, not as it should be.
+/// The command ran, and its answer is no: for example, a delivery was rejected or a signature is not genuine.
 pub(crate) const NO: u8 = 1;
-/// The command could not be carried out.
+/// The command could not run.
 pub(crate) const USAGE: u8 = 2;
-/// Ctrl-C: 128 and the signal's number, as shells have it.
+/// Ctrl-C. Shells use 128 plus the signal's number.
 pub(crate) const INTERRUPTED: u8 = 130;
 
 #[derive(Debug)]

@@ -2,12 +2,12 @@
 
 use std::hash::BuildHasher as _;
 
-use dsync_cli::directory::Ulid;
+use ulid::Ulid;
 
-/// An id of this time, in milliseconds of Unix time, that no other event has.
+/// Makes a unique id. `millis` is its time in milliseconds of Unix time.
 pub(crate) fn fresh_id(millis: i64) -> Ulid {
-    // The keys of std's hash maps begin as the operating system's random numbers, and each map has others.
+    // The keys of std's hash maps come from the operating system's random numbers, and each map has its own.
     let random = || std::hash::RandomState::new().hash_one(());
-    let chance = u128::from(random()) << 64 | u128::from(random());
-    Ulid::from_parts(u64::try_from(millis).unwrap_or(0), chance)
+    let entropy = u128::from(random()) << 64 | u128::from(random());
+    Ulid::from_parts(u64::try_from(millis).unwrap_or(0), entropy)
 }

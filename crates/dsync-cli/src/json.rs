@@ -1,47 +1,55 @@
-//! JSON that stays as it was written: one value is changed, or only its looks.
+//! Edits and reformats JSON text. The order of the keys and the digits of the numbers stay as they are.
+//!
+//! The features `preserve_order` and `arbitrary_precision` of serde_json would need less code, but they don't fit: Cargo
+//! would enable them for `tower-workos` too, so that the tests of this package would use another parser than applications
+//! do. A `serde_json::Value` also loses duplicate keys and the escapes in texts that `--set` must not change.
 
-use std::fmt;
+use std::{fmt, io};
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{MapAccess, Visitor},
-    ser::SerializeMap as _,
+    ser::{Error as _, SerializeMap as _},
 };
-use serde_json::value::RawValue;
+use serde_json::{
+    Value,
+    ser::{Formatter, PrettyFormatter},
+    value::RawValue,
+};
 use tower_workos::Timestamp;
 
-/// Sets the value at a path of keys and list places, as `data.email` or `data.roles.0.slug`. What is not there is added;
-/// everything else stays as it is, in its order.
+/// Sets the value at a path of keys and list indexes, such as `data.email` or `data.roles.0.slug`. Missing keys are added.
+/// Everything else stays as it is.
 pub(crate) fn set(json: &str, path: &str, value: &RawValue) -> Result<String, String> {
     let keys: Vec<_> = path.split('.').collect();
     if keys.iter().any(|key| key.is_empty()) {
-        return Err(format!("`{path}` is not a path such as data.email"));
+        return Err(format!("`{path}` is not a path: give one such as data.email"));
     }
     set_at(json, &keys, value).map_err(|at| {
         let place = keys.get(..at).unwrap_or_default().join(".");
         let what = if place.is_empty() { "the body".to_owned() } else { format!("`{place}`") };
-        format!("can't set `{path}`: {what} is not an object, nor a list with such a place")
+        format!("can't set `{path}`: {what} is neither an object nor a list with this index")
     })
 }
 
-/// A value as it is typed: JSON where it is JSON, else text.
+/// Returns the text itself if it is JSON; otherwise a JSON string.
 pub(crate) fn value(text: &str) -> Box<RawValue> {
     RawValue::from_string(text.trim().to_owned()).unwrap_or_else(|_| self::text(text))
 }
 
-/// A text as JSON.
+/// Returns the text as a JSON string.
 pub(crate) fn text(text: &str) -> Box<RawValue> {
-    // A string is always JSON.
+    // A string always serializes.
     serde_json::value::to_raw_value(text).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
-/// A time as WorkOS writes it: with three digits of milliseconds.
+/// Formats a time as WorkOS does: with three digits of milliseconds.
 pub(crate) fn time(time: Timestamp) -> String {
     let time = jiff::Timestamp::from_millisecond(time.as_unix_millis()).unwrap_or_default();
     format!("{time:.3}")
 }
 
-/// The error is how many keys led somewhere.
+/// The error is the number of keys that could be followed.
 fn set_at(json: &str, keys: &[&str], value: &RawValue) -> Result<String, usize> {
     let Some((key, rest)) = keys.split_first() else {
         return Ok(value.get().to_owned());
@@ -65,7 +73,7 @@ fn set_at(json: &str, keys: &[&str], value: &RawValue) -> Result<String, usize> 
     serde_json::to_string(&list).map_err(|_| 0)
 }
 
-/// An object in its own order.
+/// An object that keeps the order of its keys.
 struct Object(Vec<(String, Box<RawValue>)>);
 
 impl<'de> Deserialize<'de> for Object {
@@ -102,109 +110,107 @@ impl Serialize for Object {
     }
 }
 
-/// How a JSON writer spells.
+/// How a program writes JSON.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Style {
-    /// Spaces of indentation; `None` is all on one line.
-    pub(crate) indent: Option<usize>,
-    /// A space after each colon and, on one line, each comma.
-    pub(crate) spaced: bool,
-    /// Everything beyond ASCII as `\uXXXX`.
+    pub(crate) layout: Layout,
+    /// Every character beyond ASCII is written as `\uXXXX`.
     pub(crate) ascii: bool,
-    /// `/` as `\/`.
+    /// `/` is written as `\/`.
     pub(crate) slashes: bool,
 }
 
-/// The same JSON as another program would write it, keys in the same order, numbers as they are. `None` where it is no
-/// JSON.
+/// The white space between the tokens.
+#[derive(Clone, Copy, Default)]
+pub(crate) enum Layout {
+    /// No white space.
+    #[default]
+    Compact,
+    /// One member or item on each line, indented with this text.
+    Indented(&'static str),
+    /// One line, with a space after each colon and comma.
+    Spaced,
+}
+
+/// Rewrites JSON in another style. Returns `None` if the text is not JSON.
 pub(crate) fn restyle(json: &str, style: Style) -> Option<String> {
-    serde_json::from_str::<&RawValue>(json).ok()?;
-    let mut out = String::with_capacity(json.len() * 2);
-    let mut depth: usize = 0;
-    let mut rest = json;
-    let break_line = |out: &mut String, depth: usize| {
-        if let Some(indent) = style.indent {
-            out.push('\n');
-            out.extend(std::iter::repeat_n(' ', indent * depth));
+    // A `Value` limits the depth, and so the recursion of `Node`.
+    serde_json::from_str::<Value>(json).ok()?;
+    let root = Node(serde_json::from_str(json).ok()?);
+    let mut out = Vec::with_capacity(json.len() * 2);
+    match style.layout {
+        Layout::Compact => root.serialize(&mut serde_json::Serializer::new(&mut out)),
+        Layout::Indented(indent) => {
+            let formatter = PrettyFormatter::with_indent(indent.as_bytes());
+            root.serialize(&mut serde_json::Serializer::with_formatter(&mut out, formatter))
         }
-    };
-    while let Some(c) = rest.chars().next() {
-        let (token, after) = rest.split_at(token_length(rest, c));
-        rest = after;
-        match c {
-            ' ' | '\t' | '\n' | '\r' => {}
-            '{' | '[' => {
-                out.push(c);
-                let inner = rest.trim_start();
-                if inner.starts_with(['}', ']']) {
-                    out.push_str(inner.get(..1).unwrap_or_default());
-                    rest = inner.get(1..).unwrap_or_default();
-                } else {
-                    depth += 1;
-                    break_line(&mut out, depth);
-                }
-            }
-            '}' | ']' => {
-                depth = depth.saturating_sub(1);
-                break_line(&mut out, depth);
-                out.push(c);
-            }
-            ',' => {
-                out.push(c);
-                if style.indent.is_some() {
-                    break_line(&mut out, depth);
-                } else if style.spaced {
-                    out.push(' ');
-                }
-            }
-            ':' => {
-                out.push(c);
-                if style.spaced || style.indent.is_some() {
-                    out.push(' ');
-                }
-            }
-            '"' => restyle_text(&mut out, token, style)?,
-            _ => out.push_str(token),
+        Layout::Spaced => {
+            root.serialize(&mut serde_json::Serializer::with_formatter(&mut out, SpacedFormatter))
         }
     }
-    Some(out)
+    .ok()?;
+    let mut text = String::from_utf8(out).ok()?;
+    // Slashes and characters beyond ASCII occur only inside strings.
+    if style.slashes {
+        text = text.replace('/', "\\/");
+    }
+    if style.ascii {
+        let mut units = [0; 2];
+        let escape = |c: char| match c {
+            _ if c.is_ascii() => c.to_string(),
+            _ => c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")).collect(),
+        };
+        text = text.chars().map(escape).collect();
+    }
+    Some(text)
 }
 
-/// How long the token is that begins the text, which is valid JSON.
-fn token_length(text: &str, first: char) -> usize {
-    if first == '"' {
-        let mut escaped = false;
-        let end = text.char_indices().skip(1).find(|&(_, c)| {
-            let end = c == '"' && !escaped;
-            escaped = c == '\\' && !escaped;
-            end
-        });
-        return end.map_or(text.len(), |(place, _)| place + 1);
-    }
-    if matches!(first, '{' | '}' | '[' | ']' | ',' | ':') {
-        return 1;
-    }
-    let space = first.is_ascii_whitespace();
-    let ends = |c: char| {
-        c.is_ascii_whitespace() != space || matches!(c, '{' | '}' | '[' | ']' | ',' | ':' | '"')
-    };
-    text.find(ends).unwrap_or(text.len())
-}
+/// A value that serializes its keys in their order and its numbers digit by digit.
+struct Node<'a>(&'a RawValue);
 
-fn restyle_text(out: &mut String, token: &str, style: Style) -> Option<()> {
-    let text: String = serde_json::from_str(token).ok()?;
-    for c in serde_json::to_string(&text).ok()?.chars() {
-        if style.ascii && !c.is_ascii() {
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                out.push_str(&format!("\\u{unit:04x}"));
+impl Serialize for Node<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let json = self.0.get();
+        match json.as_bytes().first() {
+            Some(b'{') => {
+                let object: Object = serde_json::from_str(json).map_err(S::Error::custom)?;
+                serializer.collect_map(object.0.iter().map(|(key, value)| (key, Node(value))))
             }
-        } else if style.slashes && c == '/' {
-            out.push_str("\\/");
-        } else {
-            out.push(c);
+            Some(b'[') => {
+                let list: Vec<&RawValue> = serde_json::from_str(json).map_err(S::Error::custom)?;
+                serializer.collect_seq(list.into_iter().map(Node))
+            }
+            Some(b'"') => {
+                let text: String = serde_json::from_str(json).map_err(S::Error::custom)?;
+                serializer.serialize_str(&text)
+            }
+            _ => self.0.serialize(serializer),
         }
     }
-    Some(())
+}
+
+struct SpacedFormatter;
+
+impl Formatter for SpacedFormatter {
+    fn begin_array_value<W: io::Write + ?Sized>(
+        &mut self,
+        out: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        out.write_all(if first { b"" } else { b", " })
+    }
+
+    fn begin_object_key<W: io::Write + ?Sized>(
+        &mut self,
+        out: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        self.begin_array_value(out, first)
+    }
+
+    fn begin_object_value<W: io::Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        out.write_all(b": ")
+    }
 }
 
 #[cfg(test)]
@@ -226,7 +232,7 @@ mod tests {
         );
         assert_eq!(
             set("b.x", "1").unwrap_err(),
-            "can't set `b.x`: `b` is not an object, nor a list with such a place"
+            "can't set `b.x`: `b` is neither an object nor a list with this index"
         );
         assert!(set("a.é.2", "1").is_err() && set("a..b", "1").is_err() && set("", "1").is_err());
     }
@@ -255,16 +261,20 @@ mod tests {
             r#"{"a":[1,2.50,{},[]],"é/\"":{"b":"🦀 : , {"},"t":true}"#
         );
         assert_eq!(
-            restyle(json, Style { spaced: true, ascii: true, slashes: true, ..style }).unwrap(),
+            restyle(json, Style { layout: Layout::Spaced, ascii: true, slashes: true }).unwrap(),
             r#"{"a": [1, 2.50, {}, []], "\u00e9\/\"": {"b": "\ud83e\udd80 : , {"}, "t": true}"#
         );
-        let pretty = restyle(json, Style { indent: Some(2), ..style }).unwrap();
+        let indented = Style { layout: Layout::Indented("  "), ..style };
+        let pretty = restyle(json, indented).unwrap();
         let value: serde_json::Value = serde_json::from_str(r#"{"a":[1,2.50,{},[]]}"#).unwrap();
         assert_eq!(
-            restyle(r#"{"a":[1,2.5,{},[]]}"#, Style { indent: Some(2), ..style }).unwrap(),
+            restyle(r#"{"a":[1,2.5,{},[]]}"#, indented).unwrap(),
             serde_json::to_string_pretty(&value).unwrap()
         );
         assert_eq!(restyle(&pretty, style).unwrap(), restyle(json, style).unwrap());
         assert_eq!(restyle("{", style), None);
+        // Too deep for recursion.
+        let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+        assert_eq!(restyle(&deep, style), None);
     }
 }

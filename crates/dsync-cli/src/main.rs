@@ -5,8 +5,9 @@ mod client;
 mod endpoint;
 mod failure;
 mod ids;
+mod input;
 mod json;
-mod net;
+mod network;
 mod output;
 mod secret;
 mod sign;
@@ -21,10 +22,10 @@ use clap::{Parser, Subcommand};
 
 use crate::failure::Failure;
 
-/// WorkOS Directory Sync at your fingertips.
+/// Test webhooks of WorkOS Directory Sync.
 ///
-/// Sends signed webhook deliveries to an endpoint, as WorkOS does and as attackers do, and tells what is wrong with a
-/// signature. It works on any endpoint, in any language.
+/// Sends signed webhook deliveries to an endpoint, both genuine and forged, and explains what is wrong with a signature.
+/// It works with any endpoint, in any language.
 #[derive(Parser)]
 #[command(name = "dsync", version, max_term_width = 100, after_long_help = MANUAL)]
 struct Cli {
@@ -33,13 +34,13 @@ struct Cli {
 }
 
 const MANUAL: &str = "\
-The secret is the endpoint's, from the WorkOS dashboard or made up for a test. It is taken from the environment \
-variable WORKOS_WEBHOOK_SECRET, or from --secret-file. It is never printed.
+The secret is the secret of your endpoint, from the WorkOS dashboard or invented for a test. It is read from the \
+environment variable WORKOS_WEBHOOK_SECRET or from --secret-file. It is never printed.
 
 Exit codes:
-  0    all is well: what was sent was answered 2xx, what was checked is right
-  1    it is not: see each command's --help
-  2    the command could not be carried out: a bad option, no secret, a file that can't be read
+  0    success: every delivery was acknowledged with 2xx, or every check passed
+  1    a delivery was rejected or a check failed; see the --help of each command
+  2    the command could not run: an invalid option, no secret, or a file that can't be read
   130  interrupted
 
 Examples:

@@ -1,26 +1,22 @@
-//! Lines for people. It is not an error if the reader has gone, as `head` does.
+//! Prints lines for people.
 //!
-//! Everything that is printed for people passes through here, and here alone is it made harmless: ids, names and answers
-//! come from outside, and a line break in one would forge a line of the report.
+//! Every printed line passes through this module, and only this module escapes it: ids, names and responses come from
+//! outside, and a line break in one of them would forge a line of the report.
 
-use std::{
-    borrow::Cow,
-    io::{Read as _, Write as _},
-};
+use std::{borrow::Cow, io::Write as _};
 
-use crate::failure::Failure;
-
-/// Prints a line of the result: one line, whatever is in it.
+/// Prints one line of the result.
 pub(crate) fn say(line: impl AsRef<str>) {
+    // A closed pipe, as `head` leaves it, is not an error.
     let _ = writeln!(std::io::stdout(), "{}", escape(line.as_ref(), is_harmful));
 }
 
-/// Prints a line that is not part of the result: one line, whatever is in it.
+/// Prints one line that is not part of the result.
 pub(crate) fn complain(line: impl AsRef<str>) {
     let _ = writeln!(std::io::stderr(), "{}", escape(line.as_ref(), is_harmful));
 }
 
-/// Prints a text that may have several lines. True if all of it was printed as it is.
+/// Prints a text that may have several lines. Returns whether nothing in it had to be escaped.
 pub(crate) fn say_text(text: &str) -> bool {
     let text = escape(text, |c| is_harmful(c) && !matches!(c, '\n' | '\r' | '\t'));
     let _ = writeln!(std::io::stdout(), "{text}");
@@ -42,22 +38,13 @@ fn escape(text: &str, harmful: fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// Control characters, other line breaks, and marks that change the direction of what follows.
+/// Control characters, other line breaks, and characters that change the direction of the text.
 fn is_harmful(c: char) -> bool {
     let other = matches!(
         c,
         '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
     );
     c.is_control() || other
-}
-
-/// All of stdin.
-pub(crate) fn stdin() -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
-    std::io::stdin()
-        .read_to_end(&mut bytes)
-        .map_err(|error| Failure::usage(format!("can't read stdin: {error}")))?;
-    Ok(bytes)
 }
 
 #[cfg(test)]

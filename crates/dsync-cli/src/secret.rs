@@ -1,4 +1,4 @@
-//! Where the secret comes from.
+//! Reads the secret.
 
 use std::{env, fs, path::PathBuf};
 
@@ -13,34 +13,34 @@ const VARIABLE: &str = "WORKOS_WEBHOOK_SECRET";
 #[derive(Args)]
 #[command(next_help_heading = "Secret (or the environment variable WORKOS_WEBHOOK_SECRET)")]
 pub(crate) struct SecretArgs {
-    /// Reads the endpoint's secret from a file; the line break at its end is not part of it
+    /// Read the endpoint's secret from a file; a line break at its end is ignored
     #[arg(long, value_name = "FILE", conflicts_with = "secret")]
     secret_file: Option<PathBuf>,
 
-    /// The endpoint's secret. Other users of the machine can see it in the list of processes
+    /// The endpoint's secret; other users of this machine can see it in the list of processes
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     secret: Option<String>,
 }
 
 impl SecretArgs {
-    /// The secret, ready to sign with.
+    /// Reads a secret that is valid for signing.
     pub(crate) fn webhook_secret(&self) -> Result<WebhookSecret, Failure> {
         let Secret { text, origin } = self.read()?;
         WebhookSecret::new(text.as_str())
             .map_err(|error| Failure::usage(format!("{origin}: {error}")))
     }
 
-    /// The secret as it is, however unusable.
+    /// Reads the secret without checking it.
     pub(crate) fn read(&self) -> Result<Secret, Failure> {
         if let Some(text) = &self.secret {
             output::complain(format!(
-                "warning: --secret can be seen by others in the list of processes and in the shell's history; \
+                "warning: others can see --secret in the list of processes and in the shell's history; \
                  use {VARIABLE} or --secret-file"
             ));
             return Ok(Secret { text: Zeroizing::new(text.clone()), origin: "--secret".into() });
         }
         if let Some(path) = &self.secret_file {
-            // Not the path: in its place somebody may have given the secret.
+            // The path is not shown, because it may be the secret itself.
             let origin = "the file of --secret-file".to_owned();
             let text = fs::read_to_string(path).map(Zeroizing::new).map_err(|error| {
                 Failure::usage(format!("can't read the secret from {origin}: {error}"))
@@ -51,19 +51,19 @@ impl SecretArgs {
         }
         match env::var(VARIABLE) {
             Ok(text) => Ok(Secret { text: Zeroizing::new(text), origin: VARIABLE.into() }),
-            Err(env::VarError::NotUnicode(_)) => {
-                Err(Failure::usage(format!("{VARIABLE} is not readable text")))
-            }
+            Err(env::VarError::NotUnicode(_)) => Err(Failure::usage(format!(
+                "{VARIABLE} is not valid UTF-8: set it to the endpoint's secret"
+            ))),
             Err(env::VarError::NotPresent) => Err(Failure::usage(format!(
-                "no secret: set {VARIABLE} to the endpoint's secret, or give --secret-file"
+                "no secret: set {VARIABLE} to the endpoint's secret, or pass --secret-file"
             ))),
         }
     }
 }
 
-/// The secret's text, wiped when it goes.
+/// The text of a secret. It is zeroed when it is dropped.
 pub(crate) struct Secret {
     pub(crate) text: Zeroizing<String>,
-    /// Where it came from, for messages.
+    /// Where the secret came from, for messages.
     pub(crate) origin: String,
 }

@@ -1,26 +1,21 @@
-//! `dsync sign`: the header for a body.
+//! `dsync sign`: signs a body.
 
 use std::process::ExitCode;
 
 use clap::Args;
 use tower_workos::{Timestamp, testing::Signer};
 
-use crate::{
-    args,
-    failure::Failure,
-    output::{say, stdin},
-    secret::SecretArgs,
-};
+use crate::{args, failure::Failure, input::stdin, output::say, secret::SecretArgs};
 
-/// Sign the body on stdin; prints the header
+/// Sign a body from standard input, and print the header
 #[derive(Args)]
 #[command(after_long_help = MANUAL)]
 pub(crate) struct Sign {
-    /// Signs as of this time: RFC 3339, Unix time, or from now as -10m or +30s
+    /// Sign as of this time: RFC 3339, Unix time, or relative to now, such as -10m or +30s
     #[arg(long, value_name = "TIME", value_parser = args::moment, allow_hyphen_values = true)]
     at: Option<Timestamp>,
 
-    /// Signs in seconds and without a space, as WorkOS's emulator does
+    /// Sign with a time in seconds and without a space, as the WorkOS emulator does
     #[arg(long)]
     seconds: bool,
 
@@ -29,11 +24,12 @@ pub(crate) struct Sign {
 }
 
 const MANUAL: &str = "\
-The body is signed byte for byte: a line break at its end counts, and curl's -d takes it away (--data-binary does not).
+The body is signed byte for byte, including a line break at its end. curl -d removes that line break; --data-binary does \
+not.
 
 Exit codes:
   0    signed
-  2    a bad option, no secret, stdin that can't be read
+  2    an invalid option, no secret, or an error while reading standard input
 
 Examples:
   dsync sign < body.json

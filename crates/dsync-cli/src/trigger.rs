@@ -1,4 +1,4 @@
-//! `dsync trigger`: one delivery, or a few.
+//! `dsync trigger`: sends one delivery or a few.
 
 use std::{
     fs,
@@ -24,20 +24,21 @@ use crate::{
     endpoint::Endpoint,
     failure::{Failure, NO},
     ids::fresh_id,
+    input::stdin,
     json,
-    net::Network,
-    output::{complain, say, say_text, stdin},
+    network::Network,
+    output::{complain, say, say_text},
     secret::SecretArgs,
 };
 
-/// At most this much of an answer's text is shown.
+/// The number of characters of a response that are shown.
 const SHOWN: usize = 2000;
 
 /// Sign and send a realistic delivery of an event
 #[derive(Args)]
 #[command(after_long_help = MANUAL)]
 pub(crate) struct Trigger {
-    /// The event, as user.created or dsync.user.created
+    /// The event, such as user.created or dsync.user.created
     #[arg(value_parser = event, conflicts_with = "all")]
     event: Option<Sample>,
 
@@ -45,35 +46,35 @@ pub(crate) struct Trigger {
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3000/webhooks/workos")]
     to: Endpoint,
 
-    /// Sends one of each event, in an order in which they could have happened
+    /// Send one of each event, in an order in which they could happen
     #[arg(long, conflicts_with = "file")]
     all: bool,
 
-    /// Sets a value in the body: JSON where it is JSON, else text. Can be given several times
+    /// Set a value in the body. A value that is not JSON is a string. Can be repeated
     #[arg(long, value_name = "PATH=VALUE", value_parser = assignment)]
     set: Vec<(String, Box<RawValue>)>,
 
-    /// Sends the body in this file as it is; `-` is stdin
+    /// Send the body in this file unchanged; `-` is standard input
     #[arg(long, value_name = "FILE", conflicts_with = "event")]
     file: Option<PathBuf>,
 
-    /// Sends this many, one after the other, each with an id of its own (a file's body keeps its id)
+    /// Send this many deliveries, one after the other, each with a new id (the body of --file keeps its id)
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     count: u32,
 
-    /// Signs as of this time: RFC 3339, Unix time, or from now as -10m or +30s
+    /// Sign as of this time: RFC 3339, Unix time, or relative to now, such as -10m or +30s
     #[arg(long, value_name = "TIME", value_parser = args::moment, allow_hyphen_values = true)]
     at: Option<Timestamp>,
 
-    /// Signs in seconds and without a space, as WorkOS's emulator does
+    /// Sign with a time in seconds and without a space, as the WorkOS emulator does
     #[arg(long)]
     seconds: bool,
 
-    /// Sends nothing; prints the body, the header and a curl command
+    /// Send nothing; print the body, the header and a curl command
     #[arg(long)]
     dry_run: bool,
 
-    /// How long to wait for an answer
+    /// How long to wait for a response
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = args::duration)]
     timeout: Duration,
 
@@ -88,24 +89,24 @@ Events:
   group.created  group.updated  group.deleted  group.user_added  group.user_removed
   token.created  token.revoked
 
-`user.deactivated` is a `dsync.user.updated` whose user is inactive: how a person who leaves may arrive. Each \
-delivery has a new event id, and is of now: `created_at` and the object's `updated_at`.
+`user.deactivated` is a `dsync.user.updated` whose user is inactive, as some providers report a user who leaves. Each \
+delivery has a new event id, and the current time as its `created_at` and as the `updated_at` of its object.
 
 Exit codes:
-  0    every delivery was answered 2xx
-  1    one was not, or there was no answer
-  2    a bad option, no secret, a file that can't be read
+  0    every delivery was acknowledged with 2xx
+  1    a delivery was rejected or got no response
+  2    an invalid option, no secret, or a file that can't be read
 
 Examples:
-  Somebody leaves:
+  A user leaves:
     dsync trigger user.deactivated --set data.id=directory_user_7
-  One of each event, to another address:
+  One of each event, to another endpoint:
     dsync trigger --all --to https://staging.example.com/webhooks/workos
   A recorded body, signed ten minutes ago (your server should reject it):
     dsync trigger --file body.json --at -10m
   The same event three times (your server should handle it once):
     dsync trigger user.created --set id=event_1 --count 3
-  What would be sent, for curl:
+  Print the delivery as a curl command:
     dsync trigger group.user_added --dry-run";
 
 impl Trigger {
@@ -121,7 +122,7 @@ impl Trigger {
             return Ok(ExitCode::SUCCESS);
         }
         let network = Network::new(self.to.clone()).map_err(Failure::no)?;
-        let mut client = Client::new(network, self.timeout).keep_text();
+        let client = Client::new(network, self.timeout).keep_text();
         let mut code = ExitCode::SUCCESS;
         for _ in 0..self.count {
             for body in &bodies {
@@ -165,8 +166,11 @@ impl Trigger {
             if self.set.is_empty() {
                 return Ok(vec![Template { body: bytes.into(), renew: Renew::default() }]);
             }
-            let text = String::from_utf8(bytes)
-                .map_err(|_| Failure::usage("--set needs a body that is text"))?;
+            let text = String::from_utf8(bytes).map_err(|_| {
+                Failure::usage(
+                    "--set needs a body that is valid UTF-8: send this one without --set",
+                )
+            })?;
             return Ok(vec![Template { body: set(text)?.into(), renew: Renew::default() }]);
         }
         let samples = match self.event {
@@ -174,7 +178,7 @@ impl Trigger {
             None if self.all => sample::ALL.to_vec(),
             None => {
                 return Err(Failure::usage(
-                    "which event? name one, or give --all or --file; --help lists them",
+                    "no event: name one, or pass --all or --file; `dsync trigger --help` lists the events",
                 ));
             }
         };
@@ -203,14 +207,14 @@ impl Trigger {
             quoted(&body),
         ));
         if std::str::from_utf8(delivery.body()).is_err() {
-            complain("warning: the body is not UTF-8, so what is shown of it is not all of it");
+            complain("warning: the body is not valid UTF-8, so the output above is not exact");
         } else if !whole {
-            complain("warning: the body has control characters, which are shown as escapes");
+            complain("warning: the body contains control characters, which are shown as escapes");
         }
     }
 }
 
-/// A body, and what is new in each delivery of it.
+/// A body, and which of its fields are new in each delivery.
 struct Template {
     body: Bytes,
     renew: Renew,
@@ -262,7 +266,7 @@ fn tell(body: &Bytes, answer: &Answer) {
     }
 }
 
-/// A text as a shell takes it.
+/// Quotes a text for a shell.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
@@ -274,17 +278,17 @@ fn event(name: &str) -> Result<Sample, String> {
     }
     let known =
         sample::ALL.iter().copied().find(|it| it.name().strip_prefix("dsync.") == Some(short));
-    known.ok_or_else(|| "no such event; `dsync trigger --help` lists them".to_owned())
+    known.ok_or_else(|| "unknown event; `dsync trigger --help` lists the events".to_owned())
 }
 
 fn assignment(text: &str) -> Result<(String, Box<RawValue>), String> {
     match text.split_once('=') {
         Some((path, value)) if !path.is_empty() => Ok((path.to_owned(), json::value(value))),
-        _ => Err("give PATH=VALUE, as data.email=a@b.example".to_owned()),
+        _ => Err("give PATH=VALUE, such as data.email=a@b.example".to_owned()),
     }
 }
 
-/// Whether the event is about one object that has an `updated_at`: a membership and a token have none.
+/// Returns whether the object of the event has an `updated_at`. Memberships and tokens have none.
 fn has_updated_at(sample: Sample) -> bool {
     !sample.name().contains("token") && !sample.name().contains("user_")
 }

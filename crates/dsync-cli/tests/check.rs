@@ -1,4 +1,4 @@
-//! `dsync simulate --check`: what can't be compared, and why something differs.
+//! `dsync simulate --check`: states that can't be compared, and the explanation of differences.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod support;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use support::{App, CORRECT, Fault, Held, Run, Server, run};
 use tower_workos::{DirectoryEvent, DirectoryUserState, EventData};
 
-/// An application that trusts the order: what it is sent last is what it shows.
+/// An application that relies on the order: the last delivery decides.
 const TRUSTING: App = App {
     apply: |held, event| match event.data() {
         EventData::UserCreated(user) => {
@@ -39,7 +39,7 @@ fn check(server: &Server, state: &str, arguments: &[&str]) -> Run {
 }
 
 #[test]
-fn a_state_that_cannot_be_fetched_is_found_out_before_anything_is_sent() {
+fn a_state_that_cannot_be_fetched_is_an_error_before_anything_is_sent() {
     let server = Server::start(CORRECT);
     let missing = format!("{}/missing", server.state());
     let text = Server::careless(StatusCode::OK);
@@ -47,9 +47,9 @@ fn a_state_that_cannot_be_fetched_is_found_out_before_anything_is_sent() {
     let elsewhere = Server::careless(StatusCode::FOUND);
     let refused = "http://127.0.0.1:1/state".to_owned();
     for (state, reason) in [
-        (missing, "the answer is 404 Not Found"),
-        (broken.state(), "the answer is 500 Internal Server Error"),
-        (elsewhere.state(), "the answer is 302 Found"),
+        (missing, "the response is 404 Not Found"),
+        (broken.state(), "the response is 500 Internal Server Error"),
+        (elsewhere.state(), "the response is 302 Found"),
         (text.state(), "the application's state is not a JSON object"),
         (refused, "connection refused: is your server running at http://127.0.0.1:1/state?"),
     ] {
@@ -62,7 +62,7 @@ fn a_state_that_cannot_be_fetched_is_found_out_before_anything_is_sent() {
 }
 
 #[test]
-fn a_state_that_cannot_be_compared_at_the_end_is_no_difference() {
+fn a_state_that_cannot_be_compared_at_the_end_is_an_error() {
     let list: fn(&Held) -> Value = |held| if held.seen.is_empty() { json!({}) } else { json!([]) };
     let shape: fn(&Held) -> Value =
         |held| if held.seen.is_empty() { json!({}) } else { json!({ "users": 5 }) };
@@ -84,26 +84,26 @@ fn a_state_that_cannot_be_compared_at_the_end_is_no_difference() {
 }
 
 #[test]
-fn an_application_that_is_not_empty_is_warned_about() {
+fn an_application_that_is_not_empty_causes_a_warning() {
     let server =
         Server::start(App { show: |_| json!({ "access": ["directory_user_x"] }), ..CORRECT });
     let run = check(&server, &server.state(), &["--events", "1", "--seed", "1"]);
     assert_eq!(run.code, Some(1), "{run:?}");
     let warning = format!(
-        "warning: the application at {} is not empty: what it holds already will count as a difference",
+        "warning: the application at {} is not empty: everything in it will count as a difference",
         server.state()
     );
     assert_eq!(run.stderr.lines().next(), Some(&warning[..]));
     assert!(
         run.stdout.ends_with(
-            "  access: directory_user_x has access, and should NOT\n      \
-             no event is about it: was the application empty at the beginning?\n"
+            "  access: directory_user_x should NOT have access, but does\n      \
+             there is no event about it: was the application empty before the run?\n"
         ),
         "{run:?}"
     );
 }
 
-/// Every line is computed once more from the deliveries.
+/// Computes every line again from the deliveries.
 #[test]
 fn a_difference_shows_the_deliveries_behind_it() {
     let server = Server::start(TRUSTING);
@@ -158,7 +158,7 @@ fn a_difference_shows_the_deliveries_behind_it() {
                 line.push_str(", sent again");
             }
             if let Some((newer, ..)) = before.iter().rev().find(|it| it.1.1 > version.1) {
-                line.push_str(&format!(", late: after #{newer}, which happened later"));
+                line.push_str(&format!(", late: after #{newer}, which is newer"));
             }
             expected.push(line);
         }
@@ -182,11 +182,11 @@ fn a_difference_shows_the_deliveries_behind_it() {
 }
 
 #[test]
-fn what_was_rejected_or_never_sent_is_said() {
-    // It rejects the user once, and then shows nobody.
+fn rejected_and_unsent_events_are_reported() {
+    // It rejects the user once, and then reports no users.
     let app = App {
         show: |_| json!({ "access": [] }),
-        fault: |number, _| if number == 1 { Fault::Refuse } else { Fault::None },
+        fault: |number, _| if number == 1 { Fault::Reject } else { Fault::None },
         ..CORRECT
     };
     let server = Server::start(app);
@@ -203,7 +203,7 @@ fn what_was_rejected_or_never_sent_is_said() {
     assert!(lines[1].ends_with(" state active: 503"), "{run:?}");
     assert!(lines[0].starts_with("      #3 dsync.user.created event_"), "{run:?}");
     assert!(lines[0].ends_with(" state active: 200, DECIDES, sent again"), "{run:?}");
-    // Nobody acknowledges the user, but the application has it.
+    // It never acknowledges the user, but has stored it.
     let app = App {
         apply: TRUSTING.apply,
         show: TRUSTING.show,
@@ -213,10 +213,10 @@ fn what_was_rejected_or_never_sent_is_said() {
     let run = check(&server, &server.state(), &[&life[..], &["--timeout", "300ms"]].concat());
     assert_eq!(run.code, Some(1), "{run:?}");
     assert!(
-        run.stdout.ends_with("      none of the deliveries about it was acknowledged\n"),
+        run.stdout.ends_with("      none of the deliveries about it were acknowledged\n"),
         "{run:?}"
     );
-    // The user is never sent, but the application knows it from elsewhere.
+    // The user is never sent, but the application has it from another source.
     let app = App {
         show: |_| {
             let user = Life::new(Plan::new(5).events(2).users(1).groups(0).directories(1)).nth(1);
@@ -230,7 +230,7 @@ fn what_was_rejected_or_never_sent_is_said() {
     let run = check(&server, &server.state(), &[&life[..], &["--drop", "100%"]].concat());
     assert_eq!(run.code, Some(1), "{run:?}");
     assert!(
-        run.stdout.ends_with("      none of the events about it was sent (--drop)\n"),
+        run.stdout.ends_with("      none of the events about it were sent (--drop)\n"),
         "{run:?}"
     );
 }
@@ -246,7 +246,12 @@ fn no_more_than_ten_differences_of_a_list_are_explained() {
     assert_eq!(run.code, Some(1), "{run:?}");
     let count = |what: &str| run.stdout.lines().filter(|line| line.starts_with(what)).count();
     assert_eq!((count("  access: directory_user_"), count("  users: directory_user_")), (10, 10));
-    assert_eq!((count("  access: and "), count("  users: and ")), (1, 1));
+    let more = |list: &str| {
+        let line =
+            |line: &&str| line.starts_with(&format!("  {list}: ")) && line.ends_with(" more");
+        run.stdout.lines().filter(line).count()
+    };
+    assert_eq!((more("access"), more("users")), (1, 1));
     assert_eq!(run.stdout.matches("DECIDES").count(), 20);
     assert!(count("      ") <= 20 * 8, "{run:?}");
 }

@@ -1,4 +1,4 @@
-//! `dsync simulate` against real servers: right ones, wrong ones, and those that have a bad day.
+//! `dsync simulate` against correct, incorrect and failing servers.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod support;
@@ -14,30 +14,30 @@ use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use support::{App, CORRECT, Example, Fault, Run, Server, command, finish, run};
 use tower_workos::{AccessChange, EventData};
 
-/// The line of the summary that begins with this.
+/// Returns the rest of the summary line that begins with `what`.
 fn line<'a>(run: &'a Run, what: &str) -> &'a str {
     let line = run.stdout.lines().find(|line| line.starts_with(what));
     line.unwrap_or_else(|| panic!("no {what:?} in {run:?}")).get(what.len()..).unwrap().trim()
 }
 
 #[test]
-fn the_axum_example_takes_a_life() {
+fn the_axum_example_accepts_a_life() {
     let example = Example::start();
     let run = run(&["simulate", "--to", &example.url, "--seed", "7", "--events", "400"]);
     assert_eq!(run.code, Some(0), "{run:?}");
     assert_eq!(line(&run, "acknowledged"), "400 events");
-    assert_eq!(line(&run, "answers"), "200: 400");
+    assert_eq!(line(&run, "responses"), "200: 400");
     assert_eq!(line(&run, "given up"), "0 events");
-    // Without a terminal there are plain lines, and nothing that steers one.
+    // Without a terminal, the lines contain no control sequences.
     assert!(run.stderr.starts_with("seed 7, to http://127.0.0.1:"), "{run:?}");
     assert!(!run.stderr.contains('\u{1b}') && !run.stdout.contains('\u{1b}'), "{run:?}");
 }
 
 #[test]
-fn a_correct_application_is_found_correct_after_a_bad_day() {
-    // Every fifth delivery is rejected, every eleventh answer is lost; but no event has such luck four times.
+fn a_correct_application_passes_the_check_after_many_faults() {
+    // Every fifth delivery is rejected and every eleventh response is lost, but each event at most three times.
     let fault = |number, seen| match (number % 5, number % 11) {
-        (3, _) if seen < 4 => Fault::Refuse,
+        (3, _) if seen < 4 => Fault::Reject,
         (_, 7) if seen < 4 => Fault::Lose,
         _ => Fault::None,
     };
@@ -79,18 +79,18 @@ fn a_correct_application_is_found_correct_after_a_bad_day() {
     assert_eq!(run.code, Some(0), "{run:?}");
     assert_eq!(line(&run, "acknowledged"), "700 events");
     assert_ne!(line(&run, "retried"), "0 deliveries");
-    assert!(line(&run, "check").starts_with("the state is as it should be (access "), "{run:?}");
-    let announced: Snapshot = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
-    assert_eq!(announced, server.snapshot());
+    assert!(line(&run, "check").starts_with("the state is as expected (access "), "{run:?}");
+    let expected: Snapshot = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    assert_eq!(expected, server.snapshot());
     let plan = Plan::new(11).events(700).directories(3).users(60).groups(9);
     let mut life = Life::new(plan);
     life.by_ref().for_each(drop);
-    assert!(announced == life.snapshot(), "what is announced is not the life's own end");
+    assert!(expected == life.snapshot(), "the expected state is not the state of the life");
 }
 
 #[test]
-fn an_application_that_misses_leavers_is_found_out() {
-    // The trap: it looks for `user.deleted` alone.
+fn an_application_that_misses_deactivations_fails_the_check() {
+    // It handles only `user.deleted`.
     let app = App {
         apply: |held, event| match event.data() {
             EventData::UserCreated(user) => {
@@ -121,15 +121,15 @@ fn an_application_that_misses_leavers_is_found_out() {
     assert_eq!(run.code, Some(1), "{run:?}");
     let check = line(&run, "check");
     assert!(
-        check.contains("DIFFERENCES") && check.contains("it says nothing of directories, users"),
+        check.contains("DIFFERENCES") && check.contains("not compared: directories, users"),
         "{check}"
     );
-    assert!(run.stdout.contains("has access, and should NOT"), "{run:?}");
-    assert!(!run.stdout.contains("is shut out"), "{run:?}");
+    assert!(run.stdout.contains("should NOT have access, but does"), "{run:?}");
+    assert!(!run.stdout.contains("should have access, but does not"), "{run:?}");
 }
 
 #[test]
-fn an_application_that_trusts_the_order_is_found_out_by_disorder_alone() {
+fn an_application_that_relies_on_the_order_fails_the_check_only_with_reordering() {
     let app = App {
         apply: |held, event| match event.access_change() {
             Some(AccessChange::Granted(user)) => {
@@ -154,7 +154,7 @@ fn an_application_that_trusts_the_order_is_found_out_by_disorder_alone() {
             &state,
             "--settle",
             "0s",
-            // Long enough for leavers to return, too short for a directory's end.
+            // Long enough for a user to return, too short for a deleted directory.
             "--seed",
             "5",
             "--events",
@@ -178,7 +178,7 @@ fn an_application_that_trusts_the_order_is_found_out_by_disorder_alone() {
 }
 
 #[test]
-fn a_seed_is_one_order_of_deliveries_to_the_byte() {
+fn a_seed_gives_the_same_deliveries_byte_for_byte() {
     let print = |seed: &str, extra: &[&str]| {
         let disorder = ["--duplicates", "20%", "--reorder", "9", "--late", "3%", "--drop", "5%"];
         let arguments =
@@ -203,7 +203,7 @@ fn a_seed_is_one_order_of_deliveries_to_the_byte() {
 }
 
 #[test]
-fn what_is_dropped_is_not_announced() {
+fn dropped_events_are_not_expected() {
     let server = Server::start(CORRECT);
     let run = run(&[
         "simulate",
@@ -228,9 +228,9 @@ fn what_is_dropped_is_not_announced() {
 }
 
 #[test]
-fn without_retry_a_rejected_event_is_given_up_and_not_announced() {
+fn without_retry_a_rejected_event_is_given_up_and_not_expected() {
     let server = Server::start(App {
-        fault: |number, _| if number % 10 == 4 { Fault::Refuse } else { Fault::None },
+        fault: |number, _| if number % 10 == 4 { Fault::Reject } else { Fault::None },
         ..CORRECT
     });
     let run = run(&[
@@ -244,16 +244,16 @@ fn without_retry_a_rejected_event_is_given_up_and_not_announced() {
         "--seed",
         "4",
     ]);
-    assert_eq!(run.code, Some(1), "an event was given up: {run:?}");
+    assert_eq!(run.code, Some(1), "{run:?}");
     assert_eq!(line(&run, "given up"), "20 events");
-    assert_eq!(line(&run, "answers"), "200: 180  503: 20");
-    assert!(line(&run, "check").starts_with("the state is as it should be"), "{run:?}");
+    assert_eq!(line(&run, "responses"), "200: 180  503: 20");
+    assert!(line(&run, "check").starts_with("the state is as expected"), "{run:?}");
     assert!(!run.stdout.contains("uncertain"), "{run:?}");
 }
 
 #[test]
-fn a_retry_comes_six_times_and_no_more() {
-    let server = Server::start(App { fault: |_, _| Fault::Refuse, ..CORRECT });
+fn an_event_is_attempted_six_times() {
+    let server = Server::start(App { fault: |_, _| Fault::Reject, ..CORRECT });
     let run = run(&[
         "simulate",
         "--to",
@@ -273,7 +273,7 @@ fn a_retry_comes_six_times_and_no_more() {
 }
 
 #[test]
-fn a_lost_answer_is_said_to_be_uncertain() {
+fn a_lost_response_makes_an_event_uncertain() {
     let server = Server::start(App {
         fault: |number, _| if number == 3 { Fault::Lose } else { Fault::None },
         ..CORRECT
@@ -291,8 +291,8 @@ fn a_lost_answer_is_said_to_be_uncertain() {
     ]);
     assert_eq!(run.code, Some(1), "{run:?}");
     assert_eq!(line(&run, "given up"), "1 events");
-    assert!(line(&run, "uncertain").starts_with("1 of them: no answer came"), "{run:?}");
-    assert_eq!(line(&run, "answers"), "200: 49  timed out: 1");
+    assert!(line(&run, "uncertain").starts_with("1 of them: no response arrived"), "{run:?}");
+    assert_eq!(line(&run, "responses"), "200: 49  timed out: 1");
 }
 
 #[test]
@@ -300,7 +300,7 @@ fn ctrl_c_ends_with_the_summary() {
     let server = Server::start(CORRECT);
     let mut child = command()
         .args(["simulate", "--to", &server.hooks(), "--check", &server.state(), "--seed", "1"])
-        // Should nobody interrupt it, it ends by itself.
+        // It ends without an interruption, too.
         .args(["--events", "6000", "--rate", "200"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -308,7 +308,7 @@ fn ctrl_c_ends_with_the_summary() {
         .unwrap();
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
     let mut lines = String::new();
-    // The head, and one line about how it goes.
+    // The first line, and one line of progress.
     stderr.read_line(&mut lines).unwrap();
     stderr.read_line(&mut lines).unwrap();
     let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
@@ -319,7 +319,7 @@ fn ctrl_c_ends_with_the_summary() {
     assert!(line(&run, "interrupted after").contains("(seed 1)"), "{run:?}");
     let acknowledged = format!("{} events", support::grouped(server.deliveries()));
     assert_eq!(line(&run, "acknowledged"), acknowledged);
-    assert!(line(&run, "check").starts_with("the state is as it should be"), "{run:?}");
+    assert!(line(&run, "check").starts_with("the state is as expected"), "{run:?}");
 }
 
 #[test]
@@ -345,7 +345,7 @@ fn on_a_terminal_the_progress_is_drawn() {
     drop(pty.slave);
     let mut reader = pty.master.try_clone_reader().unwrap();
     let mut output = Vec::new();
-    // A terminal that is gone is an error on Linux; what was read stays.
+    // A closed terminal is an error on Linux.
     let _ = reader.read_to_end(&mut output);
     assert_eq!(child.wait().unwrap().exit_code(), 0);
     let text = String::from_utf8_lossy(&output);
@@ -369,7 +369,7 @@ fn no_server_is_one_clear_line() {
 }
 
 #[test]
-fn the_rate_is_kept() {
+fn the_rate_is_respected() {
     let server = Server::start(CORRECT);
     let begin = std::time::Instant::now();
     let run = run(&[

@@ -1,4 +1,4 @@
-//! `dsync trigger` against real servers, and what all commands have in common.
+//! `dsync trigger` against real servers, and errors and help of all commands.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod support;
@@ -27,7 +27,7 @@ fn all_events_are_accepted() {
 }
 
 #[test]
-fn what_is_rejected_is_shown_and_exits_with_1() {
+fn a_rejection_is_shown_and_exits_with_1() {
     let example = Example::start();
     let stale = run(&["trigger", "user.created", "--at", "-10m", "--to", &example.url]);
     assert_eq!(stale.code, Some(1));
@@ -69,7 +69,7 @@ fn values_are_set_and_ids_are_new() {
         (user.id.as_str(), user.email.as_deref(), user.role.as_deref()),
         ("directory_user_7", Some("zoë@b.example"), Some("5"))
     );
-    // It is of now, so that the last writer wins.
+    // The time is current, so that this version is the latest one.
     let age = std::time::SystemTime::now().duration_since(user.updated_at.unwrap().into()).unwrap();
     assert!(age < Duration::from_secs(60), "{age:?}");
     assert_eq!(snapshot.access, ["directory_user_7"]);
@@ -85,7 +85,7 @@ fn values_are_set_and_ids_are_new() {
 }
 
 #[test]
-fn a_file_is_sent_as_it_is() {
+fn a_file_is_sent_unchanged() {
     let server = Server::start(CORRECT);
     let hooks = server.hooks();
     let body = "{ \"id\":\"event_1\",\n\t\"event\":\"dsync.activated\", \"data\":{\"id\":\"directory_1\"}}\r\n";
@@ -134,7 +134,7 @@ fn the_printed_curl_command_works() {
 }
 
 #[test]
-fn https_is_spoken_and_checked() {
+fn https_certificates_are_checked() {
     let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let trusted = folder.path().join("trusted.pem");
@@ -182,26 +182,34 @@ fn errors_are_one_clear_line() {
             1,
             "can't find the host `nowhere.invalid`",
         ),
-        (&["trigger", "user.created", "--to", "localhost:3000"], 2, "give a whole URL"),
-        (&["trigger", "user.creatd"], 2, "no such event"),
-        (&["trigger"], 2, "which event?"),
+        (
+            &["trigger", "user.created", "--to", "localhost:3000"],
+            2,
+            "the URL does not begin with http:// or https://",
+        ),
+        (&["trigger", "user.creatd"], 2, "unknown event"),
+        (&["trigger"], 2, "no event: name one"),
         (&["trigger", "user.created", "--all"], 2, "cannot be used with"),
         (&["trigger", "user.created", "--set", "x"], 2, "PATH=VALUE"),
-        (&["trigger", "user.created", "--set", "id.x.y=1"], 2, "`id` is not an object"),
+        (
+            &["trigger", "user.created", "--set", "id.x.y=1"],
+            2,
+            "`id` is neither an object nor a list",
+        ),
         (&["trigger", "user.created", "--count", "0"], 2, "--count"),
         (&["trigger", "user.created", "--at", "soon"], 2, "give a time"),
         (&["trigger", "--file", missing], 2, "can't read"),
         (&["trigger", "user.created", "--secret-file", missing], 2, "can't read the secret"),
-        (&["trigger", "user.created", secret], 2, "unexpected argument (it is not shown"),
+        (&["trigger", "user.created", secret], 2, "unexpected argument (not shown"),
         (&["trigger", "user.created", "--secrte", secret], 2, "did you mean `--secret`?"),
-        (&["simulate", "--duplicates", "2"], 2, "not a share from 0 to 1"),
+        (&["simulate", "--duplicates", "2"], 2, "give a share from 0 to 1"),
         (&["simulate", "--rate", "0"], 2, "--rate"),
         (&["simulate", "--time-scale", "2"], 2, "a number from 0 to 1"),
         (&["simulate", "--settle", "1s"], 2, "--check"),
         (&["tamper", "--slow", "5"], 2, "a number and a unit"),
         (&["tamper", "--to", "http://127.0.0.1:1/"], 2, "connection refused"),
         (&["verify"], 2, "--header"),
-        (&["nonsense"], 2, "no such command"),
+        (&["nonsense"], 2, "unknown command"),
     ] {
         let run = run(arguments);
         assert_eq!(run.code, Some(code), "{arguments:?}: {run:?}");
@@ -214,7 +222,7 @@ fn errors_are_one_clear_line() {
     }
 }
 
-/// Not even one that doesn't look like a secret.
+/// Even if it doesn't look like a secret.
 #[test]
 fn a_secret_that_is_typed_in_the_wrong_place_is_not_repeated() {
     let typed = "s3cret-of_the-tests";
@@ -251,8 +259,8 @@ fn a_secret_that_is_typed_in_the_wrong_place_is_not_repeated() {
     assert_eq!(checked, 60);
     assert_eq!(
         run(&["sign", typed]).stderr,
-        "error: unexpected argument (it is not shown: it may be a secret, which belongs in WORKOS_WEBHOOK_SECRET or \
-         --secret-file)\n"
+        "error: unexpected argument (not shown, because it may be a secret; pass the secret in WORKOS_WEBHOOK_SECRET or \
+         with --secret-file)\n"
     );
     assert_eq!(
         run(&["simulate", "--rate", "0"]).stderr,
@@ -285,12 +293,12 @@ fn a_dry_run_shows_control_characters_as_escapes() {
     );
     assert_eq!(
         run.stderr,
-        "warning: the body has control characters, which are shown as escapes\n"
+        "warning: the body contains control characters, which are shown as escapes\n"
     );
 }
 
 #[test]
-fn secrets_come_from_three_places() {
+fn secrets_are_read_from_three_places() {
     let server = Server::start(CORRECT);
     let hooks = server.hooks();
     let folder = tempfile::tempdir().unwrap();
@@ -302,7 +310,7 @@ fn secrets_come_from_three_places() {
     assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{run:?}");
     let run = run_with(&[&trigger[..], &["--secret", SECRET]].concat(), b"", "whsec_wrong");
     assert_eq!(run.code, Some(0), "{run:?}");
-    assert!(run.stderr.starts_with("warning: --secret can be seen by others"), "{run:?}");
+    assert!(run.stderr.starts_with("warning: others can see --secret"), "{run:?}");
     for (secret, expected) in [
         ("", "WORKOS_WEBHOOK_SECRET: the webhook secret is empty"),
         (" x", "begins or ends with white space"),
@@ -319,7 +327,7 @@ fn secrets_come_from_three_places() {
 }
 
 #[test]
-fn help_reads_like_a_short_manual() {
+fn help_is_a_short_manual() {
     for name in ["trigger", "tamper", "simulate", "sign", "verify"] {
         let run = run(&[name, "--help"]);
         assert_eq!(run.code, Some(0));

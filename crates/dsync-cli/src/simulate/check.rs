@@ -1,4 +1,4 @@
-//! Is the application's own state as it should be?
+//! Compares the application's state with the expected one.
 
 use std::time::Duration;
 
@@ -9,34 +9,34 @@ use super::{explain::explain, log::Log};
 use crate::{
     client::Client,
     failure::Failure,
-    net::Network,
+    network::Network,
     output::{complain, say},
 };
 
-/// Of each list, this many differences are shown.
+/// The number of differences that are printed for each list.
 const SHOWN: usize = 10;
-/// How long to wait before the state is fetched again.
+/// The pause before the state is fetched again.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// What a check compares with, and how it explains what differs.
+/// The expected state, and what the explanation of a difference needs.
 pub(super) struct Expected<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) plan: Plan,
     pub(super) log: &'a Log,
 }
 
-/// Finds out before anything is sent whether the state can be fetched at all; warns if it is not empty.
+/// Fetches the state before anything is sent, so that a wrong URL fails early. Warns if the state is not empty.
 pub(super) async fn prepare(network: &Network, timeout: Duration) -> Result<(), Failure> {
-    let mut client = Client::new(network.clone(), timeout).keep_text();
+    let client = Client::new(network.clone(), timeout).keep_text();
     let empty = Snapshot::default();
-    match fetch(&mut client, network, &empty).await? {
-        // An application may leave out the lists that it has nothing for.
+    match fetch(&client, network, &empty).await? {
+        // An application may leave out empty lists.
         Err(ComparisonError::NothingToCompare) => Ok(()),
         Err(error) => Err(failure(network, error)),
         Ok(comparison) if comparison.differences.is_empty() => Ok(()),
         Ok(_) => {
             complain(format!(
-                "warning: the application at {} is not empty: what it holds already will count as a difference",
+                "warning: the application at {} is not empty: everything in it will count as a difference",
                 network.endpoint()
             ));
             Ok(())
@@ -44,7 +44,7 @@ pub(super) async fn prepare(network: &Network, timeout: Duration) -> Result<(), 
     }
 }
 
-/// Fetches the state until it is right or the time is over; says what is wrong with it.
+/// Fetches the state until it is as expected or `settle` is over, and prints the result.
 pub(super) async fn check(
     network: &Network,
     expected: &Expected<'_>,
@@ -52,9 +52,9 @@ pub(super) async fn check(
     timeout: Duration,
 ) -> Result<bool, Failure> {
     let end = Instant::now() + settle;
-    let mut client = Client::new(network.clone(), timeout).keep_text();
+    let client = Client::new(network.clone(), timeout).keep_text();
     loop {
-        let comparison = fetch(&mut client, network, expected.snapshot)
+        let comparison = fetch(&client, network, expected.snapshot)
             .await?
             .map_err(|error| failure(network, error))?;
         if comparison.differences.is_empty() || Instant::now() >= end {
@@ -66,18 +66,18 @@ pub(super) async fn check(
 }
 
 async fn fetch(
-    client: &mut Client,
+    client: &Client,
     network: &Network,
     snapshot: &Snapshot,
 ) -> Result<Result<Comparison, ComparisonError>, Failure> {
     let answer = client.fetch().await.map_err(|error| failure(network, error))?;
     if !answer.status.is_success() {
-        return Err(failure(network, format!("the answer is {}", answer.status)));
+        return Err(failure(network, format!("the response is {}", answer.status)));
     }
     Ok(snapshot.compare(&answer.text))
 }
 
-/// Nothing was compared, so nothing is known about the application: that is neither yes nor no.
+/// Nothing was compared, so this is neither a success nor a difference.
 fn failure(network: &Network, what: impl std::fmt::Display) -> Failure {
     Failure::usage(format!("can't check the state at {}: {what}", network.endpoint()))
 }
@@ -90,25 +90,25 @@ fn report(comparison: &Comparison, expected: &Expected<'_>) {
         .map(|section| format!("{section} {}", count(*section, snapshot)))
         .collect();
     let left_out: Vec<_> = comparison.left_out.iter().map(|section| section.name()).collect();
-    let not_told = match left_out.as_slice() {
+    let not_compared = match left_out.as_slice() {
         [] => String::new(),
-        names => format!("; it says nothing of {}", names.join(", ")),
+        names => format!("; not compared: {}", names.join(", ")),
     };
     let differences = &comparison.differences;
     if differences.is_empty() {
         say(format!(
-            "check         the state is as it should be ({}){not_told}",
+            "check         the state is as expected ({}){not_compared}",
             compared.join(", ")
         ));
         return;
     }
     say(format!(
-        "check         {} DIFFERENCES ({}){not_told}",
+        "check         {} DIFFERENCES ({}){not_compared}",
         differences.len(),
         compared.join(", ")
     ));
     say(
-        "  Below each, the deliveries behind it in the order in which they were sent, and how they were answered",
+        "  below each difference: the deliveries that led to it, in the order in which they were sent, with their responses",
     );
     let lists = comparison.compared.iter().map(|&section| {
         let all = differences.iter().filter(|it| section_of(it) == Some(section));
@@ -125,7 +125,7 @@ fn report(comparison: &Comparison, expected: &Expected<'_>) {
             }
         }
         if all.len() > SHOWN {
-            say(format!("  {section}: and {} more", all.len() - SHOWN));
+            say(format!("  {section}: {} more", all.len() - SHOWN));
         }
     }
 }

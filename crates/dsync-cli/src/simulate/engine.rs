@@ -1,8 +1,8 @@
-//! The sending: workers that share what there is to send.
+//! Runs the workers that send the deliveries.
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::{cell::RefCell, rc::Rc};
 
-use dsync_cli::directory::{Deliveries, Life, State};
+use dsync_cli::directory::{Deliveries, Life};
 use tokio::{
     sync::Notify,
     task::{JoinSet, LocalSet},
@@ -11,49 +11,12 @@ use tokio::{
 use tower_workos::testing::Signer;
 
 use super::{
-    log::Log,
+    outcome::Outcome,
     progress::Progress,
     queue::{Attempt, Next, Queue},
-    retry::Backoff,
-    stats::Stats,
+    settings::Settings,
 };
-use crate::{client::Client, net::Network};
-
-pub(super) struct Settings {
-    pub(super) signer: Signer,
-    pub(super) network: Network,
-    pub(super) check: Option<Network>,
-    pub(super) concurrency: u16,
-    pub(super) rate: Option<u32>,
-    /// `None` sends nothing again.
-    pub(super) backoff: Option<Backoff>,
-    pub(super) keep_signature: bool,
-    pub(super) timeout: Duration,
-    pub(super) keep_state: bool,
-    pub(super) events: u64,
-    pub(super) seed: u64,
-}
-
-/// How it went.
-pub(super) struct Outcome {
-    pub(super) stats: Stats,
-    pub(super) state: Option<State>,
-    pub(super) log: Option<Log>,
-    pub(super) acknowledged: u64,
-    pub(super) given_up: u64,
-    pub(super) uncertain: u64,
-    /// Events under way when the simulation was interrupted.
-    pub(super) open: u64,
-    pub(super) dropped: u64,
-    pub(super) elapsed: Duration,
-    pub(super) interrupted: bool,
-}
-
-impl Outcome {
-    pub(super) fn is_complete(&self) -> bool {
-        self.given_up == 0 && self.open == 0
-    }
-}
+use crate::client::Client;
 
 pub(super) async fn run(settings: &Settings, deliveries: Deliveries<Life>) -> Outcome {
     let queue = Rc::new(RefCell::new(Queue::new(settings, deliveries)));
@@ -88,7 +51,7 @@ pub(super) async fn run(settings: &Settings, deliveries: Deliveries<Life>) -> Ou
             if interrupted {
                 queue.borrow_mut().stop();
                 changed.notify_waiters();
-                // What is under way may still be answered; who has no patience presses again.
+                // Wait for the responses that are still to come, unless the user interrupts again.
                 tokio::select! {
                     () = join(&mut workers) => {}
                     () = interrupt() => workers.shutdown().await,
@@ -106,7 +69,7 @@ async fn join(workers: &mut JoinSet<()>) {
     while workers.join_next().await.is_some() {}
 }
 
-/// Ready at Ctrl-C or, on Unix, SIGTERM.
+/// Completes on Ctrl-C or, on Unix, SIGTERM.
 async fn interrupt() {
     #[cfg(unix)]
     {
@@ -122,7 +85,7 @@ async fn interrupt() {
     let _ = tokio::signal::ctrl_c().await;
 }
 
-/// Sends one delivery after the other over a connection of its own.
+/// Sends one delivery after the other over its own connection.
 struct Worker {
     queue: Rc<RefCell<Queue>>,
     changed: Rc<Notify>,
@@ -134,7 +97,7 @@ struct Worker {
 impl Worker {
     async fn run(mut self) {
         loop {
-            // No other task runs between the queue's answer and the wait, so no change of it is missed.
+            // No other task runs between this line and the wait below, so no notification is missed.
             let next = self.queue.borrow_mut().next(Instant::now());
             match next {
                 Next::Send(attempt) => self.send(attempt).await,

@@ -1,4 +1,4 @@
-//! Why a state should be as it should be: the deliveries that decided.
+//! Explains a difference by the deliveries that led to it.
 
 use std::collections::HashMap;
 
@@ -7,26 +7,26 @@ use tower_workos::{DirectoryEvent, EventData, Timestamp};
 
 use super::log::{Log, Reply};
 
-/// Of each difference, this many deliveries are shown.
+/// The number of deliveries that are printed for each difference.
 const SHOWN: usize = 6;
-/// This many of them came before the one that decided, if others came after it.
+/// The number of those before the decisive one, if there are others after it.
 const BEFORE: usize = 2;
 
-/// The deliveries behind each of these differences, as lines; in the same order.
+/// Returns, for each difference, lines about the deliveries that led to it.
 ///
-/// The events are not remembered while they are sent: a life is made again from its plan, and only what concerns these
-/// differences is kept.
+/// The events are not stored while they are sent. Instead, the life is generated again from its plan, and only the events
+/// about these differences are kept.
 pub(super) fn explain(plan: Plan, log: &Log, differences: &[&Difference]) -> Vec<Vec<String>> {
     let mut stories: Vec<_> = differences.iter().map(|it| Story::of(it)).collect();
     for event in Life::new(plan) {
-        // Its own bodies can always be read.
+        // The bodies of a `Life` are always valid.
         if let Ok(parsed) = DirectoryEvent::parse(event.body().clone()) {
             for story in &mut stories {
                 story.take(event.sequence(), &parsed);
             }
         }
     }
-    // An event may concern several of them.
+    // An event may be part of several stories.
     let mut concerned: HashMap<u64, Vec<usize>> = HashMap::new();
     for (place, story) in stories.iter().enumerate() {
         for event in &story.events {
@@ -43,7 +43,7 @@ pub(super) fn explain(plan: Plan, log: &Log, differences: &[&Difference]) -> Vec
     stories.iter().map(Story::lines).collect()
 }
 
-/// All that happened to one object.
+/// Everything that happened to one object.
 struct Story {
     section: Section,
     user: Option<String>,
@@ -61,9 +61,9 @@ struct Event {
     id: String,
     created_at: Option<Timestamp>,
     updated_at: Option<Timestamp>,
-    /// Of a user.
+    /// The state of a user.
     state: Option<String>,
-    /// It ends the object for good.
+    /// Whether it deletes the object.
     is_end: bool,
 }
 
@@ -103,7 +103,7 @@ impl Story {
         story
     }
 
-    /// Keeps an event if it is about this object.
+    /// Keeps the event if it is about this object.
     fn take(&mut self, sequence: u64, event: &DirectoryEvent) {
         let is = |known: &Option<String>, id: &str| known.as_deref() == Some(id);
         let in_membership = self.section == Section::Memberships;
@@ -164,11 +164,11 @@ impl Story {
         self.attempts.iter().any(|it| it.sequence == sequence && it.reply.is_success())
     }
 
-    /// The acknowledged event that says how it should be: the end, or the latest version.
+    /// Returns the acknowledged event that decides the expected state: a deletion, or otherwise the latest version.
     fn decisive(&self) -> Option<&Event> {
         let known = || self.events.iter().filter(|event| self.is_acknowledged(event.sequence));
         let latest = || {
-            // Of several with the same version, the first brought it.
+            // If several events have the same version, the first one decides.
             known().rev().max_by_key(|event| event.updated_at.or(event.created_at))
         };
         known().find(|event| event.is_end).or_else(latest)
@@ -177,13 +177,13 @@ impl Story {
     fn lines(&self) -> Vec<String> {
         let Some(decisive) = self.decisive() else {
             let text = match (self.events.as_slice(), self.attempts.as_slice()) {
-                ([], _) => "no event is about it: was the application empty at the beginning?",
-                (_, []) => "none of the events about it was sent (--drop)",
-                _ => "none of the deliveries about it was acknowledged",
+                ([], _) => "there is no event about it: was the application empty before the run?",
+                (_, []) => "none of the events about it were sent (--drop)",
+                _ => "none of the deliveries about it were acknowledged",
             };
             return vec![text.to_owned()];
         };
-        // A membership's user and group are versions, too; but many, and rarely the ones that count.
+        // Membership events contain versions of a user and a group too, but there are many, and they rarely decide.
         let counts = |event: &&Event| {
             event.sequence == decisive.sequence
                 || self.section == Section::Memberships
@@ -222,7 +222,7 @@ impl Story {
     }
 }
 
-/// What access depends on.
+/// The state of the user, on which access depends.
 fn user_state(data: &EventData) -> Option<String> {
     let user = match data {
         EventData::UserCreated(user) => user,
@@ -248,7 +248,7 @@ fn describe(attempt: &Attempt, event: &Event, before: &[&Attempt], decides: bool
     }
     match attempt.reply {
         Reply::Status(status) => line.push_str(&format!(": {status}")),
-        Reply::Silence => line.push_str(": no answer"),
+        Reply::Silence => line.push_str(": no response"),
         Reply::Open => line.push_str(": interrupted"),
     }
     if decides {
@@ -259,7 +259,7 @@ fn describe(attempt: &Attempt, event: &Event, before: &[&Attempt], decides: bool
     }
     let is_newer = |it: &&&Attempt| it.sequence > attempt.sequence && it.reply.is_success();
     if let Some(newer) = before.iter().rev().find(is_newer) {
-        line.push_str(&format!(", late: after #{}, which happened later", newer.number));
+        line.push_str(&format!(", late: after #{}, which is newer", newer.number));
     }
     line
 }

@@ -1,21 +1,21 @@
-//! What became of each event.
+//! Counts the events by their result.
 
 use std::collections::HashMap;
 
 use dsync_cli::directory::{Delivery, State};
 use tower_workos::DirectoryEvent;
 
-/// Counts events, not deliveries: one that is delivered twice and acknowledged once is acknowledged.
+/// Counts events, not deliveries: an event with two deliveries is acknowledged if one of them is.
 pub(super) struct Ledger {
     pub(super) state: Option<State>,
     pub(super) acknowledged: u64,
-    /// Rejected, or never answered, to the last attempt.
+    /// Every attempt was rejected or got no response.
     pub(super) given_up: u64,
-    /// Of those given up, the ones that may have been handled: an answer was lost.
+    /// The part of `given_up` that the application may have handled, because a response was lost.
     pub(super) uncertain: u64,
-    /// Not settled when the simulation was interrupted.
+    /// Not finished when the simulation was interrupted.
     pub(super) open: u64,
-    /// Events with several deliveries of which some are to come.
+    /// Events with several deliveries, some of which are not finished.
     several: HashMap<u64, Several>,
 }
 
@@ -25,7 +25,7 @@ struct Several {
     left: u8,
 }
 
-/// How a delivery ended.
+/// The final result of a delivery.
 #[derive(Clone, Copy)]
 pub(super) enum End {
     Acknowledged,
@@ -44,7 +44,7 @@ impl Ledger {
         }
     }
 
-    /// How many events are settled.
+    /// The number of finished events.
     pub(super) fn settled(&self) -> u64 {
         self.acknowledged + self.given_up
     }
@@ -80,7 +80,7 @@ impl Ledger {
         }
     }
 
-    /// Counts what is left when a simulation was interrupted: deliveries that had failed, and were to be made again.
+    /// Counts the unfinished events after an interruption. `failed` are the deliveries that were waiting for a retry.
     pub(super) fn close(&mut self, failed: impl IntoIterator<Item = Delivery>) {
         let failed = failed.into_iter().filter(|delivery| delivery.copies() == 1).count();
         self.open = u64::try_from(failed).unwrap_or(u64::MAX);
@@ -104,7 +104,7 @@ impl Ledger {
 
     fn apply(&mut self, delivery: &Delivery) {
         if let Some(state) = &mut self.state
-            // Its own bodies can always be read.
+            // The bodies of a `Life` are always valid.
             && let Ok(event) = DirectoryEvent::parse(delivery.event().body().clone())
         {
             state.apply(&event);
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_interrupted_is_open() {
+    fn interrupted_events_are_open() {
         let mut ledger = Ledger::new(false);
         ledger.end(&twice(), End::GivenUp { uncertain: true });
         let once = Deliveries::new(Life::new(Plan::new(1)), Order::new(1)).next().unwrap();

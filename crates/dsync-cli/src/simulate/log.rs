@@ -1,10 +1,10 @@
-//! What was sent in which order, and how it was answered.
+//! The order of the attempts and their results.
 
 use http::StatusCode;
 
 use crate::client::{Answer, SendError};
 
-/// Every attempt at a delivery in the order of sending. Eight bytes each, so that it can be kept for all.
+/// Every attempt, in the order of sending. An attempt takes eight bytes, so that all can be kept.
 #[derive(Default)]
 pub(super) struct Log {
     attempts: Vec<Attempt>,
@@ -12,21 +12,21 @@ pub(super) struct Log {
 
 #[derive(Clone, Copy)]
 struct Attempt {
-    /// The event's place in the life.
+    /// The event's sequence number.
     sequence: u32,
-    /// 0 until there is a reply.
+    /// 0 until there is a result.
     status: u16,
 }
 
-/// No answer came.
+/// No response arrived.
 const SILENCE: u16 = 1;
 
-/// How an attempt ended.
+/// The result of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reply {
     Status(u16),
     Silence,
-    /// It was under way when the simulation was interrupted.
+    /// The simulation was interrupted before the result.
     Open,
 }
 
@@ -37,7 +37,7 @@ impl Reply {
 }
 
 impl Log {
-    /// Notes that an event is sent; returns the attempt's place.
+    /// Adds an attempt, and returns its index.
     pub(super) fn send(&mut self, sequence: u64) -> usize {
         let sequence = u32::try_from(sequence).unwrap_or(u32::MAX);
         self.attempts.push(Attempt { sequence, status: 0 });
@@ -51,7 +51,7 @@ impl Log {
         }
     }
 
-    /// The attempts' numbers from 1, their events' places in the life, and their replies.
+    /// Each attempt's number (from 1), sequence number and result.
     pub(super) fn attempts(&self) -> impl Iterator<Item = (usize, u64, Reply)> {
         self.attempts.iter().enumerate().map(|(place, attempt)| {
             let reply = match attempt.status {

@@ -1,13 +1,15 @@
-//! `dsync simulate`: a directory's life, delivered as WorkOS delivers it.
+//! `dsync simulate`: delivers the events of simulated directories.
 
 mod check;
 mod engine;
 mod explain;
 mod ledger;
 mod log;
+mod outcome;
 mod progress;
 mod queue;
 mod retry;
+mod settings;
 mod stats;
 mod summary;
 
@@ -19,20 +21,20 @@ use clap::Args;
 use dsync_cli::directory::{Deliveries, Life, Order, Plan, Share};
 use tower_workos::{Timestamp, testing::Signer};
 
-use self::{check::Expected, engine::Settings, retry::Backoff};
+use self::{check::Expected, retry::Backoff, settings::Settings};
 use crate::{
     args,
     endpoint::Endpoint,
     failure::{Failure, INTERRUPTED, NO},
-    net::Network,
+    network::Network,
     output::say,
     secret::SecretArgs,
 };
 
-/// Deliver a directory's life as WorkOS does: duplicates, disorder, retries and all
+/// Deliver the events of simulated directories, with duplicates, reordering and retries
 ///
-/// With --check, the application must be EMPTY before the run: no directories, users or groups, also none of an earlier
-/// run. What it holds already will be a difference.
+/// With --check, the application must be EMPTY before the run: no directories, users or groups, not even those of an
+/// earlier run. Everything that it already holds counts as a difference.
 #[derive(Args)]
 #[command(after_long_help = MANUAL)]
 pub(crate) struct Simulate {
@@ -56,28 +58,28 @@ pub(crate) struct Simulate {
 #[derive(Args)]
 #[command(next_help_heading = "The life")]
 struct LifeArgs {
-    /// What happens: the same number is the same life and order of deliveries, to the byte. By default made up and
+    /// The seed: the same number gives the same events in the same order, byte for byte. The default is random and is
     /// printed
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
 
-    /// How many events happen
+    /// The number of events
     #[arg(long, value_name = "N", default_value_t = 1000)]
     events: u64,
 
-    /// How many directories there are
+    /// The number of directories
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     directories: u32,
 
-    /// About how many users there are, in all directories together
+    /// The approximate number of users in all directories
     #[arg(long, value_name = "N", default_value_t = 100)]
     users: u32,
 
-    /// About how many groups there are, in all directories together
+    /// The approximate number of groups in all directories
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
     groups: u32,
 
-    /// When the life begins; a fixed day by default
+    /// The time of the first event; a fixed day by default
     #[arg(long, value_name = "TIME", value_parser = args::moment, allow_hyphen_values = true)]
     start: Option<Timestamp>,
 }
@@ -85,47 +87,47 @@ struct LifeArgs {
 #[derive(Args)]
 #[command(next_help_heading = "The deliveries")]
 struct DeliveryArgs {
-    /// New deliveries a second; as fast as possible by default. Retries come on top
+    /// New deliveries a second, not counting retries; by default as many as possible
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
 
-    /// Deliveries under way at once, each on a connection of its own. With 1, they arrive in order
+    /// The number of concurrent deliveries, each over its own connection. With 1, they arrive in order
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
     concurrency: u16,
 
-    /// The share of events that is delivered twice, as 0.05 or 5%
+    /// The share of events that are delivered twice, such as 0.05 or 5%
     #[arg(long, value_name = "SHARE", default_value_t = Share::NONE)]
     duplicates: Share,
 
-    /// By how many events an event may arrive later than it happened
+    /// The largest number of events by which an event is delayed
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
     reorder: u32,
 
-    /// The share of events that arrives up to 1000 events late, as an old retry after newer events does
+    /// The share of events that are delayed by up to 1000 events, as late retries are
     #[arg(long, value_name = "SHARE", default_value_t = Share::NONE)]
     late: Share,
 
-    /// The share of events that is never delivered
+    /// The share of events that are never delivered
     #[arg(long, value_name = "SHARE", default_value_t = Share::NONE)]
     drop: Share,
 
-    /// Delivers again what is not answered 2xx in time: 6 attempts in all, over three days times --time-scale
+    /// Retry deliveries that are not acknowledged with 2xx: up to 6 attempts, over three days times --time-scale
     #[arg(long)]
     retry: bool,
 
-    /// How fast the time between retries passes: 0.00001 makes 2.6 seconds of three days
+    /// The factor for the pauses between retries: 0.00001 turns three days into 2.6 seconds
     #[arg(long, value_name = "FACTOR", default_value = "0.00001", value_parser = retry::time_scale)]
     time_scale: f64,
 
-    /// Retries carry the first attempt's signature, instead of a new one
+    /// Retry with the signature of the first attempt instead of a new one
     #[arg(long, requires = "retry")]
     keep_signature: bool,
 
-    /// How long to wait for an answer
+    /// How long to wait for a response
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = args::duration)]
     timeout: Duration,
 
-    /// Sends nothing; prints the bodies in the order of their deliveries, a line each
+    /// Send nothing; print the bodies in the order of their deliveries, one on each line
     #[arg(long, conflicts_with_all = ["state", "check"])]
     print: bool,
 }
@@ -133,62 +135,64 @@ struct DeliveryArgs {
 #[derive(Args)]
 #[command(next_help_heading = "The end")]
 struct EndArgs {
-    /// Writes the state that a correct application must now hold, as JSON
+    /// Write the expected state of the application to this file, as JSON
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
 
-    /// Fetches the application's own state from there, as JSON, and shows the difference. It must be empty before the run
+    /// Fetch the state of the application from this URL, as JSON, and print the differences from the expected state. The
+    /// application must be empty before the run
     #[arg(long, value_name = "URL")]
     check: Option<Endpoint>,
 
-    /// How long a difference may be work that is not yet done: until then, the state is fetched again
+    /// How long the application may take to process the last deliveries: until then, the state is fetched again
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = args::duration, requires = "check")]
     settle: Duration,
 }
 
 const MANUAL: &str = "\
-First every directory is connected and synced, in a burst: the directory, its groups, its users, who is in which \
-group. Then people are hired, leave (deleted, or deactivated by an update), return, marry, are promoted and move \
-between groups; groups come, are renamed and go; at least one directory is deleted, with all that is in it and without \
-further events, and another one is connected.
+First, every directory is connected and synced in a burst: the directory, its groups, its users and their memberships. \
+After that, users are hired, leave (they are deleted, or deactivated by an update), return, change their name, are \
+promoted and change groups; groups are created, renamed and deleted. At least one directory is deleted, which also \
+deletes everything in it without further events, and a new one is connected.
 
-The state at the end (--state, --check) is that of the events that were acknowledged with 2xx. It is an object of \
-lists:
+The expected state (--state, --check) contains the events that were acknowledged with 2xx. It is an object of lists:
   access       ids of the users who have access: active, in a directory that is not deleted
   directories  id, organization_id, name, type, state, updated_at
   users        id, directory_id, idp_id, email, first_name, last_name, name, state, role, job_title,
                department_name, updated_at
   groups       id, directory_id, idp_id, name, updated_at
   memberships  user_id, group_id
---check compares what the application's answer has of this, lists and fields; {\"access\": [\"directory_user_…\"]} alone \
-is fine. It is fetched once before anything is sent, so that a wrong URL is found at once. Below each difference are \
-the deliveries behind it, in the order in which they were sent: which one decides, which came late or again, and how \
-they were answered. With --concurrency 1 that is also the order in which they arrived.
+--check compares only the lists and fields that the application returns: {\"access\": [\"directory_user_…\"]} is enough. \
+An application that only revokes access, and grants it elsewhere, has no such list: don't use --check with it.
 
-Memory does not grow with the number of events. With --state or --check it does: every object there is and every id \
-that was deleted are remembered (500 MB for 200 000 users with --state, 700 MB with --check). At most 10 000 deliveries wait for a retry; while they \
-do, no new ones are sent.
+The state is also fetched once before the run, so that a wrong URL fails early. Below each difference are the deliveries \
+that led to it, in the order in which they were sent: which of them decides, which were late or duplicates, and the \
+responses. With --concurrency 1, that is also the order in which they arrived.
+
+Memory does not grow with the number of events, except with --state or --check: then all objects and all deleted ids \
+are stored (500 MB for 200,000 users with --state, 700 MB with --check). At most 10,000 deliveries wait for a retry; \
+meanwhile, no new ones are sent.
 
 Exit codes:
-  0    every event was acknowledged (but for --drop), and --check found no difference
-  1    an event was given up, or --check found a difference
-  2    a bad option, no secret, no connection to begin with; or nothing could be compared, because the state of --check \
-can't be fetched (no connection, no answer in time, a status other than 2xx such as 404) or is not an object of such lists
-  130  interrupted by Ctrl-C, which ends with the summary of what was done; a second one ends at once
+  0    every event was acknowledged (except with --drop), and --check found no differences
+  1    an event was given up after its last attempt, or --check found a difference
+  2    an invalid option, no secret, no connection at the start, or nothing to compare: the state of --check can't be \
+fetched (no connection, no response in time, or a status other than 2xx) or is not an object of such lists
+  130  interrupted by Ctrl-C, which prints the summary; a second Ctrl-C ends at once
 
 Examples:
   A thousand events, in order:
     dsync simulate --concurrency 1
-  A bad day, and is the application right after it?
+  Many faults, and a check of the application afterwards:
     dsync simulate --duplicates 5% --reorder 50 --late 2% --retry --check http://localhost:3000/debug/state
-  The same day again:
+  The same events again:
     dsync simulate --seed 1234 --duplicates 5% --reorder 50 --late 2% --retry
-  A first sync of 50 000 people at 200 a second:
+  A first sync of 50,000 users at 200 events a second:
     dsync simulate --directories 1 --users 50000 --events 150000 --rate 200";
 
 impl Simulate {
     pub(crate) async fn run(self) -> Result<ExitCode, Failure> {
-        // The keys of std's hash maps are the operating system's random numbers. A short one is easier to type.
+        // The keys of std's hash maps come from the operating system's random numbers. A short seed is easier to type.
         let seed = self
             .life
             .seed
@@ -211,7 +215,7 @@ impl Simulate {
             events: self.life.events,
             seed,
         };
-        // A file that can't be written should not be found out at the end.
+        // Create the file first, so that an error does not waste a whole run.
         let file = self.end.state.as_ref().map(|path| {
             fs::File::create(path)
                 .map_err(|error| Failure::usage(format!("can't write {}: {error}", path.display())))
@@ -274,7 +278,7 @@ impl DeliveryArgs {
 fn print(deliveries: Deliveries<Life>) -> ExitCode {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for delivery in deliveries {
-        // The reader has seen enough, as `head` has.
+        // A closed pipe, as `head` leaves it, is not an error.
         if out.write_all(delivery.event().body()).and_then(|()| out.write_all(b"\n")).is_err() {
             break;
         }

@@ -1,14 +1,14 @@
-//! How it goes, while it goes.
+//! Shows the progress on stderr.
 
 use std::{io::IsTerminal as _, time::Duration};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::Instant;
 
-use super::{engine::Settings, queue::Queue, stats::grouped};
+use super::{queue::Queue, settings::Settings};
 use crate::output::complain;
 
-/// On a terminal, a bar and a line that are drawn again and again; otherwise a line now and then. On stderr.
+/// A bar and a line that are redrawn if stderr is a terminal; otherwise a new line every two seconds.
 pub(super) struct Progress {
     bar: Option<ProgressBar>,
     begin: Instant,
@@ -24,7 +24,7 @@ impl Progress {
                 ProgressBar::with_draw_target(Some(settings.events), ProgressDrawTarget::stderr());
             let template =
                 "{elapsed:>4} {bar:40.cyan/blue} {human_pos}/{human_len} events\n{wide_msg}";
-            // The template is a fixed one, and a good one.
+            // The template is a constant, and valid.
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style.progress_chars("━╸─"));
             }
@@ -33,7 +33,7 @@ impl Progress {
         Self { bar, begin: Instant::now() }
     }
 
-    /// How often to show it.
+    /// The time between two calls of [`show`](Self::show).
     pub(super) fn period(&self) -> Duration {
         Duration::from_millis(if self.bar.is_some() { 100 } else { 2000 })
     }
@@ -45,11 +45,11 @@ impl Progress {
                 bar.set_message(line);
                 bar.set_position(queue.settled());
             }
-            None => complain(format!("{} events  {line}", grouped(queue.settled()))),
+            None => complain(format!("{} events  {line}", HumanCount(queue.settled()))),
         }
     }
 
-    /// Leaves the last picture where it is.
+    /// Draws the bar once more and leaves it on the screen.
     pub(super) fn end(&self, queue: &Queue) {
         if let Some(bar) = &self.bar {
             self.show(queue);
@@ -59,21 +59,16 @@ impl Progress {
 
     fn line(&self, queue: &Queue) -> String {
         let stats = &queue.stats;
-        let millis = self.begin.elapsed().as_millis().max(1);
-        let rate = u64::try_from(u128::from(stats.attempts) * 1000 / millis).unwrap_or(u64::MAX);
         let mut line = format!(
-            "{}/s  {}  p50 {}  p99 {}",
-            grouped(rate),
+            "{}/s  {}  p50 {:.1?}  p99 {:.1?}",
+            stats.rate(self.begin.elapsed()),
             stats.answers(),
             stats.latency(50.0),
             stats.latency(99.0)
         );
         if stats.retries > 0 || queue.waiting() > 0 {
-            line.push_str(&format!(
-                "  retries {} ({} waiting)",
-                grouped(stats.retries),
-                queue.waiting()
-            ));
+            let retries = HumanCount(stats.retries);
+            line.push_str(&format!("  retries {retries} ({} waiting)", queue.waiting()));
         }
         line
     }

@@ -1,4 +1,4 @@
-//! What there is to send, and what came of it.
+//! Decides what the workers send next, and records the results.
 
 use std::time::Duration;
 
@@ -7,20 +7,21 @@ use tokio::time::Instant;
 use tower_workos::testing;
 
 use super::{
-    engine::{Outcome, Settings},
     ledger::{End, Ledger},
     log::Log,
+    outcome::Outcome,
     retry::{Backoff, Waiting},
+    settings::Settings,
     stats::Stats,
 };
 use crate::client::{Answer, SendError};
 
-/// While this many deliveries wait for a retry, no new ones are sent. It bounds the memory they take.
+/// While this many deliveries wait for a retry, no new ones are sent. This bounds their memory.
 const MAX_WAITING: usize = 10_000;
-/// A rate that was not kept is not made up for by more than this.
+/// If the rate was not reached, at most this much of the delay is made up.
 const MAX_LAG: Duration = Duration::from_secs(1);
 
-/// New deliveries, those that wait for a retry, and the accounts. Workers share it.
+/// New deliveries, those that wait for a retry, and the counters. All workers share it.
 pub(super) struct Queue {
     deliveries: Deliveries<Life>,
     waiting: Waiting<Attempt>,
@@ -28,10 +29,10 @@ pub(super) struct Queue {
     pace: Option<Pace>,
     pub(super) stats: Stats,
     pub(super) ledger: Ledger,
-    /// Kept for the check alone.
+    /// Only `--check` needs it.
     log: Option<Log>,
     in_flight: u64,
-    /// Nothing new is to come.
+    /// There are no new deliveries.
     ended: bool,
     stopped: bool,
 }
@@ -39,21 +40,21 @@ pub(super) struct Queue {
 /// A delivery and its attempts so far.
 pub(super) struct Attempt {
     pub(super) delivery: Delivery,
-    /// As it was first sent, where its signature is to be kept.
+    /// The first attempt, with `--keep-signature`.
     pub(super) signed: Option<testing::Delivery>,
     attempts: u8,
-    /// The place of the latest attempt in the log.
+    /// The index of the latest attempt in the log.
     place: usize,
-    /// Whether an answer was lost, so that the endpoint may have handled it.
+    /// Whether a response was lost, so that the application may have handled the event.
     uncertain: bool,
 }
 
 /// What a worker does next.
 pub(super) enum Next {
     Send(Attempt),
-    /// Wait for this time, or for a change.
+    /// Wait until this time or for a notification.
     WaitUntil(Instant),
-    /// Wait for a change.
+    /// Wait for a notification.
     Wait,
     End,
 }
@@ -95,7 +96,7 @@ impl Queue {
         }
         match self.waiting.next_due() {
             Some(due) => Next::WaitUntil(due),
-            // What is under way may have to be sent again.
+            // A delivery in flight may fail and need a retry.
             None if self.in_flight > 0 => Next::Wait,
             None => Next::End,
         }
@@ -109,7 +110,7 @@ impl Queue {
         Next::Send(attempt)
     }
 
-    /// Takes an answer in. True where workers that wait should ask again.
+    /// Records a result. Returns whether the waiting workers must be notified.
     pub(super) fn record(
         &mut self,
         mut attempt: Attempt,
@@ -140,7 +141,7 @@ impl Queue {
         }
     }
 
-    /// Sends nothing more.
+    /// Ends every worker after its current delivery.
     pub(super) fn stop(&mut self) {
         self.stopped = true;
     }
@@ -149,16 +150,16 @@ impl Queue {
         self.waiting.len()
     }
 
-    /// How many events are settled, dropped ones included.
+    /// The number of events that are finished, including dropped ones.
     pub(super) fn settled(&self) -> u64 {
         self.ledger.settled() + self.deliveries.dropped()
     }
 
-    /// Settles the accounts.
+    /// Counts what is unfinished, and returns the result.
     pub(super) fn close(&mut self, elapsed: Duration, interrupted: bool) -> Outcome {
         let waiting = std::mem::replace(&mut self.waiting, Waiting::new());
         let in_flight = self.in_flight;
-        self.ledger.close(waiting.into_rest().map(|attempt| attempt.delivery));
+        self.ledger.close(waiting.into_items().map(|attempt| attempt.delivery));
         Outcome {
             stats: std::mem::replace(&mut self.stats, Stats::new()),
             state: self.ledger.state.take(),
@@ -174,7 +175,7 @@ impl Queue {
     }
 }
 
-/// A number of deliveries a second, evenly.
+/// Spaces deliveries evenly in time.
 struct Pace {
     interval: Duration,
     next: Option<Instant>,
@@ -185,7 +186,7 @@ impl Pace {
         Self { interval: Duration::from_secs(1) / rate.max(1), next: None }
     }
 
-    /// When the next delivery may be sent; `None` is now, and takes its place.
+    /// Returns when the next delivery may be sent. `None` means now, and uses up the slot.
     fn next(&mut self, now: Instant) -> Option<Instant> {
         let slot = self.next.unwrap_or(now);
         if slot > now {
@@ -202,12 +203,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_pace_is_even_and_makes_up_for_a_second_only() {
+    fn the_pace_is_even_and_makes_up_for_one_second_only() {
         let mut pace = Pace::new(10);
         let now = Instant::now();
         assert_eq!(pace.next(now), None);
         assert_eq!(pace.next(now), Some(now + Duration::from_millis(100)));
-        // An hour later, it is a second behind.
+        // An hour later, it is one second behind.
         let later = now + Duration::from_secs(3600);
         let sent = std::iter::from_fn(|| pace.next(later).is_none().then_some(())).count();
         assert_eq!(sent, 11);

@@ -1,18 +1,18 @@
-//! When to try again.
+//! When a failed delivery is retried.
 
-use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use dsync_cli::directory::Random;
 use tokio::time::Instant;
 
-/// Attempts in all: "up to 6 times", as WorkOS's documentation says.
+/// The number of attempts: "up to 6 times", as the WorkOS documentation says.
 pub(super) const ATTEMPTS: u8 = 6;
 /// The time from the first attempt to the last.
 const SPAN: Duration = Duration::from_secs(3 * 24 * 60 * 60);
-/// By what each pause is longer than the one before.
+/// The ratio of each pause to the one before.
 const GROWTH: u32 = 4;
 
-/// Pauses that grow exponentially and add up to three days, times a scale, give or take a tenth.
+/// Exponential pauses that add up to three days times `scale`, each with up to 10 % of jitter.
 #[derive(Clone, Debug)]
 pub(super) struct Backoff {
     random: Random,
@@ -24,93 +24,66 @@ impl Backoff {
         Self { random: Random::new(seed, "retry"), scale }
     }
 
-    /// The pause after this many attempts; `None` after the last.
+    /// Returns the pause after this many attempts, or `None` after the last attempt.
     pub(super) fn pause(&mut self, attempts: u8) -> Option<Duration> {
         if attempts == 0 || attempts >= ATTEMPTS {
             return None;
         }
-        // 1 + 4 + 16 + … for all pauses there are.
+        // 1 + 4 + 16 + …, over all pauses.
         let parts: u32 = (0..u32::from(ATTEMPTS) - 1).map(|power| GROWTH.pow(power)).sum();
         let pause = SPAN / parts * GROWTH.pow(u32::from(attempts) - 1);
         let jitter = u32::try_from(self.random.below(200_001)).unwrap_or(0);
-        // Both factors are in known bounds, so the product is too.
+        // `mul_f64` can't panic: the scale is from 0 to 1.
         Some(pause.mul_f64(self.scale * (0.9 + f64::from(jitter) / 1e6)))
     }
 }
 
-/// Reads `--time-scale`.
+/// Parses `--time-scale`.
 pub(super) fn time_scale(text: &str) -> Result<f64, String> {
-    let scale: f64 = text.parse().map_err(|_| "give a number, as 0.00001 or 1e-5".to_owned())?;
-    if (0.0..=1.0).contains(&scale) {
-        Ok(scale)
-    } else {
-        Err("give a number from 0 to 1".to_owned())
-    }
+    let scale: Option<f64> = text.parse().ok();
+    scale
+        .filter(|scale| (0.0..=1.0).contains(scale))
+        .ok_or_else(|| "give a number from 0 to 1, such as 0.00001 or 1e-5".to_owned())
 }
 
-/// What waits until its time comes.
+/// Items ordered by the time when they are due.
+///
+/// tokio-util's `DelayQueue` does not fit: it wakes only the last task that polled it, but up to 1000 workers wait here
+/// at once; and it rounds to milliseconds, but `--time-scale` makes pauses of microseconds.
 #[derive(Debug)]
 pub(super) struct Waiting<T> {
-    heap: BinaryHeap<Reverse<Waiter<T>>>,
+    /// The number keeps the order of items that are due at the same time.
+    items: BTreeMap<(Instant, u64), T>,
     number: u64,
 }
 
 impl<T> Waiting<T> {
     pub(super) fn new() -> Self {
-        Self { heap: BinaryHeap::new(), number: 0 }
+        Self { items: BTreeMap::new(), number: 0 }
     }
 
-    pub(super) fn push(&mut self, due: Instant, what: T) {
-        self.heap.push(Reverse(Waiter { due, number: self.number, what }));
+    pub(super) fn push(&mut self, due: Instant, item: T) {
+        self.items.insert((due, self.number), item);
         self.number += 1;
     }
 
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<T> {
-        if self.next_due()? > now {
-            return None;
-        }
-        self.heap.pop().map(|Reverse(waiter)| waiter.what)
+        let entry = self.items.first_entry()?;
+        (entry.key().0 <= now).then(|| entry.remove())
     }
 
     pub(super) fn next_due(&self) -> Option<Instant> {
-        self.heap.peek().map(|Reverse(waiter)| waiter.due)
+        self.items.first_key_value().map(|((due, _), _)| *due)
     }
 
     pub(super) fn len(&self) -> usize {
-        self.heap.len()
+        self.items.len()
     }
 
-    pub(super) fn into_rest(self) -> impl Iterator<Item = T> {
-        self.heap.into_iter().map(|Reverse(waiter)| waiter.what)
+    pub(super) fn into_items(self) -> impl Iterator<Item = T> {
+        self.items.into_values()
     }
 }
-
-#[derive(Debug)]
-struct Waiter<T> {
-    due: Instant,
-    number: u64,
-    what: T,
-}
-
-impl<T> Ord for Waiter<T> {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.due, self.number).cmp(&(other.due, other.number))
-    }
-}
-
-impl<T> PartialOrd for Waiter<T> {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<T> PartialEq for Waiter<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl<T> Eq for Waiter<T> {}
 
 #[cfg(test)]
 mod tests {
@@ -126,7 +99,7 @@ mod tests {
         assert_eq!(backoff.pause(ATTEMPTS), None);
         assert!(Backoff::new(1, 1e-5).pause(5).unwrap() < Duration::from_millis(2200));
         let mut other = Backoff::new(1, 1.0);
-        assert_eq!(other.pause(1), Some(pauses[0]), "the same seed, another pause");
+        assert_eq!(other.pause(1), Some(pauses[0]), "the same seed gave another pause");
     }
 
     #[test]
@@ -138,12 +111,12 @@ mod tests {
     }
 
     #[test]
-    fn the_first_due_comes_first() {
+    fn items_come_in_the_order_in_which_they_are_due() {
         let now = Instant::now();
         let mut waiting = Waiting::new();
         let after = |seconds| now + Duration::from_secs(seconds);
-        for (seconds, what) in [(3, "c"), (1, "a"), (1, "b")] {
-            waiting.push(after(seconds), what);
+        for (seconds, item) in [(3, "c"), (1, "a"), (1, "b")] {
+            waiting.push(after(seconds), item);
         }
         assert_eq!(waiting.next_due(), Some(after(1)));
         assert_eq!(waiting.pop_due(now), None);

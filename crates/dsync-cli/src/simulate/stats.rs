@@ -1,20 +1,21 @@
-//! What is counted.
+//! Counters and latencies of the deliveries.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use hdrhistogram::Histogram;
 use http::StatusCode;
+use indicatif::HumanCount;
 
 use crate::client::{Answer, SendError};
 
-/// The longest latency told apart, in microseconds: ten minutes.
+/// The upper limit of the histogram, in microseconds: ten minutes.
 const MAX_LATENCY: u64 = 600_000_000;
 
-/// Of deliveries, each attempt on its own.
+/// Counts every attempt separately.
 pub(super) struct Stats {
     statuses: BTreeMap<StatusCode, u64>,
     timeouts: u64,
-    /// Connections that could not be made or broke off.
+    /// Connections that could not be opened or that broke.
     failures: u64,
     last_failure: Option<String>,
     pub(super) attempts: u64,
@@ -31,7 +32,7 @@ impl Stats {
             last_failure: None,
             attempts: 0,
             retries: 0,
-            // The bounds are good ones, so there is a histogram.
+            // Always `Some`, because these bounds are valid.
             latencies: Histogram::new_with_bounds(1, MAX_LATENCY, 3).ok(),
         }
     }
@@ -58,7 +59,13 @@ impl Stats {
         self.last_failure.as_deref()
     }
 
-    /// Answers by status, and what came instead.
+    /// Attempts a second.
+    pub(super) fn rate(&self, elapsed: Duration) -> HumanCount {
+        let millis = elapsed.as_millis().max(1);
+        HumanCount(u64::try_from(u128::from(self.attempts) * 1000 / millis).unwrap_or(u64::MAX))
+    }
+
+    /// The number of responses by status, and of failures.
     pub(super) fn answers(&self) -> String {
         let statuses =
             self.statuses.iter().map(|(status, count)| format!("{}: {count}", status.as_u16()));
@@ -69,32 +76,8 @@ impl Stats {
         if all.is_empty() { "none".to_owned() } else { all.join("  ") }
     }
 
-    pub(super) fn latency(&self, percentile: f64) -> Latency {
+    pub(super) fn latency(&self, percentile: f64) -> Duration {
         let micros = self.latencies.as_ref().map_or(0, |it| it.value_at_percentile(percentile));
-        Latency(Duration::from_micros(micros))
+        Duration::from_micros(micros)
     }
-}
-
-/// A latency in milliseconds, with as many decimals as mean something.
-pub(super) struct Latency(Duration);
-
-impl fmt::Display for Latency {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let millis = self.0.as_secs_f64() * 1e3;
-        let decimals = if millis < 10.0 { 2 } else { usize::from(millis < 100.0) };
-        write!(f, "{millis:.decimals$} ms")
-    }
-}
-
-/// A number with its thousands apart.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

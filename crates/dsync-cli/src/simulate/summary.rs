@@ -1,47 +1,49 @@
-//! What there is to say at the end.
+//! The lines at the end of a simulation.
 
-use super::{
-    engine::{Outcome, Settings},
-    stats::grouped,
-};
+use indicatif::HumanCount;
+
+use super::{outcome::Outcome, settings::Settings};
 use crate::output::say;
 
 pub(super) fn say_all(settings: &Settings, outcome: &Outcome) {
     let Outcome { stats, elapsed, .. } = outcome;
-    let millis = elapsed.as_millis().max(1);
-    let rate = u64::try_from(u128::from(stats.attempts) * 1000 / millis).unwrap_or(u64::MAX);
     let what = if outcome.interrupted { "interrupted after" } else { "done in" };
     say(format!(
         "{what} {:.2} s: {} deliveries, {} a second (seed {})",
         elapsed.as_secs_f64(),
-        grouped(stats.attempts),
-        grouped(rate),
+        HumanCount(stats.attempts),
+        stats.rate(*elapsed),
         settings.seed
     ));
-    say(format!("acknowledged  {} events", grouped(outcome.acknowledged)));
+    say(format!("acknowledged  {} events", HumanCount(outcome.acknowledged)));
     if outcome.dropped > 0 {
-        say(format!("dropped       {} events were never sent (--drop)", grouped(outcome.dropped)));
+        say(format!(
+            "dropped       {} events were never sent (--drop)",
+            HumanCount(outcome.dropped)
+        ));
     }
-    say(format!("retried       {} deliveries", grouped(stats.retries)));
-    say(format!("given up      {} events", grouped(outcome.given_up)));
+    say(format!("retried       {} deliveries", HumanCount(stats.retries)));
+    say(format!("given up      {} events", HumanCount(outcome.given_up)));
     if outcome.uncertain > 0 {
         say(format!(
-            "uncertain     {} of them: no answer came, so they may have been handled; the announced state is without them",
-            grouped(outcome.uncertain)
+            "uncertain     {} of them: no response arrived, so the application may have handled them; the expected \
+             state does not include them",
+            HumanCount(outcome.uncertain)
         ));
     }
     if outcome.open > 0 {
         say(format!(
-            "open          {} events had failed or were under way when it ended; the announced state is without them",
-            grouped(outcome.open)
+            "open          {} events were waiting for a retry or a response at the end; the expected state does not \
+             include them",
+            HumanCount(outcome.open)
         ));
     }
-    say(format!("answers       {}", stats.answers()));
+    say(format!("responses     {}", stats.answers()));
     if let Some(failure) = stats.last_failure() {
         say(format!("last failure  {failure}"));
     }
     let latencies = [("p50", 50.0), ("p90", 90.0), ("p99", 99.0), ("p99.9", 99.9), ("max", 100.0)];
     let latencies =
-        latencies.map(|(name, percentile)| format!("{name} {}", stats.latency(percentile)));
+        latencies.map(|(name, percentile)| format!("{name} {:.1?}", stats.latency(percentile)));
     say(format!("latency       {}", latencies.join("  ")));
 }

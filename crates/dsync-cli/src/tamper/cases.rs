@@ -1,4 +1,4 @@
-//! What is sent, and what should come of it.
+//! A test case: a request and the expected response.
 
 use std::time::Duration;
 
@@ -7,25 +7,25 @@ use tower_workos::testing::sample::{self, Sample};
 use super::request::RawRequest;
 use crate::ids::fresh_id;
 
-/// One request and its expected answer.
+/// A request and its expected response.
 pub(super) struct Case {
     pub(super) name: &'static str,
     pub(super) expect: Expect,
     pub(super) request: RawRequest,
 }
 
-/// What should come back. The status is what tower-workos answers.
+/// The expected response. The status is the one of tower-workos.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Expect {
-    /// Nobody with the secret has signed this, or not now: to accept it is to be deceived.
+    /// Not signed with the secret, or not recently: an endpoint that accepts it can be deceived.
     Forged(u16),
-    /// 2xx.
+    /// Must be accepted with 2xx.
     Genuine,
-    /// Signed with the secret, but not a delivery that WorkOS makes.
+    /// Signed with the secret, but not a delivery that WorkOS would send.
     Malformed(u16),
 }
 
-/// What cases are made of.
+/// What the cases are built from.
 pub(super) struct Forge<'a> {
     pub(super) secret: &'a [u8],
     /// Unix time in milliseconds.
@@ -34,7 +34,7 @@ pub(super) struct Forge<'a> {
 }
 
 impl Forge<'_> {
-    /// The time, as WorkOS writes it.
+    /// The current time, as WorkOS writes it.
     pub(super) fn time(&self) -> String {
         self.now.to_string()
     }
@@ -43,12 +43,12 @@ impl Forge<'_> {
         (self.now / 1000).to_string()
     }
 
-    /// A minute more than the tolerance ago.
+    /// A time that is one minute older than the tolerance allows.
     pub(super) fn stale(&self) -> String {
         self.now.saturating_sub(self.beyond()).to_string()
     }
 
-    /// A minute more than the tolerance ahead.
+    /// A time that is one minute further in the future than the tolerance allows.
     pub(super) fn future(&self) -> String {
         self.now.saturating_add(self.beyond()).to_string()
     }
@@ -57,7 +57,7 @@ impl Forge<'_> {
         i64::try_from(self.tolerance.as_millis()).unwrap_or(i64::MAX).saturating_add(60_000)
     }
 
-    /// An event of its own each time, so that no store of handled ones answers for the verification.
+    /// A body with a new event id, so that a store of handled events does not hide the verification.
     pub(super) fn body(&self) -> Vec<u8> {
         self.body_of(sample::USER_UPDATED)
     }
@@ -67,12 +67,12 @@ impl Forge<'_> {
         sample.with_id(&id).to_vec()
     }
 
-    /// The header that WorkOS would send with this body.
+    /// Returns the header that WorkOS would send with this body.
     pub(super) fn header(&self, body: &[u8]) -> String {
         self.header_at(&self.time(), body)
     }
 
-    /// The same, with this text as the time, whatever it is.
+    /// Returns a correctly signed header with any text as its time.
     pub(super) fn header_at(&self, time: &str, body: &[u8]) -> String {
         format!("t={time}, v1={}", self.mac(time, body))
     }
@@ -81,7 +81,7 @@ impl Forge<'_> {
         super::request::mac(self.secret, time, body)
     }
 
-    /// A genuine delivery of this body.
+    /// Returns a genuine delivery of this body.
     pub(super) fn genuine(&self, body: impl Into<Vec<u8>>) -> RawRequest {
         let body = body.into();
         RawRequest::new(self.header(&body), body)

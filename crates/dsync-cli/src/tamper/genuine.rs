@@ -1,4 +1,4 @@
-//! What WorkOS, its emulator or a future version of either may send: to reject it is to lose an event.
+//! Deliveries that WorkOS, its emulator or a later version of either may send. Rejecting one loses an event.
 
 use tower_workos::testing::sample;
 
@@ -6,20 +6,23 @@ use super::{
     cases::{Case, Expect, Forge},
     request::{Framing, Pace, RawRequest},
 };
-use crate::json::{Style, restyle};
+use crate::json::{Layout, Style, restyle};
 
-/// The first is a plain delivery: where it is rejected, the rest says little.
+/// The first case is an ordinary delivery. If it is rejected, the other cases say little.
 pub(super) fn cases(forge: &Forge<'_>) -> Vec<Case> {
     let mut cases = Vec::new();
     let mut add = |name, request| cases.push(Case { name, expect: Expect::Genuine, request });
     add("a delivery", forge.genuine(forge.body()));
     let twice = forge.genuine(forge.body());
-    add("another one", twice.clone());
-    add("the same again: a duplicate", twice);
+    add("another delivery", twice.clone());
+    add("the same delivery again: a duplicate", twice);
     for &sample in sample::ALL {
         add(sample.name(), forge.genuine(forge.body_of(sample)));
     }
-    add("dsync.user.updated: a leaver", forge.genuine(forge.body_of(sample::USER_DEACTIVATED)));
+    add(
+        "dsync.user.updated: a deactivated user",
+        forge.genuine(forge.body_of(sample::USER_DEACTIVATED)),
+    );
     header_cases(forge, &mut add);
     body_cases(forge, &mut add);
     request_cases(forge, &mut add);
@@ -36,21 +39,21 @@ fn header_cases(forge: &Forge<'_>, add: Add<'_>) {
         add(name, RawRequest::new(form(&time, &forge.mac(&time, &body)), body));
     };
     header("no space after the comma", &|t, v1| format!("t={t},v1={v1}"));
-    header("spaces and tabs around", &|t, v1| format!("  t={t} ,\t v1={v1} "));
+    header("spaces and tabs around the elements", &|t, v1| format!("  t={t} ,\t v1={v1} "));
     header("the signature before the time", &|t, v1| format!("v1={v1}, t={t}"));
-    header("an unknown v2 beside", &|t, v1| format!("t={t}, v1={v1}, v2=abc"));
-    header("an unknown v0 before", &|t, v1| format!("v0={wrong}, t={t}, v1={v1}"));
-    header("two signatures, the first right", &|t, v1| format!("t={t}, v1={v1}, v1={wrong}"));
-    header("two signatures, the second right", &|t, v1| format!("t={t}, v1={wrong}, v1={v1}"));
+    header("an unknown v2 at the end", &|t, v1| format!("t={t}, v1={v1}, v2=abc"));
+    header("an unknown v0 at the beginning", &|t, v1| format!("v0={wrong}, t={t}, v1={v1}"));
+    header("two signatures, the first correct", &|t, v1| format!("t={t}, v1={v1}, v1={wrong}"));
+    header("two signatures, the second correct", &|t, v1| format!("t={t}, v1={wrong}, v1={v1}"));
     header("upper-case hex", &|t, v1| format!("t={t}, v1={}", v1.to_uppercase()));
     let body = forge.body();
     let seconds = forge.seconds();
     let header = format!("t={seconds},v1={}", forge.mac(&seconds, &body));
-    add("seconds, as WorkOS's emulator", RawRequest::new(header, body));
+    add("a time in seconds, as in the emulator", RawRequest::new(header, body));
     let body = forge.body();
     let header = forge.header(&body);
     add(
-        "the header's name in capitals",
+        "the header name with capital letters",
         RawRequest::unsigned(body).header("WorkOS-Signature", header),
     );
 }
@@ -64,27 +67,27 @@ fn body_cases(forge: &Forge<'_>, add: Add<'_>) {
     );
     add("without context", edit(r#","context":{}"#, ""));
     add("an unknown field", edit(r#""context""#, r#""new":[{"a":1}],"context""#));
-    add("an unknown state of a user", edit(r#""state":"active""#, r#""state":"on_leave""#));
-    let pretty = restyle(&text(), Style { indent: Some(2), ..Style::default() });
-    add("indented, and signed so", forge.genuine(pretty.unwrap_or_default()));
+    add("an unknown user state", edit(r#""state":"active""#, r#""state":"on_leave""#));
+    let pretty = restyle(&text(), Style { layout: Layout::Indented("  "), ..Style::default() });
+    add("an indented body", forge.genuine(pretty.unwrap_or_default()));
     let ascii =
         restyle(&text().replace("Rosalind", "Zoë 山田"), Style { ascii: true, ..Style::default() });
-    add("with \\u escapes, and signed so", forge.genuine(ascii.unwrap_or_default()));
-    add("with a line break after it, signed so", forge.genuine(text() + "\n"));
+    add("a body with \\u escapes", forge.genuine(ascii.unwrap_or_default()));
+    add("a body with a line break at its end", forge.genuine(text() + "\n"));
     let id = || format!("event_{}", crate::ids::fresh_id(forge.now));
     let body = format!(
         r#"{{"id":"wh_{}","event":"dsync.user.created","data":{{"id":"directory_user_1","state":"active"}}}}"#,
         id()
     );
-    add("as before 2023: no created_at, wh_ id", forge.genuine(body));
+    add("as before 2023: no created_at, a wh_ id", forge.genuine(body));
     let body = format!(
         r#"{{"event":"dsync.activated","id":"{}","created_at":"2023-04-28 20:05:31.093","data":{{"id":"directory_1"}}}}"#,
         id()
     );
-    add("a time with a space, event first", forge.genuine(body));
+    add("a time with a space, `event` first", forge.genuine(body));
     for (name, event) in [
         ("an unknown dsync event", "dsync.user.something_new"),
-        ("another kind of event", "connection.activated"),
+        ("an event of another product", "connection.activated"),
     ] {
         let body = format!(
             r#"{{"id":"{}","event":"{event}","data":{{"id":"x_1"}},"created_at":"2026-01-05T09:00:00.000Z"}}"#,
@@ -105,7 +108,7 @@ fn body_cases(forge: &Forge<'_>, add: Add<'_>) {
 fn request_cases(forge: &Forge<'_>, add: Add<'_>) {
     let genuine = || forge.genuine(forge.body());
     add("in chunks", genuine().framing(Framing::Chunks(512)));
-    add("in chunks of a byte", genuine().framing(Framing::Chunks(1)));
+    add("in chunks of one byte", genuine().framing(Framing::Chunks(1)));
     add("in many small writes", genuine().pace(Pace::Pieces(200)));
     let charset = genuine().without("content-type");
     add(

@@ -1,5 +1,5 @@
-//! What is signed with the secret, and yet no delivery that WorkOS makes: nobody is deceived who accepts it, but it shows
-//! where an endpoint is careless.
+//! Requests that are signed with the secret, but that WorkOS would not send. An endpoint that accepts one is not deceived,
+//! but careless.
 
 use tower_workos::testing::sample;
 
@@ -8,7 +8,7 @@ use super::{
     request::{Framing, Pace, RawRequest},
 };
 
-/// More than any event has, and more than the limit of tower-workos.
+/// Larger than any event, and larger than the limit of tower-workos.
 const OVERSIZED: usize = 2 << 20;
 
 pub(super) fn cases(forge: &Forge<'_>) -> Vec<Case> {
@@ -22,7 +22,7 @@ pub(super) fn cases(forge: &Forge<'_>) -> Vec<Case> {
     cases
 }
 
-/// Those that take long.
+/// The cases that take long.
 pub(super) fn slow_cases(forge: &Forge<'_>) -> Vec<Case> {
     let case = |name, request: RawRequest| Case {
         name,
@@ -30,7 +30,7 @@ pub(super) fn slow_cases(forge: &Forge<'_>) -> Vec<Case> {
         request: request.pace(Pace::Slow),
     };
     vec![
-        case("slow: a byte of the body now and then", forge.genuine(forge.body())),
+        case("slow: one byte of the body at a time", forge.genuine(forge.body())),
         case("slow: the same in chunks", forge.genuine(forge.body()).framing(Framing::Chunks(64))),
     ]
 }
@@ -62,7 +62,7 @@ fn header_cases(forge: &Forge<'_>, add: Add<'_>) {
         ("signed over a time with a plus", format!("+{}", forge.time())),
         ("signed over a time with a fraction", format!("{}.5", forge.seconds())),
         ("signed over a time beyond 64 bits", "99999999999999999999".to_owned()),
-        ("signed over the least 64-bit number", i64::MIN.to_string()),
+        ("signed over the smallest 64-bit number", i64::MIN.to_string()),
         ("signed over a date", "2026-01-05T09:00:00Z".to_owned()),
     ] {
         add(name, 400, with(&forge.header_at(&time, &body)));
@@ -75,14 +75,14 @@ fn request_cases(forge: &Forge<'_>, add: Add<'_>) {
 
     add("GET", 405, genuine().method("GET"));
     add("PUT", 405, genuine().method("PUT"));
-    add("a length that is too long, half of it sent", 400, genuine().pace(Pace::Half));
+    add("half of the body, then the end", 400, genuine().pace(Pace::Half));
     add(
-        "a length that is too long, and the end",
+        "a length that is too large, then the end",
         400,
         genuine().framing(Framing::Longer(1000)).pace(Pace::Half),
     );
-    add("a length that is too short", 401, genuine().framing(Framing::Shorter(10)));
-    add("two lengths", 400, genuine().framing(Framing::TwoLengths));
+    add("a length that is too small", 401, genuine().framing(Framing::Shorter(10)));
+    add("two different lengths", 400, genuine().framing(Framing::TwoLengths));
     let oversized = || {
         let text = String::from_utf8(forge.body()).unwrap_or_default();
         let padding = "x".repeat(OVERSIZED);
@@ -95,8 +95,8 @@ fn request_cases(forge: &Forge<'_>, add: Add<'_>) {
 fn body_cases(forge: &Forge<'_>, add: Add<'_>) {
     for (name, body) in [
         ("an empty body", ""),
-        ("a body that is no JSON", "hello"),
-        ("a body that is cut off", r#"{"id":"event_1","event":"dsync.user.created","data":{"id":"#),
+        ("a body that is not JSON", "hello"),
+        ("a truncated body", r#"{"id":"event_1","event":"dsync.user.created","data":{"id":"#),
         ("a body that is a list", "[]"),
         ("a body that is null", "null"),
         ("no id", r#"{"event":"dsync.activated","data":{"id":"directory_1"}}"#),

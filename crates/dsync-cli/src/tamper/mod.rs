@@ -1,4 +1,4 @@
-//! `dsync tamper`: does the endpoint let forgeries in, or keep genuine deliveries out?
+//! `dsync tamper`: tests whether an endpoint accepts forgeries or rejects genuine deliveries.
 
 mod cases;
 mod forged;
@@ -19,9 +19,9 @@ use self::{
     report::Report,
     wire::exchange,
 };
-use crate::{args, endpoint::Endpoint, failure::Failure, net::Network, secret::SecretArgs};
+use crate::{args, endpoint::Endpoint, failure::Failure, network::Network, secret::SecretArgs};
 
-/// Try every forgery and malformation against an endpoint
+/// Send forged and malformed deliveries to an endpoint
 #[derive(Args)]
 #[command(after_long_help = MANUAL)]
 pub(crate) struct Tamper {
@@ -29,23 +29,23 @@ pub(crate) struct Tamper {
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3000/webhooks/workos")]
     to: Endpoint,
 
-    /// The endpoint's tolerance: stale is a minute more than that
+    /// The endpoint's tolerance; stale deliveries exceed it by one minute
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = args::duration)]
     tolerance: Duration,
 
-    /// How long to trickle a body in; 0s leaves the slow ones out
+    /// How long to send a slow body; 0s skips the slow requests
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = args::duration)]
     slow: Duration,
 
-    /// How long to wait for an answer to the others
+    /// How long to wait for the response to any other request
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = args::duration)]
     timeout: Duration,
 
-    /// Sends the forged ones only: nothing that a right endpoint would hand to the application
+    /// Send only forged requests, none of which a correct endpoint passes to the application
     #[arg(long)]
     forged_only: bool,
 
-    /// Expects the very statuses of tower-workos
+    /// Expect exactly the statuses of tower-workos
     #[arg(long)]
     exact: bool,
 
@@ -55,29 +55,30 @@ pub(crate) struct Tamper {
 
 const MANUAL: &str = "\
 Three kinds of requests are sent, over real connections:
-  genuine    what WorkOS, its emulator, or a later version of either sends. Should be answered 2xx; a rejection is a
-             warning, for it loses events
-  malformed  signed with the secret, but not as WorkOS does: odd times, two headers, oversized and slow bodies, wrong
-             lengths, no JSON. Should be rejected (4xx, or the connection closed); to accept one is a warning
-  forged     what somebody can send who does not have the secret, but has seen a delivery: changed bodies, other keys,
-             stale and future times, headers that parsers disagree on. To accept one is what this command is for
+  genuine    deliveries that WorkOS, its emulator, or a later version of either may send. They should be accepted with \
+2xx. A rejection is a warning, because it loses events
+  malformed  requests that are signed with the secret, but not as WorkOS would: odd times, two headers, oversized and \
+slow bodies, wrong lengths, bodies that are not JSON. They should be rejected (4xx, or a closed connection). Accepting \
+one is a warning
+  forged     requests of an attacker who does not have the secret, but has seen a delivery: changed bodies, other keys, \
+stale and future times, headers that parsers read differently. Accepting one is an error
 
-`should` is what ought to come back, with the status of tower-workos in brackets. The genuine ones reach the \
-application, with new event ids and invented people: use an endpoint for tests.
+`expected` shows the status of tower-workos in brackets. The genuine deliveries reach the application, with new event \
+ids and invented people: use an endpoint for tests.
 
 Exit codes:
-  0    nothing forged was accepted; there may be warnings
-  1    something forged was accepted, or with --exact something else came back
-  2    a bad option, no secret, no connection; or every genuine delivery was rejected, so that nothing was proven
+  0    no forged request was accepted; there may be warnings
+  1    a forged request was accepted, or with --exact a response was different
+  2    an invalid option, no secret, or no connection; or every genuine delivery was rejected, so that nothing was proven
 
 Examples:
   dsync tamper --to http://localhost:3000/webhooks/workos
-  In a hurry:
+  Without the slow requests:
     dsync tamper --slow 0s
-  An endpoint of tower-workos, in CI:
+  An endpoint with tower-workos, in CI:
     dsync tamper --exact --to http://localhost:3000/webhooks/workos";
 
-/// Makes a group of cases.
+/// Makes the cases of a group.
 type Cases = fn(&Forge<'_>) -> Vec<Case>;
 
 impl Tamper {
@@ -88,7 +89,7 @@ impl Tamper {
         }
         let network = Network::new(self.to.clone()).map_err(Failure::usage)?;
         network.connect().await.map_err(Failure::usage)?;
-        // The time of each case is its own: some of those before may have taken long.
+        // Each group gets a new time, because the groups before it may have taken long.
         let forge = || Forge {
             secret: secret.text.as_bytes(),
             now: Timestamp::from(std::time::SystemTime::now()).as_unix_millis(),

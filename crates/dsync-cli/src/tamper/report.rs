@@ -1,4 +1,4 @@
-//! The table, and what it comes to.
+//! The table of results and the verdict.
 
 use std::process::ExitCode;
 
@@ -43,11 +43,11 @@ impl Report {
 
     pub(super) fn group(&mut self, name: &str) {
         say("");
-        say(format!("{name:<44} {:<10} {:<10}", "should", "came"));
+        say(format!("{name:<44} {:<10} {:<10}", "expected", "received"));
     }
 
     pub(super) fn row(&mut self, case: &Case, reply: Reply) {
-        let should = match case.expect {
+        let expected = match case.expect {
             Expect::Genuine => "2xx (200)".to_owned(),
             Expect::Malformed(status) | Expect::Forged(status) => format!("4xx ({status})"),
         };
@@ -71,22 +71,22 @@ impl Report {
             self.genuine += 1;
             self.genuine_rejected += u32::from(!is_success(reply));
         }
-        say(format!("  {:<42} {should:<10} {reply:<10} {text}", case.name));
+        say(format!("  {:<42} {expected:<10} {reply:<10} {text}", case.name));
     }
 
     pub(super) fn end(&self) -> ExitCode {
         say("");
         say(format!(
-            "{} requests: {} as they should be, {} warnings, {} forgeries accepted",
+            "{} requests: {} as expected, {} warnings, {} forgeries accepted",
             self.cases, self.as_expected, self.warnings, self.forgeries
         ));
         if self.forgeries > 0 {
-            say("Somebody without the secret can make this endpoint believe things.");
+            say("Anyone can forge deliveries to this endpoint without knowing the secret.");
             return ExitCode::from(NO);
         }
         if self.genuine > 0 && self.genuine == self.genuine_rejected {
             say(
-                "Every genuine delivery was rejected, so the rejections prove nothing: is this the endpoint's secret, and its URL?",
+                "Every genuine delivery was rejected, so the rejections prove nothing: check the secret and the URL.",
             );
             return ExitCode::from(USAGE);
         }
@@ -97,7 +97,7 @@ impl Report {
 fn judge(expect: Expect, reply: Reply, exact: bool) -> Verdict {
     let (status, forged) = match expect {
         Expect::Genuine if is_success(reply) => return Verdict::Ok,
-        Expect::Genuine => return Verdict::Warning("warning: genuine, and rejected"),
+        Expect::Genuine => return Verdict::Warning("warning: genuine, but rejected"),
         Expect::Forged(status) => (status, true),
         Expect::Malformed(status) => (status, false),
     };
@@ -105,16 +105,16 @@ fn judge(expect: Expect, reply: Reply, exact: bool) -> Verdict {
         _ if is_success(reply) && forged => Verdict::Forgery,
         _ if is_success(reply) => Verdict::Warning("warning: accepted"),
         Reply::Status(came) if exact && came != status => {
-            Verdict::Warning("warning: another status")
+            Verdict::Warning("warning: a different status")
         }
         Reply::Status(400..500) => Verdict::Ok,
-        Reply::Status(500..) => Verdict::Warning("warning: rejected as the server's own error"),
+        Reply::Status(500..) => Verdict::Warning("warning: rejected with a server error"),
         Reply::Status(_) => Verdict::Warning("warning: neither accepted nor rejected"),
-        Reply::Closed if exact => Verdict::Warning("warning: no answer"),
-        Reply::Closed if forged => Verdict::Warning("warning: no answer; did it crash?"),
+        Reply::Closed if exact => Verdict::Warning("warning: no response"),
+        Reply::Closed if forged => Verdict::Warning("warning: no response; did the handler crash?"),
         Reply::Closed => Verdict::Ok,
-        Reply::Silence(_) => Verdict::Warning("warning: no answer in time"),
-        Reply::NotHttp => Verdict::Warning("warning: the answer is not HTTP"),
+        Reply::Silence(_) => Verdict::Warning("warning: no response in time"),
+        Reply::NotHttp => Verdict::Warning("warning: the response is not HTTP"),
     }
 }
 
@@ -127,14 +127,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_an_accepted_forgery_is_one() {
+    fn only_an_accepted_forgery_is_reported_as_one() {
         let judge = |expect, status| judge(expect, Reply::Status(status), false);
         assert!(judge(Expect::Forged(401), 200) == Verdict::Forgery);
         assert!(judge(Expect::Forged(401), 204) == Verdict::Forgery);
         assert!(judge(Expect::Forged(401), 403) == Verdict::Ok);
         assert!(judge(Expect::Malformed(400), 200) == Verdict::Warning("warning: accepted"));
         assert!(judge(Expect::Genuine, 201) == Verdict::Ok);
-        assert!(judge(Expect::Genuine, 401) == Verdict::Warning("warning: genuine, and rejected"));
+        assert!(judge(Expect::Genuine, 401) == Verdict::Warning("warning: genuine, but rejected"));
         assert!(matches!(judge(Expect::Forged(401), 500), Verdict::Warning(_)));
         assert!(matches!(judge(Expect::Forged(401), 302), Verdict::Warning(_)));
     }

@@ -1,4 +1,4 @@
-//! Requests as bytes: an HTTP library would not send most of these.
+//! Requests as bytes, because an HTTP library would not send most of them.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
@@ -15,18 +15,18 @@ pub(super) struct RawRequest {
     pub(super) pace: Pace,
 }
 
-/// How the body's end is found.
+/// How the end of the body is marked.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Framing {
-    /// By its length.
+    /// By the length.
     Length,
-    /// By a length that is this much more than there is.
+    /// By a length that is too large by this much.
     Longer(usize),
-    /// By a length that is this much less.
+    /// By a length that is too small by this much.
     Shorter(usize),
-    /// By two lengths, one of them wrong.
+    /// By two lengths, one of which is wrong.
     TwoLengths,
-    /// In chunks of this many bytes.
+    /// By chunks of this many bytes.
     Chunks(usize),
 }
 
@@ -35,21 +35,21 @@ pub(super) enum Framing {
 pub(super) enum Pace {
     /// All at once.
     AtOnce,
-    /// In writes of this many bytes with a pause between.
+    /// In writes of this many bytes, with a pause after each.
     Pieces(usize),
-    /// The head and then a byte of the body now and then, and never all of it.
+    /// The head, and then one byte of the body at a time, but never the last one.
     Slow,
-    /// The head and half of the body, then the sending side is closed.
+    /// The head and half of the body; then the sending side is closed.
     Half,
 }
 
 impl RawRequest {
-    /// A delivery with this header and body.
+    /// A delivery with this signature header and body.
     pub(super) fn new(signature: impl AsRef<[u8]>, body: impl Into<Vec<u8>>) -> Self {
         Self::unsigned(body).header("workos-signature", signature)
     }
 
-    /// One without a signature.
+    /// A delivery without a signature header.
     pub(super) fn unsigned(body: impl Into<Vec<u8>>) -> Self {
         Self {
             method: "POST",
@@ -65,7 +65,7 @@ impl RawRequest {
         self
     }
 
-    /// Adds a header, even where there is one of that name.
+    /// Adds a header, even if there is one with this name.
     pub(super) fn header(mut self, name: &'static str, value: impl AsRef<[u8]>) -> Self {
         self.headers.push((name, value.as_ref().to_vec()));
         self
@@ -86,16 +86,16 @@ impl RawRequest {
         self
     }
 
-    /// Head and body as they go over the wire.
+    /// Returns the head and the body as they are sent.
     pub(super) fn bytes(&self, endpoint: &Endpoint) -> (Vec<u8>, Vec<u8>) {
-        let mut head = format!("{} {} HTTP/1.1\r\n", self.method, endpoint.path).into_bytes();
+        let mut head = format!("{} {} HTTP/1.1\r\n", self.method, endpoint.path()).into_bytes();
         let mut header = |name: &str, value: &[u8]| {
             head.extend_from_slice(name.as_bytes());
             head.extend_from_slice(b": ");
             head.extend_from_slice(value);
             head.extend_from_slice(b"\r\n");
         };
-        header("host", endpoint.authority.as_bytes());
+        header("host", endpoint.authority().as_bytes());
         header("user-agent", concat!("dsync/", env!("CARGO_PKG_VERSION")).as_bytes());
         header("connection", b"close");
         for (name, value) in &self.headers {
@@ -134,18 +134,14 @@ fn chunked(body: &[u8], size: usize) -> Vec<u8> {
     out
 }
 
-/// The MAC of a text for the time and a body, in hex. With the right key it is WorkOS's, with any other a forger's.
+/// Returns the signature of a time and a body, in hex.
 pub(super) fn mac(key: &[u8], time: &str, body: &[u8]) -> String {
-    hex(&mac_of(key, &[time.as_bytes(), b".", body]))
+    hex::encode(mac_of(key, &[time.as_bytes(), b".", body]))
 }
 
 pub(super) fn mac_of(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
-    // No length of key is rejected.
+    // HMAC accepts a key of any length.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return Vec::new() };
     parts.iter().for_each(|part| mac.update(part));
     mac.finalize().into_bytes().to_vec()
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,4 +1,4 @@
-//! Sends bytes and reads a status.
+//! Sends a request as bytes, and reads the status of the response.
 
 use std::{fmt, io, time::Duration};
 
@@ -8,21 +8,22 @@ use tokio::{
 };
 
 use super::request::{Pace, RawRequest};
-use crate::net::{Network, Stream};
+use crate::network::{Network, Stream};
 
-/// The pause between two pieces, and between two bytes of a slow body.
+/// The pause between two pieces.
 const PAUSE: Duration = Duration::from_millis(20);
+/// The pause between two bytes of a slow body.
 const SLOW_PAUSE: Duration = Duration::from_millis(250);
-/// A longer head of an answer is no answer.
+/// A response with a longer head is not accepted as HTTP.
 const MAX_HEAD: usize = 1 << 16;
 
-/// What came back.
+/// The response.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reply {
     Status(u16),
-    /// The connection was closed without an answer.
+    /// The connection was closed without a response.
     Closed,
-    /// Nothing, for so long.
+    /// No response arrived within this time.
     Silence(Duration),
     NotHttp,
 }
@@ -38,7 +39,7 @@ impl fmt::Display for Reply {
     }
 }
 
-/// Sends a request and waits so long for the answer. The error is that of connecting.
+/// Sends a request and waits up to `patience` for the response. Fails only if the connection can't be opened.
 pub(super) async fn exchange(
     network: &Network,
     request: &RawRequest,
@@ -51,9 +52,9 @@ pub(super) async fn exchange(
     let talk = async {
         let mut read = std::pin::pin!(read_status(read));
         tokio::select! {
-            // An answer may come before all is sent, and ends it.
+            // The response may arrive before the request is complete.
             reply = &mut read => reply,
-            // Where writing fails, the answer may still be there to read; the open half keeps the connection.
+            // If writing fails, there may still be a response to read. `_open` keeps the connection open until then.
             _open = send(write, &head, &body, request.pace, end) => {
                 read.await
             }
@@ -93,7 +94,7 @@ async fn write_all(
         }
         Pace::Slow => {
             write.write_all(head).await?;
-            // Never the last byte.
+            // The last byte is never sent.
             let (_, slow) = body.split_last().unwrap_or((&0, &[]));
             for byte in slow.chunks(1) {
                 if Instant::now() >= end {
@@ -128,7 +129,7 @@ async fn read_status(mut read: ReadHalf<Stream>) -> Reply {
     }
 }
 
-/// The first status that is none of the interim ones; `None` where more is to come.
+/// Returns the first status that is not an interim one, or `None` if the response is incomplete.
 fn status(mut bytes: &[u8]) -> Option<Reply> {
     loop {
         let mut headers = [httparse::EMPTY_HEADER; 128];
@@ -150,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn interim_answers_are_passed_over() {
+    fn interim_responses_are_skipped() {
         let status = |text: &str| status(text.as_bytes()).map(|reply| reply.to_string());
         assert_eq!(status("HTTP/1.1 200 OK\r\n\r\n").as_deref(), Some("200"));
         assert_eq!(

@@ -1,30 +1,30 @@
-//! The header as it was pasted: what is wrapped around it, and what is wrong with its form.
+//! Finds the value of a pasted header, and describes what is wrong with its form.
 
 use base64::{Engine as _, engine::general_purpose};
 
 const NAME: &str = "workos-signature";
 
-/// A header value, and what was around it.
+/// A header value, and what was removed around it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Unwrapped<'a> {
     pub(super) value: &'a str,
-    /// From the outside in, each kind once.
-    pub(super) taken_off: Vec<&'static str>,
+    /// From the outside in, without repetitions.
+    pub(super) removed: Vec<&'static str>,
 }
 
-/// Takes off what is left around a header value when it is copied from a terminal, a log, a mail or a test.
+/// Removes what surrounds a header value that was copied from a terminal, a log, an e-mail or a test.
 pub(super) fn unwrap(text: &str) -> Unwrapped<'_> {
     let mut value = text.trim();
-    let mut taken_off = Vec::new();
-    // Each step makes it shorter; nothing that is real is wrapped this often.
+    let mut removed = Vec::new();
+    // No real header is wrapped more often.
     for _ in 0..8 {
         let Some((name, inner)) = peel(value) else { break };
         value = inner.trim();
-        if !taken_off.contains(&name) {
-            taken_off.push(name);
+        if !removed.contains(&name) {
+            removed.push(name);
         }
     }
-    Unwrapped { value, taken_off }
+    Unwrapped { value, removed }
 }
 
 fn peel(text: &str) -> Option<(&'static str, &str)> {
@@ -48,7 +48,7 @@ fn peel(text: &str) -> Option<(&'static str, &str)> {
     )
 }
 
-/// The argument of `-H` or `--header` that has the header's name.
+/// The argument of `-H` or `--header` that contains the header name.
 fn in_curl(text: &str) -> Option<&str> {
     let at = find_name(text)?;
     let (before, rest) = text.split_at_checked(at)?;
@@ -58,17 +58,17 @@ fn in_curl(text: &str) -> Option<&str> {
         return None;
     }
     let inner = rest.split_once(quote)?.0;
-    // A command with two of them has two headers: that is a finding.
+    // Two headers in one command are an error of their own.
     find_name(rest.get(NAME.len()..)?).is_none().then_some(inner)
 }
 
-/// The line with the header's name, if others are around it and exactly one has it.
+/// The only line with the header name, if all other lines are headers too.
 fn only_line(text: &str) -> Option<&str> {
     let is_named = |line: &&str| find_name(line).is_some();
     let mut named = text.lines().filter(is_named);
     let line = named.next().filter(|_| named.next().is_none())?;
     let others = || text.lines().filter(|line| !is_named(line));
-    // What has no colon may be the value's own second line.
+    // A line without a colon may be the second line of the value.
     let headers = others().all(|line| {
         line.trim_matches(['>', '<', ' ', '\r']).is_empty()
             || line.contains(':')
@@ -77,7 +77,7 @@ fn only_line(text: &str) -> Option<&str> {
     (others().next().is_some() && headers).then_some(line)
 }
 
-/// The value after `workos-signature:`, as a header, a JSON member or a CGI variable has it.
+/// The value after `workos-signature:` in a header, a JSON member or a CGI variable.
 fn after_name(text: &str) -> Option<&str> {
     let text = text.strip_suffix(',').unwrap_or(text);
     let bare = text.strip_prefix(['"', '\'']).unwrap_or(text);
@@ -91,7 +91,7 @@ fn after_name(text: &str) -> Option<&str> {
     }
     let rest = rest.strip_prefix(['"', '\'']).unwrap_or(rest).trim_start();
     let value = rest.strip_prefix("=>").or_else(|| rest.strip_prefix([':', '=']))?;
-    // `"name: value"` has its closing quote at the end.
+    // In `"name: value"`, the closing quote is at the end.
     match text.chars().next() {
         Some(quote @ ('"' | '\'')) if !value.trim_start().starts_with(quote) => {
             Some(value.strip_suffix(quote).unwrap_or(value))
@@ -105,7 +105,7 @@ fn find_name(text: &str) -> Option<usize> {
     text.as_bytes().windows(length).position(|it| std::str::from_utf8(it).is_ok_and(is_name))
 }
 
-/// As CGI has it, too.
+/// Accepts the name with underscores, as in CGI.
 fn is_name(text: &str) -> bool {
     text.len() == NAME.len()
         && text.bytes().zip(NAME.bytes()).all(|(byte, wanted)| {
@@ -113,7 +113,7 @@ fn is_name(text: &str) -> bool {
         })
 }
 
-/// What may be meant by a header that can't be read, as far as the header alone shows it.
+/// Describes likely mistakes in a header that can't be parsed.
 pub(super) fn hints(value: &str) -> Vec<&'static str> {
     let mut hints = Vec::new();
     if value.is_empty() {
@@ -123,7 +123,7 @@ pub(super) fn hints(value: &str) -> Vec<&'static str> {
         return vec!["this is a secret, not a header"];
     }
     if value.contains(['\n', '\r']) {
-        hints.push("it has a line break: are these two headers, or one that was wrapped?");
+        hints.push("it contains a line break: are these two headers, or one that was wrapped?");
     }
     for element in value.split([',', ';']).map(str::trim) {
         // Base64 may end with `=`.
@@ -135,7 +135,7 @@ pub(super) fn hints(value: &str) -> Vec<&'static str> {
             "t" => hint_at_time(value),
             "v1" | "" => hint_at_signature(value),
             "sha256" | "sha1" => {
-                Some("`sha256=` is another provider's form; WorkOS sends `t=…, v1=…`")
+                Some("`sha256=` is the form of another provider; WorkOS sends `t=…, v1=…`")
             }
             _ => None,
         };
@@ -166,33 +166,27 @@ fn hint_at_signature(text: &str) -> Option<&'static str> {
     match text.len() {
         64 if is_hex => None,
         40 if is_hex => Some(
-            "the signature has 40 hex digits, as HMAC-SHA1 makes; WorkOS uses HMAC-SHA256, which makes 64",
+            "the signature has 40 hex digits, like HMAC-SHA1; WorkOS uses HMAC-SHA256, which has 64",
         ),
         128 if is_hex => Some(
-            "the signature has 128 hex digits, as HMAC-SHA512 makes; WorkOS uses HMAC-SHA256, which makes 64",
+            "the signature has 128 hex digits, like HMAC-SHA512; WorkOS uses HMAC-SHA256, which has 64",
         ),
-        8..64 if is_hex => Some("the signature is cut short: it has fewer than 64 hex digits"),
+        8..64 if is_hex => Some("the signature is truncated: it has fewer than 64 hex digits"),
         _ if decode_base64(text).is_some_and(|bytes| bytes.len() == 32) => {
-            Some("the signature is written in base64; it must be hex")
+            Some("the signature is in base64; it must be in hex")
         }
         _ => None,
     }
 }
 
-/// Base64 in either alphabet, with its padding or without.
+/// Decodes base64 in either alphabet, with or without padding.
 pub(super) fn decode_base64(text: &str) -> Option<Vec<u8>> {
     let text = text.trim_end_matches('=');
     let decoded = general_purpose::STANDARD_NO_PAD.decode(text);
     decoded.or_else(|_| general_purpose::URL_SAFE_NO_PAD.decode(text)).ok()
 }
 
-pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
-    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|it| u8::try_from(it).ok());
-    pairs.iter().map(|&[high, low]| Some(digit(high)? << 4 | digit(low)?)).collect()
-}
-
-/// A well-formed header taken apart again: the time as text, since text is signed, and the signatures.
+/// The parts of a well-formed header. The time is text, because its text is signed.
 pub(super) struct Parts {
     pub(super) time: String,
     pub(super) signatures: Vec<Vec<u8>>,
@@ -204,7 +198,7 @@ impl Parts {
         let value = |key| text.split(", ").filter_map(move |element| element.strip_prefix(key));
         Self {
             time: value("t=").next().unwrap_or_default().to_owned(),
-            signatures: value("v1=").filter_map(unhex).collect(),
+            signatures: value("v1=").filter_map(|it| hex::decode(it).ok()).collect(),
         }
     }
 }
@@ -214,11 +208,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wrappings_are_taken_off() {
+    fn wrappings_are_removed() {
         let quote = "a quotation mark (`>`) at its start";
         let (name, quotes, curl) = ("the header's name", "quotes", "a curl command");
         let others = "the lines of other headers";
-        for (text, taken_off) in [
+        for (text, removed) in [
             (" t=1, v1=00\n", &[][..]),
             ("> t=1, v1=00", &[quote]),
             ("> > workos-signature: t=1, v1=00", &[quote, name]),
@@ -242,13 +236,13 @@ mod tests {
             ),
             ("POST / HTTP/1.1\nhost: h\nworkos-signature: t=1, v1=00\na: b", &[others, name]),
         ] {
-            let expected = Unwrapped { value: "t=1, v1=00", taken_off: taken_off.to_vec() };
+            let expected = Unwrapped { value: "t=1, v1=00", removed: removed.to_vec() };
             assert_eq!(unwrap(text), expected, "{text:?}");
         }
     }
 
     #[test]
-    fn two_headers_are_left_as_they_are() {
+    fn two_headers_are_not_changed() {
         let two = "t=1, v1=00\nworkos-signature: t=1, v1=00";
         for (text, value) in [
             (two.to_owned(), two),
@@ -259,11 +253,11 @@ mod tests {
             assert_eq!(unwrap(&text).value, value);
         }
         let curl = "curl -H 'workos-signature: t=1' -H 'workos-signature: t=2'";
-        assert_eq!(unwrap(curl), Unwrapped { value: curl, taken_off: vec![] });
+        assert_eq!(unwrap(curl), Unwrapped { value: curl, removed: vec![] });
     }
 
     #[test]
-    fn any_text_is_unwrapped() {
+    fn any_text_can_be_unwrapped() {
         for text in [
             "",
             "'",

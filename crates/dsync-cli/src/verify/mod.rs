@@ -1,4 +1,4 @@
-//! `dsync verify`: is it genuine, and if not, why not?
+//! `dsync verify`: verifies a delivery and explains why it is not genuine.
 
 mod header;
 mod mistakes;
@@ -7,6 +7,7 @@ use std::{process::ExitCode, time::Duration};
 
 use bytes::Bytes;
 use clap::Args;
+use indicatif::HumanDuration;
 use tower_workos::{
     DirectoryEvent, SignatureHeader, Timestamp, Verifier, WebhookSecret, testing::ManualClock,
 };
@@ -15,23 +16,24 @@ use self::header::{Parts, Unwrapped};
 use crate::{
     args,
     failure::{Failure, NO},
-    output::{say, stdin},
+    input::stdin,
+    output::say,
     secret::SecretArgs,
 };
 
-/// Verify the body on stdin; says exactly what is wrong
+/// Verify a body from standard input, and explain what is wrong
 #[derive(Args)]
 #[command(after_long_help = MANUAL)]
 pub(crate) struct Verify {
-    /// The header as it was received, with or without its name
+    /// The signature header, with or without its name
     #[arg(long, value_name = "HEADER", allow_hyphen_values = true)]
     header: String,
 
-    /// Verifies as of this time: RFC 3339, Unix time, or from now as -10m or +30s
+    /// Verify as of this time: RFC 3339, Unix time, or relative to now, such as -10m or +30s
     #[arg(long, value_name = "TIME", value_parser = args::moment, allow_hyphen_values = true)]
     at: Option<Timestamp>,
 
-    /// How far the signature's time may be from now
+    /// The largest accepted difference between the time of the signature and now
     #[arg(long, value_name = "TIME", default_value = "3m", value_parser = args::duration)]
     tolerance: Duration,
 
@@ -40,28 +42,28 @@ pub(crate) struct Verify {
 }
 
 const MANUAL: &str = "\
-The header may be given as it was copied: with its name, in quotes, quoted with `> `, or within a curl command; the \
-finding says what was taken off. If it can't be parsed, that is the finding, and nothing is said about the secret and \
-the body.
+The header may be pasted as it was copied: with its name, in quotes, after `> `, or inside a curl command. The output \
+says what was removed. If the header can't be parsed, the output explains only that, because nothing is known about the \
+secret and the body.
 
-If the signature does not fit, the mistakes that people make are tried. `what fits` is proven: the signature fits once \
-the mistake is undone, or two of them.
-  secret  white space or a line break at its end, quotes, `whsec_` left out, decoded as base64 or hex
-  body    parsed and serialized again (compact, indented, as Python, PHP, Go or .NET write it, keys sorted), a line \
-break gained or lost, CRLF, a byte order mark, base64, within a JSON string, gzip, deflate or br, Latin-1, UTF-8 \
-encoded twice, URL-encoded, in a form's field
-  time    `t` in other units, left out, or after the body
-`possible` is not proven, since the original is lost: characters that became `?` or U+FFFD, an API key for a secret. \
-Another order of keys than the alphabet's can't be found. Neither the secret nor the body is printed.
+If the signature does not fit, common mistakes are tried. `what fits` is proven: the signature fits after one or two \
+mistakes are undone.
+  secret  white space or a line break at its end, quotes, a missing `whsec_`, decoded as base64 or hex
+  body    parsed and serialized again (compact, indented, as Python, PHP, Go or .NET write it, with sorted keys), a \
+line break gained or lost, CRLF, a byte order mark, base64, inside a JSON string, gzip, deflate or br, Latin-1, UTF-8 \
+encoded twice, URL-encoded, in a form field
+  time    `t` in another unit, left out, or after the body
+`possible` is not proven, because the original is lost: characters that became `?` or U+FFFD, or an API key instead of \
+the secret. Keys in an arbitrary order can't be found. Neither the secret nor the body is printed.
 
 Exit codes:
-  0    genuine, and in time
-  1    not genuine, too old, or not an event; stdout says why (also if the header can't be parsed)
-  2    a bad option, no secret, stdin that can't be read
+  0    genuine and within the tolerance
+  1    not genuine, too old, or not an event; the output says why
+  2    an invalid option, no secret, or an error while reading standard input
 
 Examples:
   dsync verify --header 't=1722443701539, v1=bd54a3…' < body.json
-  A delivery from a log of last week, whatever its age:
+  A delivery from a log of last week:
     dsync verify --tolerance 30d --header \"$(cat header.txt)\" < body.json
   As of the time when it was rejected:
     dsync verify --at 2026-01-05T09:00:00Z --header \"$(cat header.txt)\" < body.json";
@@ -70,14 +72,14 @@ impl Verify {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let secret = self.secret.read()?;
         let body = Bytes::from(stdin()?);
-        let Unwrapped { value, taken_off } = header::unwrap(&self.header);
+        let Unwrapped { value, removed } = header::unwrap(&self.header);
         let now = self.at.unwrap_or_else(|| std::time::SystemTime::now().into());
         let header = match SignatureHeader::parse(value.as_bytes()) {
             Ok(header) => header,
             Err(error) => {
-                // The secret and the body are another matter: with this header, nothing about them can be known.
+                // Without a readable header, nothing is known about the secret and the body.
                 say(format!("not genuine: {error}"));
-                say_taken_off(&taken_off);
+                say_removed(&removed);
                 for hint in header::hints(value) {
                     say(format!("  {hint}"));
                 }
@@ -91,14 +93,14 @@ impl Verify {
             if verifier.clone().tolerance(Duration::MAX).verify(&header, &body).is_ok() {
                 let in_time = verifier.tolerance(self.tolerance).verify(&header, &body).is_ok();
                 let code = self.genuine(&header, now, in_time, body);
-                say_taken_off(&taken_off);
+                say_removed(&removed);
                 say_microseconds(&parts, now);
                 return Ok(code);
             }
         }
 
         say("not genuine: no signature in the header fits this secret and this body");
-        say_taken_off(&taken_off);
+        say_removed(&removed);
         let proven = mistakes::find(&secret.text, &parts, &body);
         for mistake in proven.iter().flatten() {
             say(format!("  what fits: {mistake}"));
@@ -110,11 +112,11 @@ impl Verify {
             ));
         }
         if body.is_empty() {
-            say("  the body is empty: was it given on stdin?");
+            say("  the body is empty: pass it on standard input");
         } else if proven.is_none() {
             say_possible(&secret.text, &body);
         }
-        say(format!("  it says that it was signed {}", age(header.issued_at(), now)));
+        say(format!("  the header says that it was signed {}", age(header.issued_at(), now)));
         say_microseconds(&parts, now);
         Ok(ExitCode::from(NO))
     }
@@ -129,11 +131,11 @@ impl Verify {
         let age = age(header.issued_at(), now);
         if !in_time {
             say(format!(
-                "genuine, but outside the tolerance of {:?}: signed {age}",
-                self.tolerance
+                "genuine, but outside the tolerance of {}: signed {age}",
+                humantime::format_duration(self.tolerance)
             ));
             say(
-                "  a stored or replayed delivery, a retry with its first signature, or a clock that is wrong",
+                "  likely a stored or replayed delivery, a retry with its first signature, or a wrong clock",
             );
             return ExitCode::from(NO);
         }
@@ -151,13 +153,13 @@ impl Verify {
     }
 }
 
-fn say_taken_off(taken_off: &[&str]) {
-    if !taken_off.is_empty() {
-        say(format!("  taken off the header: {}", taken_off.join(", ")));
+fn say_removed(removed: &[&str]) {
+    if !removed.is_empty() {
+        say(format!("  removed around the header: {}", removed.join(", ")));
     }
 }
 
-/// What no signature proves.
+/// Prints causes that can't be proven.
 fn say_possible(secret: &str, body: &[u8]) {
     let suspicions = mistakes::suspicions(secret, body);
     for suspicion in &suspicions {
@@ -167,14 +169,14 @@ fn say_possible(secret: &str, body: &[u8]) {
         return;
     }
     say(
-        "  none of the usual mistakes fits. Most likely the secret is another endpoint's, or the body is not what was signed",
+        "  no common mistake fits. Most likely the secret belongs to another endpoint, or the body was changed",
     );
     if serde_json::from_slice::<serde::de::IgnoredAny>(body).is_err() {
-        say("  possible: the body is not JSON: it may be cut off, or still compressed");
+        say("  possible: the body is not JSON: it may be truncated or compressed");
     }
 }
 
-/// Sixteen digits are a time far in the future, or microseconds.
+/// A `t` of sixteen digits is either far in the future or in microseconds.
 fn say_microseconds(parts: &Parts, now: Timestamp) {
     if parts.time.len() == 16
         && !parts.time.starts_with('0')
@@ -191,13 +193,6 @@ fn say_microseconds(parts: &Parts, now: Timestamp) {
 fn age(issued_at: Timestamp, now: Timestamp) -> String {
     let millis = now.as_unix_millis().saturating_sub(issued_at.as_unix_millis());
     let span = Duration::from_millis(millis.unsigned_abs());
-    let seconds = span.as_secs();
-    let text = match seconds {
-        0..180 => format!("{:.1} s", span.as_secs_f64()),
-        180..10_800 => format!("{} min", seconds / 60),
-        10_800..172_800 => format!("{} h", seconds / 3600),
-        _ => format!("{} days", seconds / 86_400),
-    };
-    let relation = if millis < 0 { "ahead of now" } else { "ago" };
-    format!("{text} {relation}, at {issued_at}")
+    let relation = if millis < 0 { "in the future" } else { "ago" };
+    format!("{} {relation}, at {issued_at}", HumanDuration(span))
 }

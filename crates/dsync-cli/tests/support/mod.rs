@@ -1,4 +1,4 @@
-//! What the tests of the command share: the command itself, and servers for it.
+//! Runs the command, and servers for it.
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test uses a part")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
@@ -26,10 +26,10 @@ use dsync_cli::directory;
 use serde_json::Value;
 use tower_workos::{DirectoryEvent, VerifyWebhookLayer, WebhookSecret};
 
-/// An obvious fake.
+/// Obviously not a real secret.
 pub const SECRET: &str = "whsec_of_the_tests";
 
-/// What a run of the command left.
+/// The result of a run of the command.
 #[derive(Debug)]
 pub struct Run {
     pub code: Option<i32>,
@@ -43,7 +43,7 @@ pub fn command() -> Command {
     command
 }
 
-/// Runs the command; neither output may ever hold the secret.
+/// Runs the command. Its output must never contain the secret.
 pub fn run(arguments: &[&str]) -> Run {
     run_with(arguments, b"", SECRET)
 }
@@ -53,7 +53,7 @@ pub fn run_with(arguments: &[&str], stdin: &[u8], secret: &str) -> Run {
     command.args(arguments).env("WORKOS_WEBHOOK_SECRET", secret);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    // A command that does not read its stdin may have ended.
+    // A command that does not read its standard input may have ended.
     let _ = child.stdin.take().unwrap().write_all(stdin);
     finish(child)
 }
@@ -70,7 +70,7 @@ pub fn finish(child: Child) -> Run {
     run
 }
 
-/// The repository's axum example under way, on a port of its own.
+/// The running axum example of the repository, on a free port.
 pub struct Example {
     child: Child,
     pub url: String,
@@ -89,7 +89,7 @@ impl Example {
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
         let url = line.trim().strip_prefix("listening on ").unwrap().to_owned();
-        // It prints a line an event, which must go somewhere.
+        // Read its output, so that the pipe does not fill up.
         std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
         Self { child, url }
     }
@@ -102,7 +102,7 @@ impl Drop for Example {
     }
 }
 
-/// The program of the example, built with the profile that this test was built with.
+/// Builds the example with the profile of this test, and returns the path of its program.
 fn example() -> PathBuf {
     static BUILD: Once = Once::new();
     // target/<profile>/deps/<this test>
@@ -120,16 +120,16 @@ fn example() -> PathBuf {
     profile.join("examples").join("axum")
 }
 
-/// What an application does with an event, and what it then holds.
+/// How an application handles an event, and what it reports.
 #[derive(Clone, Copy)]
 pub struct App {
     pub apply: fn(&mut Held, &DirectoryEvent),
     pub show: fn(&Held) -> Value,
-    /// What happens to the delivery of this number, from 0, which is so many of its event, from 1.
+    /// The fault of a delivery, by its number (from 0) and its number among those of its event (from 1).
     pub fault: fn(u64, u32) -> Fault,
 }
 
-/// A correct one.
+/// A correct application.
 pub const CORRECT: App = App {
     apply: |held, event| held.state.apply(event),
     show: |held| serde_json::to_value(held.state.snapshot()).unwrap(),
@@ -146,13 +146,13 @@ pub struct Held {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     None,
-    /// 503, and nothing is done.
-    Refuse,
-    /// It is done, and never answered.
+    /// The response is 503, and the event is not handled.
+    Reject,
+    /// The event is handled, but there is no response.
     Lose,
 }
 
-/// A server of an application, in this process.
+/// An application in this process.
 pub struct Server {
     runtime: Option<tokio::runtime::Runtime>,
     pub address: SocketAddr,
@@ -181,7 +181,7 @@ impl Server {
         Self::serve(router, shared)
     }
 
-    /// A server that answers everything alike.
+    /// A server that responds to everything with this status.
     pub fn careless(status: StatusCode) -> Self {
         let shared = Arc::new(Shared {
             app: CORRECT,
@@ -242,7 +242,7 @@ async fn on_event(State(shared): State<Arc<Shared>>, event: DirectoryEvent) -> S
         let seen = held.seen.entry(event.id().to_string()).or_default();
         *seen += 1;
         let fault = (shared.app.fault)(number, *seen);
-        if fault == Fault::Refuse {
+        if fault == Fault::Reject {
             return StatusCode::SERVICE_UNAVAILABLE;
         }
         (shared.app.apply)(&mut held, &event);
@@ -258,7 +258,7 @@ async fn state(State(shared): State<Arc<Shared>>) -> Json<Value> {
     Json((shared.app.show)(&shared.held.lock().unwrap()))
 }
 
-/// A number as the summary writes it.
+/// Formats a number as the summary does.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let groups = digits.as_bytes().rchunks(3).rev();
@@ -266,14 +266,14 @@ pub fn grouped(number: u64) -> String {
     groups.join(",")
 }
 
-/// An HTTPS server that answers everything 204, for as long as the test runs.
+/// Starts an HTTPS server that responds to everything with 204 until the test ends.
 pub fn tls_server(certified: &rcgen::CertifiedKey<rcgen::KeyPair>) -> SocketAddr {
-    use std::io::Read as _;
-    use tokio_rustls::rustls::{
+    use rustls::{
         ServerConfig, ServerConnection, StreamOwned,
         crypto::ring,
         pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
     };
+    use std::io::Read as _;
 
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der()));
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -291,7 +291,7 @@ pub fn tls_server(certified: &rcgen::CertifiedKey<rcgen::KeyPair>) -> SocketAddr
             let mut stream = StreamOwned::new(connection, stream.unwrap());
             let mut bytes = Vec::new();
             let mut buffer = [0; 4096];
-            // The samples end with `}}`, and nothing else in them does before the end.
+            // A sample contains `}}` only at its end.
             while !bytes.ends_with(b"}}") {
                 match stream.read(&mut buffer) {
                     Ok(length) if length > 0 => bytes.extend_from_slice(&buffer[..length]),

@@ -1,4 +1,4 @@
-//! `dsync sign` and `dsync verify`: headers and events; and, in `mistakes`, every mistake by its name.
+//! `dsync sign` and `dsync verify`. `mistakes` covers the common mistakes.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod mistakes;
@@ -42,7 +42,7 @@ fn verify(header: &str, body: impl AsRef<[u8]>, secret: &str) -> Run {
 const NOT_GENUINE: &str = "not genuine: no signature in the header fits this secret and this body";
 
 #[test]
-fn what_is_signed_verifies() {
+fn a_signed_body_verifies() {
     for arguments in [&["sign"][..], &["sign", "--seconds"], &["sign", "--at", "-2m"]] {
         let signed = run_with(arguments, BODY.as_bytes(), SECRET);
         assert_eq!((signed.code, signed.stderr.as_str()), (Some(0), ""));
@@ -53,7 +53,7 @@ fn what_is_signed_verifies() {
 }
 
 #[test]
-fn signs_as_the_known_vector() {
+fn a_known_vector_is_signed() {
     let run = run_with(&["sign", "--at", "1700000000000"], b"body", "secret");
     let expected = "workos-signature: t=1700000000000, v1=32850522003ebbce01a416e5d5df8ec8354a96e921cac7d0ebbaeef5732bdaea\n";
     assert_eq!(run.stdout, expected);
@@ -66,12 +66,12 @@ fn an_event_id_cannot_forge_a_line() {
     assert_eq!(run.code, Some(0), "{run:?}");
     assert_eq!(
         run.stdout,
-        "genuine: dsync.user.created event_1\\n  what fits: everything\\u{9b}, signed 30.0 s ago, at 2026-01-05T09:00:00Z\n"
+        "genuine: dsync.user.created event_1\\n  what fits: everything\\u{9b}, signed 30 seconds ago, at 2026-01-05T09:00:00Z\n"
     );
 }
 
 #[test]
-fn the_age_is_told() {
+fn the_age_is_printed() {
     let stale = |at: &str, tolerance: &str| {
         let arguments = ["verify", "--at", at, "--tolerance", tolerance, "--header", &header(BODY)];
         let run = run_with(&arguments, BODY.as_bytes(), SECRET);
@@ -82,12 +82,12 @@ fn the_age_is_told() {
     let (code, text) = stale("2026-01-05T09:03:00.001Z", "3m");
     assert_eq!(code, Some(1), "{text}");
     assert!(
-        text.starts_with("genuine, but outside the tolerance of 180s: signed 3 min ago"),
+        text.starts_with("genuine, but outside the tolerance of 3m: signed 3 minutes ago"),
         "{text}"
     );
     let (code, text) = stale("2026-01-05T08:00:00Z", "3m");
     assert_eq!(code, Some(1), "{text}");
-    assert!(text.contains("signed 60 min ahead of now"), "{text}");
+    assert!(text.contains("signed 60 minutes in the future"), "{text}");
     assert_eq!(stale("2026-01-12T08:00:00Z", "30d").0, Some(0));
 }
 
@@ -95,11 +95,11 @@ fn the_age_is_told() {
 fn genuine_but_no_event() {
     let run = verify(&header("[]"), "[]", SECRET);
     assert_eq!(run.code, Some(1));
-    assert!(run.stdout.starts_with("genuine, signed 30.0 s ago"), "{run:?}");
+    assert!(run.stdout.starts_with("genuine, signed 30 seconds ago"), "{run:?}");
     assert!(run.stdout.contains("but "), "{run:?}");
 }
 
-/// With such a header nothing can be known about the secret and the body, so nothing is said about them.
+/// Without a readable header, nothing is known about the secret and the body.
 #[test]
 fn a_header_that_cannot_be_parsed_is_the_finding() {
     let right = mac(SECRET.as_bytes(), &[TIME.as_bytes(), b".", BODY.as_bytes()]);
@@ -115,27 +115,27 @@ fn a_header_that_cannot_be_parsed_is_the_finding() {
         (
             format!("t={TIME}, v1={}", STANDARD.encode(&right)),
             no_v1,
-            "  the signature is written in base64; it must be hex",
+            "  the signature is in base64; it must be in hex",
         ),
         (
             format!("t={TIME}, v1={}", hex(&right[..16])),
             no_v1,
-            "  the signature is cut short: it has fewer than 64 hex digits",
+            "  the signature is truncated: it has fewer than 64 hex digits",
         ),
         (
             format!("t={TIME}, v1={}", "0a".repeat(20)),
             no_v1,
-            "  the signature has 40 hex digits, as HMAC-SHA1 makes; WorkOS uses HMAC-SHA256, which makes 64",
+            "  the signature has 40 hex digits, like HMAC-SHA1; WorkOS uses HMAC-SHA256, which has 64",
         ),
         (
             format!("t={TIME}, v1={}", "0a".repeat(64)),
             no_v1,
-            "  the signature has 128 hex digits, as HMAC-SHA512 makes; WorkOS uses HMAC-SHA256, which makes 64",
+            "  the signature has 128 hex digits, like HMAC-SHA512; WorkOS uses HMAC-SHA256, which has 64",
         ),
         (
             format!("sha256={}", hex(&right)),
             "no `t` element",
-            "  `sha256=` is another provider's form; WorkOS sends `t=…, v1=…`",
+            "  `sha256=` is the form of another provider; WorkOS sends `t=…, v1=…`",
         ),
         (
             format!("t={TIME}000000, {v1}"),
@@ -155,12 +155,12 @@ fn a_header_that_cannot_be_parsed_is_the_finding() {
         (
             format!("{0}\nworkos-signature: {0}", header(BODY)),
             control,
-            "  it has a line break: are these two headers, or one that was wrapped?",
+            "  it contains a line break: are these two headers, or one that was wrapped?",
         ),
         (
             format!("t={TIME},\n {v1}"),
             control,
-            "  it has a line break: are these two headers, or one that was wrapped?",
+            "  it contains a line break: are these two headers, or one that was wrapped?",
         ),
         (
             format!("t={TIME} {v1}"),
@@ -175,15 +175,15 @@ fn a_header_that_cannot_be_parsed_is_the_finding() {
         let expected =
             format!("not genuine: the workos-signature header is malformed: {reason}\n{hint}");
         assert_eq!(run.stdout, expected, "{header}");
-        // Not even with the right secret.
+        // Even with the correct secret.
         assert_eq!(verify(&header, BODY, SECRET).stdout, expected, "{header}");
     }
 }
 
 #[test]
-fn what_is_around_the_header_is_taken_off_and_said() {
+fn text_around_the_header_is_removed_and_reported() {
     let value = header(BODY);
-    for (header, taken_off) in [
+    for (header, removed) in [
         (format!("> {value}"), "a quotation mark (`>`) at its start"),
         (format!("\"{value}\""), "quotes"),
         (format!("workos-signature: {value}"), "the header's name"),
@@ -203,16 +203,16 @@ fn what_is_around_the_header_is_taken_off_and_said() {
     ] {
         let run = verify(&header, BODY, SECRET);
         assert_eq!(run.code, Some(0), "{run:?}");
-        let taken_off = format!("  taken off the header: {taken_off}\n");
+        let removed = format!("  removed around the header: {removed}\n");
         assert_eq!(
             run.stdout,
             format!(
-                "genuine: dsync.user.created event_1, signed 30.0 s ago, at 2026-01-05T09:00:00Z\n{taken_off}"
+                "genuine: dsync.user.created event_1, signed 30 seconds ago, at 2026-01-05T09:00:00Z\n{removed}"
             ),
             "{header}"
         );
         let run = verify(&header, BODY, "whsec_another");
         assert_eq!(run.code, Some(1), "{run:?}");
-        assert!(run.stdout.starts_with(&format!("{NOT_GENUINE}\n{taken_off}")), "{run:?}");
+        assert!(run.stdout.starts_with(&format!("{NOT_GENUINE}\n{removed}")), "{run:?}");
     }
 }

@@ -14,19 +14,19 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{BODY, NOT_GENUINE, TIME, header, header_of, hex, mac, support::SECRET, verify};
 
-const AGE: &str = "  it says that it was signed 30.0 s ago, at 2026-01-05T09:00:00Z";
+const AGE: &str = "  the header says that it was signed 30 seconds ago, at 2026-01-05T09:00:00Z";
 
-/// What fits, line by line.
+/// Returns the proven mistakes.
 fn found(header: &str, body: impl AsRef<[u8]>, secret: &str) -> Vec<String> {
     let run = verify(header, body, secret);
     assert_eq!(run.code, Some(1), "{run:?}");
     assert!(run.stdout.starts_with(NOT_GENUINE), "{run:?}");
-    assert!(!run.stdout.contains("possible: ") && !run.stdout.contains("none of"), "{run:?}");
+    assert!(!run.stdout.contains("possible: ") && !run.stdout.contains("no common"), "{run:?}");
     let lines = run.stdout.lines().filter_map(|line| line.strip_prefix("  what fits: "));
     lines.map(str::to_owned).collect()
 }
 
-/// All that is said about a header that fits nothing, but for the first line and the age.
+/// Returns all lines about an unexplained signature, without the first line and the age.
 fn said(header: &str, body: impl AsRef<[u8]>, secret: &str) -> Vec<String> {
     let run = verify(header, body, secret);
     assert_eq!(run.code, Some(1), "{run:?}");
@@ -44,18 +44,22 @@ fn mistakes_with_the_secret() {
         (with(&format!("{SECRET} ")), SECRET, "the signer's secret ends with a space"),
         (with(&format!(" {SECRET}")), SECRET, "the signer's secret begins with a space"),
         (with(&format!("{SECRET}\r\n")), SECRET, "the signer's secret ends with CR and LF"),
-        (with(SECRET), &format!(" {SECRET}"), "the secret given here has white space at an end"),
+        (
+            with(SECRET),
+            &format!(" {SECRET}"),
+            "your secret has white space at its beginning or end",
+        ),
         (
             header_of(&decoded, TIME, BODY.as_bytes()),
             "c2VjcmV0LW9mLXRlc3Rz",
             "the signer decoded the secret as base64; WorkOS uses its text",
         ),
-        (with(SECRET), &format!("\"{SECRET}\""), "the secret given here is in quotes"),
-        (with(SECRET), &format!("'{SECRET}'"), "the secret given here is in quotes"),
+        (with(SECRET), &format!("\"{SECRET}\""), "your secret is in quotes"),
+        (with(SECRET), &format!("'{SECRET}'"), "your secret is in quotes"),
         (with(&format!("\"{SECRET}\"")), SECRET, "the signer's secret is in quotes"),
         (with(&format!("'{SECRET}'")), SECRET, "the signer's secret is in quotes"),
         (with("of_the_tests"), SECRET, "the signer left out `whsec_`"),
-        (with(SECRET), "of_the_tests", "the secret given here lacks `whsec_`"),
+        (with(SECRET), "of_the_tests", "your secret lacks `whsec_`"),
         (
             header_of(&decoded, TIME, BODY.as_bytes()),
             "whsec_c2VjcmV0LW9mLXRlc3Rz",
@@ -95,7 +99,11 @@ fn mistakes_with_the_body() {
         .replace("},\"event\"", "\n  },\n  \"event\"")
         .replace("created\"}", "created\"\n}");
     for (signed, given, expected) in [
-        (BODY.to_owned(), format!(" {BODY}\t"), "the body has gained white space at its ends"),
+        (
+            BODY.to_owned(),
+            format!(" {BODY}\t"),
+            "the body has gained white space at its beginning or end",
+        ),
         (
             indented.clone(),
             BODY.to_owned(),
@@ -110,7 +118,7 @@ fn mistakes_with_the_body() {
         (
             BODY.replace('/', "\\/"),
             BODY.to_owned(),
-            "the body was signed with \\/ for slashes: sign the bytes sent",
+            "the body was signed with \\/ for slashes: sign the bytes that are sent",
         ),
         (
             indented.replace('\n', "\r\n"),
@@ -122,16 +130,16 @@ fn mistakes_with_the_body() {
         (
             BODY.to_owned(),
             pretty.clone(),
-            "the body was parsed and serialized again; compact, it fits",
+            "the body was parsed and serialized again, and the signature fits its compact form",
         ),
-        (python, BODY.to_owned(), "the body was signed as Python's json.dumps"),
-        (php, BODY.to_owned(), "the body was signed as PHP's json_encode"),
+        (python, BODY.to_owned(), "the body was signed as json.dumps of Python"),
+        (php, BODY.to_owned(), "the body was signed as json_encode of PHP"),
         (
             BODY.replace('ë', "\\u00eb").replace('Ω', "\\u03a9"),
             BODY.to_owned(),
             "the body's \\u escapes became characters",
         ),
-        (sorted, BODY.to_owned(), "the body was signed compact with its keys sorted"),
+        (sorted, BODY.to_owned(), "the body was signed in its compact form with sorted keys"),
         (pretty.clone(), pretty.replace('\n', "\r\n"), "the body's line breaks became CRLF"),
         (BODY.to_owned(), format!("\u{feff}{BODY}"), "the body has gained a byte order mark"),
     ] {
@@ -141,7 +149,7 @@ fn mistakes_with_the_body() {
     }
 }
 
-/// The body changed on its way to the verification. All of it fits once the change is undone.
+/// The body was changed before it was verified. The signature fits after the change is undone.
 #[test]
 fn bodies_that_were_encoded() {
     let compress = |kind: &str| {
@@ -155,7 +163,7 @@ fn bodies_that_were_encoded() {
         .unwrap();
         bytes
     };
-    // A stream with one block that is stored as it is, and an empty last one (RFC 7932, section 9.2).
+    // A stream with one uncompressed block and an empty last one (RFC 7932, section 9.2).
     let length = u32::try_from(BODY.len() - 1).unwrap();
     let head = (length << 4 | 1 << 20).to_le_bytes();
     let brotli = [&head[..3], BODY.as_bytes(), b"\x03"].concat();
@@ -167,12 +175,13 @@ fn bodies_that_were_encoded() {
         };
         text.bytes().map(encode).collect()
     };
-    let base64 = "the body is base64, as API Gateway passes it on: decode it before it is verified";
-    let gzip = "the body is still compressed (gzip): decompress it before it is verified";
-    let deflate = "the body is still compressed (deflate): decompress it before it is verified";
+    let base64 =
+        "the body is in base64, as API Gateway forwards it: decode it before you verify it";
+    let gzip = "the body is still compressed (gzip): decompress it before you verify it";
+    let deflate = "the body is still compressed (deflate): decompress it before you verify it";
     let url_encoded = "the body is URL-encoded: verify the bytes received, before any encoding";
-    let form = "the body is a form with the JSON in a field, as `payload=…`: verify the field's decoded text";
-    let in_json = "the body is inside a JSON string: verify the text in it";
+    let form = "the body is a form with the JSON in a field, such as `payload=…`: verify the decoded text of the field";
+    let in_json = "the body is inside a JSON string: verify the text in the string";
     for (given, expected) in [
         (STANDARD.encode(BODY).into_bytes(), &[base64][..]),
         (STANDARD_NO_PAD.encode(BODY).into_bytes(), &[base64]),
@@ -181,7 +190,7 @@ fn bodies_that_were_encoded() {
         (compress("gzip"), &[gzip]),
         (compress("zlib"), &[deflate]),
         (compress("deflate"), &[deflate]),
-        (brotli, &["the body is still compressed (br): decompress it before it is verified"]),
+        (brotli, &["the body is still compressed (br): decompress it before you verify it"]),
         (url(BODY).into_bytes(), &[url_encoded]),
         (format!("payload={}", url(BODY)).into_bytes(), &[form]),
         (format!("payload={BODY}").into_bytes(), &[form]),
@@ -190,13 +199,13 @@ fn bodies_that_were_encoded() {
     ] {
         assert_eq!(found(&header(BODY), &given, SECRET), expected, "{}", given.escape_ascii());
     }
-    // Spaces as `+`, as a form has them.
+    // Spaces as `+`, as in a form.
     let spaced = BODY.replace("Zoë/Ω", "Zoë van Ω");
     let given = format!("payload={}", url(&spaced).replace("%20", "+"));
     assert_eq!(found(&header(&spaced), given, SECRET), [form]);
     for (signed, expected) in [
-        (STANDARD.encode(BODY), "the body was signed as base64: sign the bytes sent"),
-        (json, "the body was signed inside a JSON string: sign the bytes sent"),
+        (STANDARD.encode(BODY), "the body was signed as base64: sign the bytes that are sent"),
+        (json, "the body was signed inside a JSON string: sign the bytes that are sent"),
     ] {
         assert_eq!(found(&header(&signed), BODY, SECRET), [expected]);
     }
@@ -220,29 +229,29 @@ fn bodies_with_other_characters() {
         (
             signed(&latin_bytes(&latin)),
             latin.clone().into_bytes(),
-            "the body was signed as Latin-1 (ISO 8859-1 or Windows-1252): sign the bytes sent",
+            "the body was signed as Latin-1 (ISO 8859-1 or Windows-1252): sign the bytes that are sent",
         ),
         (header(BODY), mojibake(BODY).into_bytes(), again),
         (
             header(&windows),
-            // E2 82 AC, the euro sign's bytes, are three other characters in Windows-1252.
+            // The bytes of the euro sign, E2 82 AC, are three other characters in Windows-1252.
             windows.replace('€', "â‚¬").replace('ë', "Ã«").into_bytes(),
             again,
         ),
         (
             header(&mojibake(BODY)),
             BODY.into(),
-            "the body was signed with its UTF-8 read as Latin-1 or Windows-1252 and encoded again: sign the bytes sent",
+            "the body was signed with its UTF-8 read as Latin-1 or Windows-1252 and encoded again: sign the bytes that are sent",
         ),
         (
             header(&BODY.replace(['ë', 'Ω'], "?")),
             BODY.into(),
-            "the body was signed with `?` for each character beyond ASCII: sign the bytes sent",
+            "the body was signed with `?` for each character beyond ASCII: sign the bytes that are sent",
         ),
         (
             header(&BODY.replace(['ë', 'Ω'], "\u{fffd}")),
             BODY.into(),
-            "the body was signed with U+FFFD for each character beyond ASCII: sign the bytes sent",
+            "the body was signed with U+FFFD for each character beyond ASCII: sign the bytes that are sent",
         ),
     ] {
         assert_eq!(found(&header, &given, SECRET), [expected], "{}", given.escape_ascii());
@@ -273,12 +282,12 @@ fn bodies_with_other_escapes() {
     }
 }
 
-/// What is lost can't be put back, so nothing is proven.
+/// The original is lost, so nothing is proven.
 #[test]
 fn what_is_only_possible() {
-    let replaced = "  possible: the body has U+FFFD, which replaces what could not be decoded: it was decoded and encoded again, and the original is lost";
-    let question = "  possible: the body has `?` where a letter is expected and nothing beyond ASCII: other characters may have been replaced, and the original is lost";
-    let key = "  possible: the secret given here begins with `sk_`: that is an API key; the endpoint's secret is on its page in the dashboard and begins with `whsec_`";
+    let replaced = "  possible: the body contains U+FFFD, which replaces bytes that could not be decoded; the original is lost";
+    let question = "  possible: the body contains `?` instead of letters and nothing beyond ASCII: other characters may have been replaced, and the original is lost";
+    let key = "  possible: your secret begins with `sk_`, so it is an API key; use the endpoint's secret, which begins with `whsec_`, from its page in the dashboard";
     let lost = BODY.replace(['ë', 'Ω'], "\u{fffd}");
     assert_eq!(said(&header(BODY), &lost, SECRET), [replaced]);
     let lost = BODY.replace(['ë', 'Ω'], "?");
@@ -286,27 +295,24 @@ fn what_is_only_possible() {
     assert_eq!(said(&header(BODY), BODY, "sk_test_of_the_tests"), [key]);
     assert_eq!(said(&header(BODY), BODY, "'sk_test_of_the_tests'"), [key]);
     let ascii = BODY.replace("Zoë/Ω", "Really? https://h.example/?a=b");
-    let usual = "  none of the usual mistakes fits. Most likely the secret is another endpoint's, or the body is not what was signed";
+    let usual = "  no common mistake fits. Most likely the secret belongs to another endpoint, or the body was changed";
     assert_eq!(said(&header(BODY), ascii, SECRET), [usual]);
     let mut gzip = Vec::new();
     GzEncoder::new(BODY.as_bytes(), Compression::best()).read_to_end(&mut gzip).unwrap();
     gzip.truncate(60);
-    let cut_off = "  possible: the body begins as gzip does, and is cut off, damaged or very large";
+    let cut_off = "  possible: the body begins like gzip, and is truncated, damaged or very large";
     assert_eq!(said(&header(BODY), gzip, SECRET), [cut_off]);
-    let other = "  possible: the body is not UTF-8: it may be compressed, or was encoded again";
+    let other = "  possible: the body is not UTF-8: it may be compressed or in another encoding";
     assert_eq!(said(&header(BODY), b"\xff\xfe\xfd", SECRET), [other]);
 }
 
 #[test]
 fn times_in_other_units() {
     let micros = format!("{TIME}000");
-    let unit = "  `t` is in microseconds; WorkOS sends milliseconds. As microseconds, it was signed 30.0 s ago, at 2026-01-05T09:00:00Z";
+    let unit = "  `t` is in microseconds; WorkOS sends milliseconds. As microseconds, it was signed 30 seconds ago, at 2026-01-05T09:00:00Z";
     let run = verify(&header_of(SECRET.as_bytes(), &micros, BODY.as_bytes()), BODY, SECRET);
     assert_eq!(run.code, Some(1), "{run:?}");
-    assert!(
-        run.stdout.starts_with("genuine, but outside the tolerance of 180s: signed "),
-        "{run:?}"
-    );
+    assert!(run.stdout.starts_with("genuine, but outside the tolerance of 3m: signed "), "{run:?}");
     assert_eq!(run.stdout.lines().last(), Some(unit), "{run:?}");
     for (shown, expected) in [
         (&micros[..], "the header's `t` is in microseconds, but milliseconds were signed"),
@@ -376,7 +382,7 @@ fn two_mistakes_at_once() {
 fn nothing_fits() {
     let run = verify(&header(BODY), BODY, "whsec_another");
     assert_eq!(run.code, Some(1), "{run:?}");
-    assert!(run.stdout.contains("none of the usual mistakes fits"), "{run:?}");
+    assert!(run.stdout.contains("no common mistake fits"), "{run:?}");
     let run = verify(&header(BODY), "", SECRET);
     assert!(run.stdout.contains("the body is empty"), "{run:?}");
     let run = verify(&header(BODY), &BODY[..50], SECRET);

@@ -1,4 +1,4 @@
-//! What the body may have been when it was signed.
+//! Bodies that the signer may have signed instead of this one.
 
 use std::{borrow::Cow, io::Read};
 
@@ -11,17 +11,17 @@ use super::text::{
     unescape, url_decode,
 };
 use crate::{
-    json::{Style, restyle},
+    json::{Layout, Style, restyle},
     verify::header::decode_base64,
 };
 
-/// More than this is not decompressed: WorkOS's bodies have some kilobytes.
+/// The limit of decompression. Real bodies have a few kilobytes.
 const MAX_DECOMPRESSED: u64 = 8 << 20;
 
-/// A body, and the mistake that explains it.
+/// The mistake that leads to a body, and the body.
 type Body<'a> = (&'static str, Cow<'a, [u8]>);
 
-/// The body as it is, and all that it may have been.
+/// The first body is this one itself.
 pub(super) fn bodies(body: &[u8]) -> Vec<Body<'_>> {
     let mut bodies: Vec<Body<'_>> = vec![("", Cow::Borrowed(body))];
     let mut add = |name, other: Option<Vec<u8>>| {
@@ -31,7 +31,10 @@ pub(super) fn bodies(body: &[u8]) -> Vec<Body<'_>> {
     };
     line_ends(body, &mut add);
     compressed(body, &mut add);
-    add("the body was signed as base64: sign the bytes sent", Some(STANDARD.encode(body).into()));
+    add(
+        "the body was signed as base64: sign the bytes that are sent",
+        Some(STANDARD.encode(body).into()),
+    );
     match std::str::from_utf8(body) {
         Ok(text) => {
             wrapped(text, &mut add);
@@ -51,15 +54,15 @@ pub(super) fn bodies(body: &[u8]) -> Vec<Body<'_>> {
 fn line_ends(body: &[u8], add: &mut impl FnMut(&'static str, Option<Vec<u8>>)) {
     let trimmed = body.strip_suffix(b"\n").unwrap_or(body);
     add(
-        "the body has gained a line break at its end (an editor, or `echo`)",
+        "the body has gained a line break at its end (from an editor or `echo`)",
         Some(trimmed.strip_suffix(b"\r").unwrap_or(trimmed).to_vec()),
     );
     add(
-        "the body has lost the line break at its end (curl's -d removes it: use --data-binary)",
+        "the body has lost the line break at its end (curl -d removes it: use --data-binary)",
         Some([body, b"\n"].concat()),
     );
     let Ok(text) = std::str::from_utf8(body) else { return };
-    add("the body has gained white space at its ends", Some(text.trim().into()));
+    add("the body has gained white space at its beginning or end", Some(text.trim().into()));
     add("the body's line breaks became CRLF", Some(text.replace("\r\n", "\n").into()));
     add(
         "the body's line breaks were CRLF and became LF",
@@ -70,20 +73,20 @@ fn line_ends(body: &[u8], add: &mut impl FnMut(&'static str, Option<Vec<u8>>)) {
 
 fn compressed(body: &[u8], add: &mut impl FnMut(&'static str, Option<Vec<u8>>)) {
     add(
-        "the body is still compressed (gzip): decompress it before it is verified",
+        "the body is still compressed (gzip): decompress it before you verify it",
         body.starts_with(&[0x1f, 0x8b]).then(|| read(MultiGzDecoder::new(body))).flatten(),
     );
     const DEFLATE: &str =
-        "the body is still compressed (deflate): decompress it before it is verified";
+        "the body is still compressed (deflate): decompress it before you verify it";
     add(DEFLATE, read(ZlibDecoder::new(body)));
     add(DEFLATE, read(DeflateDecoder::new(body)));
     add(
-        "the body is still compressed (br): decompress it before it is verified",
+        "the body is still compressed (br): decompress it before you verify it",
         read(Decompressor::new(body, 4096)),
     );
 }
 
-/// What a decompressor makes of it, if that is not too much.
+/// Decompresses up to the limit.
 fn read(decompressor: impl Read) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     decompressor.take(MAX_DECOMPRESSED + 1).read_to_end(&mut bytes).ok()?;
@@ -93,15 +96,15 @@ fn read(decompressor: impl Read) -> Option<Vec<u8>> {
 
 fn wrapped(text: &str, add: &mut impl FnMut(&'static str, Option<Vec<u8>>)) {
     add(
-        "the body is base64, as API Gateway passes it on: decode it before it is verified",
+        "the body is in base64, as API Gateway forwards it: decode it before you verify it",
         decode_base64(&text.split_ascii_whitespace().collect::<String>()),
     );
     add(
-        "the body is inside a JSON string: verify the text in it",
+        "the body is inside a JSON string: verify the text in the string",
         serde_json::from_str::<String>(text).ok().map(Into::into),
     );
     add(
-        "the body was signed inside a JSON string: sign the bytes sent",
+        "the body was signed inside a JSON string: sign the bytes that are sent",
         serde_json::to_vec(text).ok(),
     );
     const URL: &str = "the body is URL-encoded: verify the bytes received, before any encoding";
@@ -111,7 +114,7 @@ fn wrapped(text: &str, add: &mut impl FnMut(&'static str, Option<Vec<u8>>)) {
         && !name.is_empty()
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
     {
-        const FORM: &str = "the body is a form with the JSON in a field, as `payload=…`: verify the field's decoded text";
+        const FORM: &str = "the body is a form with the JSON in a field, such as `payload=…`: verify the decoded text of the field";
         add(FORM, url_decode(value, true));
         add(FORM, url_decode(value, false));
         add(FORM, Some(value.into()));
@@ -123,15 +126,15 @@ fn encoded(text: &str, add: &mut impl FnMut(&'static str, Option<Vec<u8>>)) {
         return;
     }
     const AGAIN: &str = "the body's UTF-8 was read as Latin-1 or Windows-1252 and encoded again: verify the bytes received";
-    // The bytes tell which of the two it is: Latin-1 is hardly ever UTF-8 as well.
+    // Text that was not encoded twice is hardly ever valid UTF-8 here.
     let is_utf8 = |bytes: &Vec<u8>| std::str::from_utf8(bytes).is_ok();
     add(AGAIN, encode_latin_1(text).filter(is_utf8));
     add(AGAIN, encode_windows_1252(text).filter(is_utf8));
-    const SIGNED_AGAIN: &str = "the body was signed with its UTF-8 read as Latin-1 or Windows-1252 and encoded again: sign the bytes sent";
+    const SIGNED_AGAIN: &str = "the body was signed with its UTF-8 read as Latin-1 or Windows-1252 and encoded again: sign the bytes that are sent";
     add(SIGNED_AGAIN, Some(latin_1(text.as_bytes()).into()));
     add(SIGNED_AGAIN, Some(decode_windows_1252(text.as_bytes()).into()));
     const LATIN: &str =
-        "the body was signed as Latin-1 (ISO 8859-1 or Windows-1252): sign the bytes sent";
+        "the body was signed as Latin-1 (ISO 8859-1 or Windows-1252): sign the bytes that are sent";
     add(LATIN, encode_latin_1(text));
     add(LATIN, encode_windows_1252(text));
     let replaced = |by: &str| {
@@ -140,11 +143,11 @@ fn encoded(text: &str, add: &mut impl FnMut(&'static str, Option<Vec<u8>>)) {
             .collect::<String>()
     };
     add(
-        "the body was signed with `?` for each character beyond ASCII: sign the bytes sent",
+        "the body was signed with `?` for each character beyond ASCII: sign the bytes that are sent",
         Some(replaced("?").into()),
     );
     add(
-        "the body was signed with U+FFFD for each character beyond ASCII: sign the bytes sent",
+        "the body was signed with U+FFFD for each character beyond ASCII: sign the bytes that are sent",
         Some(replaced("\u{fffd}").into()),
     );
 }
@@ -163,32 +166,32 @@ fn serialized(json: &str, add: &mut impl FnMut(&'static str, Option<Vec<u8>>)) {
     let style = Style::default();
     let styles = [
         (
-            "the body was parsed and serialized again; compact, it fits: verify the bytes received, before any parsing",
+            "the body was parsed and serialized again, and the signature fits its compact form: verify the bytes received, before any parsing",
             style,
         ),
         (
             "the body was serialized again without its indentation (2 spaces): verify the bytes received, before any parsing",
-            Style { indent: Some(2), ..style },
+            Style { layout: Layout::Indented("  "), ..style },
         ),
         (
             "the body was serialized again without its indentation (4 spaces): verify the bytes received, before any parsing",
-            Style { indent: Some(4), ..style },
+            Style { layout: Layout::Indented("    "), ..style },
         ),
         (
-            "the body was signed as Python's json.dumps writes it, with spaces and \\u escapes: sign the bytes sent",
-            Style { spaced: true, ascii: true, ..style },
+            "the body was signed as json.dumps of Python writes it, with spaces and \\u escapes: sign the bytes that are sent",
+            Style { layout: Layout::Spaced, ascii: true, ..style },
         ),
         (
-            "the body was signed with spaces after colons and commas: sign the bytes sent",
-            Style { spaced: true, ..style },
+            "the body was signed with spaces after colons and commas: sign the bytes that are sent",
+            Style { layout: Layout::Spaced, ..style },
         ),
         ("the body's \\u escapes became characters", Style { ascii: true, ..style }),
         (
-            "the body was signed as PHP's json_encode writes it, with \\/ and \\u escapes: sign the bytes sent",
+            "the body was signed as json_encode of PHP writes it, with \\/ and \\u escapes: sign the bytes that are sent",
             Style { ascii: true, slashes: true, ..style },
         ),
         (
-            "the body was signed with \\/ for slashes: sign the bytes sent",
+            "the body was signed with \\/ for slashes: sign the bytes that are sent",
             Style { slashes: true, ..style },
         ),
     ];
@@ -197,7 +200,7 @@ fn serialized(json: &str, add: &mut impl FnMut(&'static str, Option<Vec<u8>>)) {
     }
     if let Ok(value) = serde_json::from_str::<serde_json::Value>(json) {
         add(
-            "the body was signed compact with its keys sorted: sign the bytes sent",
+            "the body was signed in its compact form with sorted keys: sign the bytes that are sent",
             serde_json::to_vec(&value).ok(),
         );
     }
@@ -222,7 +225,7 @@ mod tests {
         let length = |bytes: &[u8]| read(MultiGzDecoder::new(bytes)).map(|it| it.len());
         assert_eq!(length(&zeros(MAX_DECOMPRESSED)), Some(8 << 20));
         assert_eq!(length(&zeros(MAX_DECOMPRESSED + 1)), None);
-        // Many members in a row are one bomb, too.
+        // Many small members are a bomb too.
         assert_eq!(length(&zeros(1 << 20).repeat(9)), None);
     }
 }

@@ -1,4 +1,4 @@
-//! The mistakes that people make between a secret, a body and a signature.
+//! Common mistakes with a secret, a body or a signature.
 
 mod bodies;
 mod keys;
@@ -12,10 +12,10 @@ pub(super) use self::suspicions::suspicions;
 use self::{bodies::bodies, keys::keys};
 use super::header::Parts;
 
-/// Two mistakes with the body are looked for in a body of at most this length.
+/// In a longer body, at most one mistake is searched for.
 const MAX_LENGTH_OF_TWO: usize = 1 << 20;
 
-/// The fewest mistakes, two at most, that make a signature fit: it does if they are undone. `None` if there are none.
+/// Finds the smallest set of at most two mistakes that explains a signature in the header: without them, it fits.
 pub(super) fn find(secret: &str, header: &Parts, body: &[u8]) -> Option<Vec<&'static str>> {
     let keys = keys(secret);
     let bodies = bodies(body);
@@ -39,7 +39,7 @@ pub(super) fn find(secret: &str, header: &Parts, body: &[u8]) -> Option<Vec<&'st
     })
 }
 
-/// The form and the hash with which key and body make a signature that is in the header, with this many mistakes in all.
+/// Tries every form and hash with this key and body, with exactly this many mistakes in total.
 fn find_form(
     header: &Parts,
     key: &[u8],
@@ -59,7 +59,7 @@ fn find_form(
     })
 }
 
-/// What is signed, made of the time's digits and the body; `None` if the time has other digits than the form needs.
+/// Builds the signed message from the digits of the time and the body. `None` if the form needs another number of digits.
 type Form = fn(&str, &[u8]) -> Option<Vec<u8>>;
 
 const FORMS: [(&str, Form); 10] = [
@@ -97,7 +97,7 @@ fn joined(time: &str, zeros: &str, body: &[u8]) -> Vec<u8> {
     [time.as_bytes(), zeros.as_bytes(), b".", body].concat()
 }
 
-/// A time of this many digits without its last ones.
+/// Removes the last digits of a time that has this many digits.
 fn shortened(time: &str, digits: usize, last: usize) -> Option<&str> {
     if time.len() == digits { time.get(..digits.checked_sub(last)?) } else { None }
 }
@@ -106,7 +106,7 @@ type Hash = fn(&[u8], &[u8]) -> Vec<u8>;
 
 const HASHES: [(&str, Hash); 3] = [
     ("", |key, message| {
-        // A key of any length will do.
+        // HMAC accepts a key of any length.
         let Ok(mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(key) else { return Vec::new() };
         mac.chain_update(message).finalize().into_bytes().to_vec()
     }),

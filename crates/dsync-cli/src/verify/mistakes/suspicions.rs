@@ -1,37 +1,37 @@
-//! What may be the cause although nothing proves it: what was lost can't be put back.
+//! Likely causes that can't be proven, because the original is lost.
 
 use serde_json::Value;
 
-/// What is seen in the secret and the body that a genuine delivery would not have.
+/// Describes what a genuine delivery would not contain.
 pub(in crate::verify) fn suspicions(secret: &str, body: &[u8]) -> Vec<&'static str> {
     let mut found = Vec::new();
     if secret.trim().trim_start_matches(['"', '\'']).starts_with("sk_") {
         found.push(
-            "the secret given here begins with `sk_`: that is an API key; the endpoint's secret is on its page in the dashboard and begins with `whsec_`",
+            "your secret begins with `sk_`, so it is an API key; use the endpoint's secret, which begins with `whsec_`, from its page in the dashboard",
         );
     }
     if body.starts_with(&[0x1f, 0x8b]) {
-        found.push("the body begins as gzip does, and is cut off, damaged or very large");
+        found.push("the body begins like gzip, and is truncated, damaged or very large");
         return found;
     }
     let Ok(text) = std::str::from_utf8(body) else {
-        found.push("the body is not UTF-8: it may be compressed, or was encoded again");
+        found.push("the body is not UTF-8: it may be compressed or in another encoding");
         return found;
     };
     if text.contains('\u{fffd}') {
         found.push(
-            "the body has U+FFFD, which replaces what could not be decoded: it was decoded and encoded again, and the original is lost",
+            "the body contains U+FFFD, which replaces bytes that could not be decoded; the original is lost",
         );
     }
     if text.is_ascii() && serde_json::from_str(text).is_ok_and(|json| has_question_mark(&json)) {
         found.push(
-            "the body has `?` where a letter is expected and nothing beyond ASCII: other characters may have been replaced, and the original is lost",
+            "the body contains `?` instead of letters and nothing beyond ASCII: other characters may have been replaced, and the original is lost",
         );
     }
     found
 }
 
-/// Whether a text has a `?` next to a letter, and is neither a URL nor a question.
+/// Returns whether a string contains a `?` inside a word. Ignores URLs and questions.
 fn has_question_mark(json: &Value) -> bool {
     match json {
         Value::String(text) => {

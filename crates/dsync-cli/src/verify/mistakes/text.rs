@@ -1,12 +1,14 @@
-//! Encodings and escapes.
+//! Decodes and encodes text, and changes escapes.
 
-/// Of the bytes 0x80 to 0x9F in Windows-1252; the five that it does not have stay as they are, as in browsers.
+use percent_encoding::percent_decode_str;
+
+/// The bytes 0x80 to 0x9F in Windows-1252. The five undefined ones are control characters, as in browsers.
 const WINDOWS_1252: [char; 32] = [
     '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}',
     '\u{90}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
 ];
 
-/// Reads each byte as the character of its number.
+/// Decodes Latin-1.
 pub(super) fn latin_1(bytes: &[u8]) -> String {
     bytes.iter().copied().map(char::from).collect()
 }
@@ -33,38 +35,20 @@ pub(super) fn encode_windows_1252(text: &str) -> Option<Vec<u8>> {
     text.chars().map(encode).collect()
 }
 
-/// Decodes `%7B`, and `+` as a space if a form is meant. `None` if there is nothing to decode, or it is wrong.
+/// Decodes percent-encoding and, in a form, `+` as a space. `None` if there is nothing to decode.
 pub(super) fn url_decode(text: &str, form: bool) -> Option<Vec<u8>> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut changed = false;
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        match byte {
-            b'%' => {
-                let (hex, after) = rest.split_at_checked(2)?;
-                let hex = std::str::from_utf8(hex).ok().filter(|it| !it.starts_with('+'))?;
-                decoded.push(u8::from_str_radix(hex, 16).ok()?);
-                changed = true;
-                rest = after;
-            }
-            b'+' if form => {
-                decoded.push(b' ');
-                changed = true;
-            }
-            _ => decoded.push(byte),
-        }
-    }
-    changed.then_some(decoded)
+    let spaced = if form { text.replace('+', " ") } else { text.to_owned() };
+    let decoded: Vec<u8> = percent_decode_str(&spaced).collect();
+    (decoded != text.as_bytes()).then_some(decoded)
 }
 
-/// Which characters a JSON writer escapes although it need not, and how it writes the digits.
+/// The characters that a JSON writer escapes without need, and the form of its escapes.
 pub(super) trait Escapes {
     fn escapes(c: char) -> bool;
     fn write(unit: u16) -> String;
 }
 
-/// Go's encoding/json, and Ruby on Rails.
+/// `encoding/json` of Go, and Ruby on Rails.
 pub(super) enum Go {}
 
 impl Escapes for Go {
@@ -77,7 +61,7 @@ impl Escapes for Go {
     }
 }
 
-/// .NET's System.Text.Json.
+/// `System.Text.Json` of .NET.
 pub(super) enum DotNet {}
 
 impl Escapes for DotNet {
@@ -90,7 +74,7 @@ impl Escapes for DotNet {
     }
 }
 
-/// Valid for JSON in which these characters are within strings. In numbers, `+` stays.
+/// Escapes characters in the strings of a JSON text.
 pub(super) fn escape<E: Escapes>(json: &str) -> String {
     let mut escaped = String::with_capacity(json.len());
     let mut in_string = false;
@@ -116,7 +100,7 @@ pub(super) fn escape<E: Escapes>(json: &str) -> String {
     escaped
 }
 
-/// Undoes the escapes of characters that need none, and of no others.
+/// Replaces unneeded escapes by their characters.
 pub(super) fn unescape(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     let mut rest = json;
@@ -132,7 +116,7 @@ pub(super) fn unescape(json: &str) -> String {
                 after.get(5..).unwrap_or_default()
             }
             None => {
-                // What follows may be a backslash that is itself escaped.
+                // The next character may be an escaped backslash.
                 let next = after.chars().next();
                 text.push('\\');
                 text.extend(next);
@@ -149,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn windows_1252_is_there_and_back() {
+    fn windows_1252_round_trips() {
         let all: Vec<u8> = (0..=255).collect();
         assert_eq!(encode_windows_1252(&decode_windows_1252(&all)).unwrap(), all);
         assert_eq!(encode_latin_1(&latin_1(&all)).unwrap(), all);
@@ -167,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn escapes_are_undone_and_made() {
+    fn escapes_are_added_and_removed() {
         let json = r#"{"<":"a&b\\u003c\"'>","n":1e+5,"é":"+"}"#;
         assert_eq!(escape::<Go>(json), r#"{"\u003c":"a\u0026b\\u003c\"'\u003e","n":1e+5,"é":"+"}"#);
         assert_eq!(
