@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Runs a command in a terminal of its own and draws what stands there at the end as SVG.
+"""Runs a command in a terminal and draws the final screen as SVG.
 
     python3 crates/dsync-cli/docs/picture.py crates/dsync-cli/docs/simulate.svg dsync simulate …
 
-Understands what dsync and its progress bar send: text, colours, moves of the cursor, erasing. Needs Python and
-nothing else.
+It understands what dsync and its progress bar write: text, colours, cursor movements and erasing. It needs only
+Python.
 """
 
 import fcntl
@@ -22,7 +22,7 @@ TOKEN = re.compile(r"\x1b\[([0-9;?]*)([A-Za-z])|\x1b.|[\r\n]|[^\x1b\r\n]+")
 
 
 def record(command):
-    """What the command writes to its terminal."""
+    """Returns what the command writes to its terminal."""
     child, terminal = pty.fork()
     if child == 0:
         os.environ["TERM"] = "xterm-256color"
@@ -42,7 +42,7 @@ def record(command):
 
 
 def screen(text):
-    """The lines at the end: of each, its cells of a character and a colour."""
+    """Returns the lines of the final screen. Each cell is a character and a colour."""
     lines, row, column, colour = [[]], 0, 0, None
     for token in TOKEN.finditer(text):
         part = token.group(0)
@@ -81,7 +81,7 @@ def screen(text):
 
 
 def draw(lines):
-    """The lines on a dark ground, so that it can be read on a page of any colour."""
+    """Draws the lines on a dark background, which is readable on a page of any colour."""
     width, height, margin = 8.4, 19, 18
     total_width = margin * 2 + width * max(len(line) for line in lines)
     total_height = margin * 2 + height * len(lines)

@@ -1,4 +1,4 @@
-//! A server that only answers: 200, to everything. For measuring how fast `dsync simulate` sends; see the README.
+//! A server that responds to every request with 200, to measure the speed of `dsync simulate`. See the README.
 //!
 //! ```text
 //! taskset -c 1 cargo run --release -p dsync-cli --example answer -- 127.0.0.1:3999
@@ -26,7 +26,7 @@ async fn main() -> io::Result<()> {
     }
 }
 
-/// Answers each request once all of it is there. Only what `dsync` sends is understood: a length, no chunks.
+/// Responds to each complete request. It supports only what `dsync` sends: a length, no chunks.
 async fn answer(mut stream: TcpStream) -> io::Result<()> {
     let mut buffer = Vec::with_capacity(1 << 16);
     loop {
@@ -40,7 +40,7 @@ async fn answer(mut stream: TcpStream) -> io::Result<()> {
     }
 }
 
-/// How long the first request is, if it is there whole.
+/// Returns the length of the first request, if it is complete.
 fn request_length(bytes: &[u8]) -> Option<usize> {
     let head = bytes.windows(HEAD_END.len()).position(|window| window == HEAD_END)?;
     let text = std::str::from_utf8(bytes.get(..head)?).ok()?;

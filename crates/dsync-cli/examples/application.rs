@@ -1,4 +1,4 @@
-//! A small application that is correct, for trying `dsync simulate --check` out:
+//! A small, correct application to try `dsync simulate --check` with:
 //!
 //! ```text
 //! export WORKOS_WEBHOOK_SECRET=whsec_of_my_test_endpoint
@@ -6,8 +6,9 @@
 //! dsync simulate --reorder 50 --duplicates 5% --retry --check http://127.0.0.1:3000/state
 //! ```
 //!
-//! It takes deliveries at `/webhooks/workos` on `127.0.0.1:$PORT` (3000), keeps what they lead to in memory, and shows it
-//! at `/state`. With `FAIL_EVERY=20` it answers every twentieth delivery 503, as a database that is away does.
+//! It receives deliveries at `/webhooks/workos` on `127.0.0.1:$PORT` (3000), keeps the resulting state in memory, and
+//! returns it at `/state`. With `FAIL_EVERY=20` it rejects every twentieth delivery with 503, as if its database were
+//! unavailable.
 
 use std::{
     env,
