@@ -5,7 +5,14 @@ mod support;
 
 use std::{
     fs,
+    io::{Read as _, Write as _},
+    net::TcpListener,
     process::{Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
     time::Duration,
 };
 
@@ -131,6 +138,30 @@ fn the_printed_curl_command_works() {
     };
     assert!(status(curl).starts_with("HTTP/1.1 200"), "{curl}");
     assert!(status(&curl.replace("Rosalind", "Rosalynd")).starts_with("HTTP/1.1 401"));
+}
+
+#[test]
+fn deliveries_share_one_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let to = format!("http://{}/", listener.local_addr().unwrap());
+    let connections = Arc::new(AtomicU32::new(0));
+    let counter = Arc::clone(&connections);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            counter.fetch_add(1, Ordering::SeqCst);
+            let mut stream = stream.unwrap();
+            let mut buffer = [0; 1 << 16];
+            while let Ok(length @ 1..) = stream.read(&mut buffer) {
+                // A sample contains `}}` only at its end.
+                if buffer[..length].ends_with(b"}}") {
+                    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").unwrap();
+                }
+            }
+        }
+    });
+    let run = run(&["trigger", "user.created", "--to", &to, "--count", "5"]);
+    assert_eq!((run.code, run.stdout.matches(": 200 OK in ").count()), (Some(0), 5), "{run:?}");
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
 }
 
 #[test]
