@@ -266,7 +266,7 @@ mod tests {
         );
         let indented = Style { layout: Layout::Indented("  "), ..style };
         let pretty = restyle(json, indented).unwrap();
-        let value: serde_json::Value = serde_json::from_str(r#"{"a":[1,2.50,{},[]]}"#).unwrap();
+        let value: Value = serde_json::from_str(r#"{"a":[1,2.50,{},[]]}"#).unwrap();
         assert_eq!(
             restyle(r#"{"a":[1,2.5,{},[]]}"#, indented).unwrap(),
             serde_json::to_string_pretty(&value).unwrap()
