@@ -21,8 +21,23 @@ impl Timestamp {
     /// 1970-01-01T00:00:00Z.
     pub const UNIX_EPOCH: Self = Self(jiff::Timestamp::UNIX_EPOCH);
 
-    /// The moment this many milliseconds after the Unix epoch, or before it if negative; the nearest possible moment if there
-    /// is none.
+    /// The current time of the machine's clock.
+    #[must_use]
+    pub fn now() -> Self {
+        SystemTime::now().into()
+    }
+
+    /// The moment this many milliseconds after the Unix epoch, or before it if negative.
+    ///
+    /// # Errors
+    ///
+    /// [`TimestampError`] if its year is before -9999 or after 9999.
+    pub fn from_unix_millis(millis: i64) -> Result<Self, TimestampError> {
+        let timestamp = jiff::Timestamp::from_millisecond(millis);
+        timestamp.map(Self).map_err(|_| TimestampError(Fault::OutOfRange))
+    }
+
+    /// Like [`from_unix_millis`](Self::from_unix_millis), but the nearest possible moment if there is none.
     #[must_use]
     pub fn from_unix_millis_saturating(millis: i64) -> Self {
         let nearest = if millis < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
@@ -48,7 +63,7 @@ impl FromStr for Timestamp {
         text.parse::<civil::DateTime>()
             .and_then(|local| TimeZone::UTC.to_timestamp(local))
             .map(Self)
-            .map_err(|_| TimestampError(()))
+            .map_err(|_| TimestampError(Fault::Malformed))
     }
 }
 
@@ -112,13 +127,22 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-/// A text that is not an RFC 3339 time.
+/// A text that is not an RFC 3339 time, or a number of milliseconds for which there is no RFC 3339 time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TimestampError(());
+pub struct TimestampError(Fault);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Fault {
+    Malformed,
+    OutOfRange,
+}
 
 impl fmt::Display for TimestampError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not an RFC 3339 time such as 2021-06-25T19:07:33.155Z")
+        f.write_str(match self.0 {
+            Fault::Malformed => "not an RFC 3339 time such as 2021-06-25T19:07:33.155Z",
+            Fault::OutOfRange => "a time before the year -9999 or after the year 9999",
+        })
     }
 }
 
@@ -146,10 +170,10 @@ mod tests {
         for text in
             ["", "yesterday", "1624648053155", "2021-13-01T00:00:00Z", "2021-06-25T19:07:33.155Zz"]
         {
-            assert_eq!(text.parse::<Timestamp>(), Err(TimestampError(())), "{text}");
+            assert_eq!(text.parse::<Timestamp>(), Err(TimestampError(Fault::Malformed)), "{text}");
         }
         assert_eq!(
-            TimestampError(()).to_string(),
+            TimestampError(Fault::Malformed).to_string(),
             "not an RFC 3339 time such as 2021-06-25T19:07:33.155Z"
         );
         assert_eq!(
@@ -166,6 +190,23 @@ mod tests {
         assert_eq!(late.to_string(), "2021-06-25T19:07:33.155000002Z");
         let text = serde_json::to_string(&late).unwrap();
         assert_eq!(serde_json::from_str::<Timestamp>(&text).unwrap(), late);
+    }
+
+    #[test]
+    fn milliseconds_without_a_time_are_an_error() {
+        assert_eq!(Timestamp::from_unix_millis(0), Ok(Timestamp::UNIX_EPOCH));
+        assert_eq!(Timestamp::from_unix_millis(-1).unwrap().as_unix_millis(), -1);
+        for millis in [i64::MIN, i64::MAX] {
+            let error = Timestamp::from_unix_millis(millis).unwrap_err();
+            assert_eq!(error.to_string(), "a time before the year -9999 or after the year 9999");
+        }
+    }
+
+    #[test]
+    fn now_is_the_system_time() {
+        let before = SystemTime::now();
+        let now = SystemTime::from(Timestamp::now());
+        assert!(before <= now && now <= SystemTime::now());
     }
 
     #[test]
