@@ -141,7 +141,7 @@ pub use self::{
         DirectoryUserState, EmailAddress, EventContext, EventData, EventId, GroupMembership,
         GroupUpdated, OrganizationDomain, OrganizationDomainId, OrganizationId, ParseError,
         PostalAddress, Previous, PreviousAttributes, PreviousCustomAttributes, Role, SignatureInfo,
-        Timestamp, TimestampError, UnknownEvent, UserUpdated,
+        Timestamp, TimestampError, UnknownEvent, Unrecognized, UserUpdated,
     },
     rejection::{Rejection, RejectionKind},
     secret::{WebhookSecret, WebhookSecrets},

@@ -1,26 +1,25 @@
 //! A body's JSON: what is an event, and what it says.
 
-use std::fmt::Debug;
-
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tower_workos::{
-    AccessChange, Attributes, CustomAttributes, Directory, DirectoryEvent, DirectoryGroup,
-    DirectoryToken, DirectoryUser, EmailAddress, EventData, GroupMembership, ParseError,
-    PostalAddress, Previous, PreviousAttributes, Role, Timestamp, Verifier, VerifyError,
-    WebhookSecret, testing::Signer,
+    AccessChange, Attributes, CustomAttributes, DirectoryEvent, DirectoryUser, EventData,
+    ParseError, Previous, PreviousAttributes, Verifier, VerifyError, WebhookSecret,
+    testing::Signer,
 };
 
 use crate::{
     json::{Fault, Node},
-    model::{self, Event, Reading, Unreadable},
+    model::{self, Event, Reading},
+    moment::nanoseconds,
+    typed,
 };
 
 /// The library reads a body as the plain model does, or both reject it for the same reason; and gives its bytes back.
 ///
 /// # Panics
 ///
-/// Where that is not so.
+/// If it does not.
 pub fn check(body: &[u8]) {
     let parsed = DirectoryEvent::parse(Bytes::copy_from_slice(body));
     match &parsed {
@@ -132,13 +131,34 @@ fn signed_is_the_same(parsed: &Result<DirectoryEvent, ParseError>, body: &[u8]) 
     }
 }
 
+/// An object serializes to JSON that is read as the same object.
+macro_rules! rereads {
+    ($value:expr) => {{
+        let json = serde_json::to_string($value).expect("an object serializes");
+        assert_eq!(&serde_json::from_str(&json).ok().as_ref(), &Some($value), "{json}");
+    }};
+}
+
+fn objects_reread(data: &EventData) {
+    match data {
+        EventData::DirectoryActivated(it) | EventData::DirectoryDeleted(it) => rereads!(it),
+        EventData::GroupCreated(it) | EventData::GroupDeleted(it) => rereads!(it),
+        EventData::GroupUpdated(it) => rereads!(it),
+        EventData::GroupUserAdded(it) | EventData::GroupUserRemoved(it) => rereads!(it),
+        EventData::TokenCreated(it) | EventData::TokenRevoked(it) => rereads!(it),
+        EventData::UserCreated(it) | EventData::UserDeleted(it) => rereads!(it),
+        EventData::UserUpdated(it) => rereads!(it),
+        _ => {}
+    }
+}
+
 fn same(event: &DirectoryEvent, expected: &Event) {
     let seen = Event {
         id: event.id().to_string(),
         name: event.name().to_owned(),
-        created_at: event.created_at().map(model::nanoseconds),
+        created_at: event.created_at().map(nanoseconds),
         context: event.context().raw().to_owned(),
-        data: data(event.data()),
+        data: typed::data(event.data()),
         unreadable: {
             let mut paths = event.unreadable_fields().to_vec();
             paths.sort();
@@ -162,10 +182,11 @@ fn same(event: &DirectoryEvent, expected: &Event) {
     assert_eq!(access, expected.access_change());
 
     let context = event.context();
-    let actor = context.actor().map(|actor| {
-        actor.map(|actor| json!({"id": actor.id, "source": actor.source, "name": actor.name}))
-    });
-    now(context.raw(), "actor", &actor);
+    let actor = context.actor();
+    let actor =
+        actor.map(|actor| json!({"id": actor.id, "source": actor.source, "name": actor.name}));
+    now(context.raw(), "actor", actor);
+    objects_reread(event.data());
     match event.data() {
         EventData::UserCreated(user) | EventData::UserDeleted(user) => custom_attributes(user),
         EventData::UserUpdated(change) => {
@@ -175,10 +196,9 @@ fn same(event: &DirectoryEvent, expected: &Event) {
         EventData::GroupUpdated(change) => previous_attributes(&change.previous_attributes),
         EventData::GroupCreated(group) => {
             let raw: &Attributes = &group.raw_attributes;
-            let id = raw.get("id").map(|id| id.map(|id| id.get().to_owned()));
-            let expected = model::lookup(raw.raw(), "id")
-                .map(|id| id.filter(|id| !id.is_null()).map(|id| id.text.to_owned()));
-            assert_eq!(id.map_err(|_| Unreadable), expected);
+            let id = raw.get("id").map(|id| id.get().to_owned());
+            let expected = model::lookup(raw.raw(), "id").filter(|id| !id.is_null());
+            assert_eq!(id, expected.map(|id| id.text.to_owned()));
         }
         EventData::GroupUserAdded(membership) => custom_attributes(&membership.user),
         _ => {}
@@ -186,27 +206,19 @@ fn same(event: &DirectoryEvent, expected: &Event) {
 }
 
 /// A typed attribute of now is what the model finds in the text.
-fn now<E: Debug>(text: &str, key: &str, seen: &Result<Option<Value>, E>) {
-    let expected = model::lookup(text, key).and_then(|node| {
-        let node = node.filter(|node| !node.is_null());
-        node.map(|node| model::attribute(&node, key).ok_or(Unreadable)).transpose()
-    });
-    assert_eq!(
-        seen.as_ref().map_err(|_| Unreadable),
-        expected.as_ref().map_err(|_| Unreadable),
-        "{key}"
-    );
+fn now(text: &str, key: &str, seen: Option<Value>) {
+    let node = model::lookup(text, key).filter(|node| !node.is_null());
+    assert_eq!(seen, node.and_then(|node| model::attribute(&node, key)), "{key}");
 }
 
 /// A typed attribute of before is what the model finds in the text.
-fn before<E: Debug>(text: &str, key: &str, seen: Result<Previous<Value>, E>) {
-    let expected = match model::lookup(text, key) {
-        Ok(None) => Ok(Previous::Unchanged),
-        Ok(Some(node)) if node.is_null() => Ok(Previous::WasAbsent),
-        Ok(Some(node)) => model::attribute(&node, key).map(Previous::Was).ok_or(Unreadable),
-        Err(Unreadable) => Err(Unreadable),
-    };
-    assert_eq!(seen.map_err(|_| Unreadable), expected, "{key}");
+fn before(text: &str, key: &str, seen: Previous<Value>) {
+    let expected = model::lookup(text, key).map_or(Previous::Unchanged, |node| {
+        let value = Some(node).filter(|node| !node.is_null());
+        let value = value.and_then(|node| model::attribute(&node, key));
+        value.map_or(Previous::WasAbsent, Previous::Was)
+    });
+    assert_eq!(seen, expected, "{key}");
 }
 
 fn was<T>(previous: Previous<T>, value: impl FnOnce(T) -> Value) -> Previous<Value> {
@@ -218,37 +230,32 @@ fn was<T>(previous: Previous<T>, value: impl FnOnce(T) -> Value) -> Previous<Val
 }
 
 macro_rules! texts {
-    ($check:ident, $attributes:expr, $wrap:ident, [$($key:ident),*]) => {$(
-        $check!($attributes, $key, $wrap);
+    ($check:ident, $attributes:expr, [$($key:ident),*]) => {$(
+        $check!($attributes, $key);
     )*};
 }
 
 macro_rules! text_now {
-    ($attributes:expr, $key:ident, $wrap:ident) => {
-        let seen = $attributes.$key().map(|text| text.map(|text| $wrap(text.as_ref())));
-        now($attributes.raw(), stringify!($key), &seen);
+    ($attributes:expr, $key:ident) => {
+        let seen = $attributes.$key().map(|text| Value::from(text.as_ref()));
+        now($attributes.raw(), stringify!($key), seen);
     };
 }
 
 macro_rules! text_before {
-    ($attributes:expr, $key:ident, $wrap:ident) => {
-        let seen = $attributes.$key().map(|text| was(text, |text| $wrap(text.as_ref())));
+    ($attributes:expr, $key:ident) => {
+        let seen = was($attributes.$key(), |text| Value::from(text.as_ref()));
         before($attributes.raw(), stringify!($key), seen);
     };
 }
 
-fn text(text: &str) -> Value {
-    Value::from(text)
-}
-
 fn custom_attributes(user: &DirectoryUser) {
     let email = user.primary_email().map(std::borrow::Cow::into_owned);
-    assert_eq!(email, Event::primary_email(&self::user(user)));
+    assert_eq!(email, Event::primary_email(&typed::user(user)));
     let attributes: &CustomAttributes = &user.custom_attributes;
     texts!(
         text_now,
         attributes,
-        text,
         [
             cost_center_name,
             department_name,
@@ -262,159 +269,37 @@ fn custom_attributes(user: &DirectoryUser) {
             username
         ]
     );
-    let emails = attributes.emails().map(|list| list.map(|list| emails(&list)));
-    now(attributes.raw(), "emails", &emails);
-    let addresses = attributes.addresses().map(|list| list.map(|list| addresses(&list)));
-    now(attributes.raw(), "addresses", &addresses);
+    now(attributes.raw(), "emails", attributes.emails().map(|list| typed::emails(&list)));
+    let addresses = attributes.addresses().map(|list| typed::addresses(&list));
+    now(attributes.raw(), "addresses", addresses);
 }
 
 fn previous_attributes(previous: &PreviousAttributes) {
-    texts!(text_before, previous, text, [email, first_name, idp_id, last_name, name]);
-    before(
-        previous.raw(),
-        "state",
-        previous.state().map(|state| was(state, |state| text(state.as_str()))),
+    let raw = previous.raw();
+    texts!(text_before, previous, [email, first_name, idp_id, last_name, name]);
+    before(raw, "state", was(previous.state(), |state| Value::from(state.as_str())));
+    before(raw, "role", was(previous.role(), |role| typed::role(&role)));
+    before(raw, "roles", was(previous.roles(), |roles| typed::roles(&roles)));
+    let custom = previous.custom_attributes();
+    let expected = model::lookup(raw, "custom_attributes");
+    let expected = expected.filter(|node| node.as_object().is_some());
+    assert_eq!(custom.raw(), expected.map_or("{}", |node| node.text));
+    texts!(
+        text_before,
+        custom,
+        [
+            cost_center_name,
+            department_name,
+            division_name,
+            employee_number,
+            employee_type,
+            employment_start_date,
+            job_title,
+            manager_email,
+            organization,
+            username
+        ]
     );
-    before(previous.raw(), "role", previous.role().map(|one| was(one, |one| role(&one))));
-    before(previous.raw(), "roles", previous.roles().map(|list| was(list, |list| roles(&list))));
-    let Ok(custom) = previous.custom_attributes() else {
-        assert!(model::lookup(previous.raw(), "custom_attributes").is_err());
-        return;
-    };
-    texts!(text_before, custom, text, [department_name, job_title, username]);
-    before(custom.raw(), "emails", custom.emails().map(|list| was(list, |list| emails(&list))));
-    before(
-        custom.raw(),
-        "addresses",
-        custom.addresses().map(|list| was(list, |list| addresses(&list))),
-    );
-}
-
-/// The typed data with every field, in the form of the model's.
-fn data(data: &EventData) -> Value {
-    match data {
-        EventData::DirectoryActivated(directory) | EventData::DirectoryDeleted(directory) => {
-            self::directory(directory)
-        }
-        EventData::GroupCreated(group) | EventData::GroupDeleted(group) => self::group(group),
-        EventData::GroupUpdated(change) => {
-            with_previous(group(&change.group), &change.previous_attributes)
-        }
-        EventData::GroupUserAdded(membership) | EventData::GroupUserRemoved(membership) => {
-            self::membership(membership)
-        }
-        EventData::TokenCreated(token) | EventData::TokenRevoked(token) => self::token(token),
-        EventData::UserCreated(user) | EventData::UserDeleted(user) => self::user(user),
-        EventData::UserUpdated(change) => {
-            with_previous(user(&change.user), &change.previous_attributes)
-        }
-        EventData::Unknown(unknown) => Value::from(unknown.data().get()),
-        _ => Value::Null,
-    }
-}
-
-fn with_previous(mut object: Value, previous: &PreviousAttributes) -> Value {
-    if let Value::Object(fields) = &mut object {
-        fields.insert("previous_attributes".to_owned(), Value::from(previous.raw()));
-    }
-    object
-}
-
-fn time(time: Option<Timestamp>) -> Value {
-    time.map_or(Value::Null, |time| Value::from(model::nanoseconds(time).to_string()))
-}
-
-fn directory(directory: &Directory) -> Value {
-    json!({
-        "id": directory.id,
-        "organization_id": directory.organization_id,
-        "type": directory.directory_type.as_ref().map(|of| of.as_str()),
-        "state": directory.state.as_ref().map(|state| state.as_str()),
-        "name": directory.name,
-        "external_key": directory.external_key,
-        "domains": directory.domains.iter()
-            .map(|domain| json!({"id": domain.id, "domain": domain.domain}))
-            .collect::<Value>(),
-        "created_at": time(directory.created_at),
-        "updated_at": time(directory.updated_at),
-    })
-}
-
-fn user(user: &DirectoryUser) -> Value {
-    json!({
-        "id": user.id,
-        "directory_id": user.directory_id,
-        "organization_id": user.organization_id,
-        "idp_id": user.idp_id,
-        "email": user.email,
-        "first_name": user.first_name,
-        "last_name": user.last_name,
-        "name": user.name,
-        "state": user.state.as_ref().map(|state| state.as_str()),
-        "custom_attributes": user.custom_attributes.raw(),
-        "role": user.role.as_ref().map(role),
-        "roles": roles(&user.roles),
-        "created_at": time(user.created_at),
-        "updated_at": time(user.updated_at),
-    })
-}
-
-fn group(group: &DirectoryGroup) -> Value {
-    json!({
-        "id": group.id,
-        "directory_id": group.directory_id,
-        "organization_id": group.organization_id,
-        "idp_id": group.idp_id,
-        "name": group.name,
-        "raw_attributes": group.raw_attributes.raw(),
-        "created_at": time(group.created_at),
-        "updated_at": time(group.updated_at),
-    })
-}
-
-fn membership(membership: &GroupMembership) -> Value {
-    json!({
-        "user": user(&membership.user),
-        "group": group(&membership.group),
-        "directory_id": membership.directory_id,
-    })
-}
-
-fn token(token: &DirectoryToken) -> Value {
-    json!({
-        "id": token.id,
-        "directory_id": token.directory_id,
-        "organization_id": token.organization_id,
-        "token_suffix": token.token_suffix,
-        "created_at": time(token.created_at),
-    })
-}
-
-fn role(role: &Role) -> Value {
-    json!({"slug": role.slug})
-}
-
-fn roles(roles: &[Role]) -> Value {
-    roles.iter().map(role).collect()
-}
-
-fn emails(emails: &[EmailAddress]) -> Value {
-    let email = |email: &EmailAddress| json!({"primary": email.primary, "type": email.email_type, "value": email.value});
-    emails.iter().map(email).collect()
-}
-
-fn addresses(addresses: &[PostalAddress]) -> Value {
-    let address = |address: &PostalAddress| {
-        json!({
-            "primary": address.primary,
-            "type": address.address_type,
-            "raw_address": address.raw_address,
-            "street_address": address.street_address,
-            "locality": address.locality,
-            "region": address.region,
-            "postal_code": address.postal_code,
-            "country": address.country,
-        })
-    };
-    addresses.iter().map(address).collect()
+    before(custom.raw(), "emails", was(custom.emails(), |list| typed::emails(&list)));
+    before(custom.raw(), "addresses", was(custom.addresses(), |list| typed::addresses(&list)));
 }

@@ -5,9 +5,12 @@
 pub mod event_json;
 pub mod json;
 pub mod model;
+mod moment;
 pub mod mutate;
+mod rules;
 pub mod service_body;
 pub mod signature_header;
+mod typed;
 pub mod verify_split;
 
 #[cfg(test)]

@@ -1,119 +1,16 @@
-//! What an event's body says, read the plain way from the protocol's tables.
+//! What an event's body says, read in a simple way from the protocol's tables.
 
 #![expect(clippy::indexing_slicing, reason = "a JSON value without the key is `null`, not a panic")]
 
 use serde_json::{Map, Value, json};
-use tower_workos::Timestamp;
 
-use crate::json::{Fault, Field, Kind, Node};
+use crate::{
+    json::{Fault, Field, Kind, Node},
+    moment::moment,
+    rules::{ACTOR, ADDRESS, EMAIL, ROLE, Rule, Type, rules_of},
+};
 
-/// The type of a field.
-#[derive(Clone, Copy, Debug)]
-enum Type {
-    /// Any JSON, kept as text.
-    Any,
-    Bool,
-    /// The state of a directory, which has two names for some.
-    DirectoryState,
-    /// A text that is not empty.
-    Id,
-    List(&'static [Rule]),
-    Object(&'static [Rule]),
-    Text,
-    Time,
-}
-
-/// A field of an object: its key, its type, whether it must be there.
-type Rule = (&'static str, Type, bool);
-
-const DIRECTORY: &[Rule] = &[
-    ("id", Type::Id, true),
-    ("organization_id", Type::Text, false),
-    ("type", Type::Text, false),
-    ("state", Type::DirectoryState, false),
-    ("name", Type::Text, false),
-    ("external_key", Type::Text, false),
-    ("domains", Type::List(&[("id", Type::Id, true), ("domain", Type::Text, false)]), false),
-    ("created_at", Type::Time, false),
-    ("updated_at", Type::Time, false),
-    ("previous_attributes", Type::Any, false),
-];
-
-const USER: &[Rule] = &[
-    ("id", Type::Id, true),
-    ("directory_id", Type::Text, false),
-    ("organization_id", Type::Text, false),
-    ("idp_id", Type::Text, false),
-    ("email", Type::Text, false),
-    ("first_name", Type::Text, false),
-    ("last_name", Type::Text, false),
-    ("name", Type::Text, false),
-    ("state", Type::Text, false),
-    ("custom_attributes", Type::Any, false),
-    ("role", Type::Object(ROLE), false),
-    ("roles", Type::List(ROLE), false),
-    ("created_at", Type::Time, false),
-    ("updated_at", Type::Time, false),
-    ("previous_attributes", Type::Any, false),
-];
-
-const GROUP: &[Rule] = &[
-    ("id", Type::Id, true),
-    ("directory_id", Type::Text, false),
-    ("organization_id", Type::Text, false),
-    ("idp_id", Type::Text, false),
-    ("name", Type::Text, false),
-    ("raw_attributes", Type::Any, false),
-    ("created_at", Type::Time, false),
-    ("updated_at", Type::Time, false),
-    ("previous_attributes", Type::Any, false),
-];
-
-const MEMBERSHIP: &[Rule] = &[
-    ("user", Type::Object(USER), true),
-    ("group", Type::Object(GROUP), true),
-    ("directory_id", Type::Text, false),
-];
-
-const TOKEN: &[Rule] = &[
-    ("id", Type::Id, true),
-    ("directory_id", Type::Text, false),
-    ("organization_id", Type::Text, false),
-    ("token_suffix", Type::Text, false),
-    ("created_at", Type::Time, false),
-];
-
-const ROLE: &[Rule] = &[("slug", Type::Text, true)];
-
-const EMAIL: &[Rule] =
-    &[("primary", Type::Bool, false), ("type", Type::Text, false), ("value", Type::Text, false)];
-
-const ADDRESS: &[Rule] = &[
-    ("primary", Type::Bool, false),
-    ("type", Type::Text, false),
-    ("raw_address", Type::Text, false),
-    ("street_address", Type::Text, false),
-    ("locality", Type::Text, false),
-    ("region", Type::Text, false),
-    ("postal_code", Type::Text, false),
-    ("country", Type::Text, false),
-];
-
-const ACTOR: &[Rule] =
-    &[("id", Type::Text, true), ("source", Type::Text, false), ("name", Type::Text, false)];
-
-fn rules_of(event: &str) -> Option<&'static [Rule]> {
-    Some(match event {
-        "dsync.activated" | "dsync.deleted" => DIRECTORY,
-        "dsync.user.created" | "dsync.user.updated" | "dsync.user.deleted" => USER,
-        "dsync.group.created" | "dsync.group.updated" | "dsync.group.deleted" => GROUP,
-        "dsync.group.user_added" | "dsync.group.user_removed" => MEMBERSHIP,
-        "dsync.token.created" | "dsync.token.revoked" => TOKEN,
-        _ => return None,
-    })
-}
-
-/// An event as the plain reading has it. Absent and `null` are [`Value::Null`], times are nanoseconds of Unix time,
+/// An event as the model reads it. Absent and `null` are [`Value::Null`], times are nanoseconds of Unix time,
 /// free-form JSON is its text.
 #[derive(Debug, PartialEq)]
 pub struct Event {
@@ -127,7 +24,7 @@ pub struct Event {
     pub context: String,
     /// The fields of a known event's data; the text of an unknown one's.
     pub data: Value,
-    /// The paths of what is there and can't be read, in alphabetical order.
+    /// The paths of the fields that can't be read, in alphabetical order.
     pub unreadable: Vec<String>,
 }
 
@@ -146,7 +43,7 @@ pub enum Reading {
         /// What it lacks.
         path: String,
     },
-    /// No JSON object.
+    /// Not a JSON object.
     Other,
 }
 
@@ -158,7 +55,7 @@ impl Event {
     ///
     /// # Errors
     ///
-    /// [`Fault::Depth`] where it is too deep to tell.
+    /// [`Fault::Depth`] if it is nested too deeply.
     pub fn read(body: &str) -> Result<Reading, Fault> {
         let read = Node::without_halves(body).and_then(|text| {
             let node = Node::read(&text)?;
@@ -180,26 +77,28 @@ impl Event {
             (None, _) => Err("id".to_owned()),
             (_, None) => Err("event".to_owned()),
             (Some(_), Some(name)) => match rules_of(name) {
-                Some(rules) => lenient(last("data"), rules, "data", &mut unreadable),
+                Some(rules) => lenient(last("data"), &rules, "data", &mut unreadable),
                 None => Ok(Value::from(last("data").map_or("null", |data| data.text))),
             },
         };
-        let (id, name, mut data) = match (id, name, read) {
+        let (id, name, data) = match (id, name, read) {
             (Some(id), Some(name), Ok(data)) => (id, name, data),
             (id, name, read) => {
                 return Reading::DeadLetter { id, name, path: read.err().unwrap_or_default() };
             }
         };
-        if !name.ends_with(".updated") {
-            forget_previous(&mut data);
-        }
         let time = last("created_at");
         let created_at = time.and_then(Node::as_str).and_then(moment);
         if time.is_some() && created_at.is_none() {
             unreadable.push("created_at".to_owned());
         }
+        let context = last("context");
+        let context_object = context.filter(|context| context.as_object().is_some());
+        if context.is_some() && context_object.is_none() {
+            unreadable.push("context".to_owned());
+        }
         unreadable.sort();
-        let context = last("context").map_or("{}", |context| context.text).to_owned();
+        let context = context_object.map_or("{}", |context| context.text).to_owned();
         Reading::Event(Box::new(Self { id, name, created_at, context, data, unreadable }))
     }
 
@@ -229,7 +128,7 @@ impl Event {
     pub fn primary_email(user: &Value) -> Option<String> {
         let said = |text: &Value| text.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
         said(&user["email"]).or_else(|| {
-            let emails = lookup(user["custom_attributes"].as_str()?, "emails").ok()??;
+            let emails = lookup(user["custom_attributes"].as_str()?, "emails")?;
             let emails = attribute(&emails, "emails")?;
             let primary = emails.as_array()?.iter().filter(|email| email["primary"] == true);
             primary.map(|email| &email["value"]).find_map(said)
@@ -266,29 +165,18 @@ impl Event {
     /// Whether the state is among the former values, and was another than `active`.
     fn was_not_active(&self) -> bool {
         let previous = self.data["previous_attributes"].as_str().unwrap_or("{}");
-        matches!(lookup(previous, "state"), Ok(Some(state)) if state.as_str() != Some("active"))
+        lookup(previous, "state").is_some_and(|state| state.as_str() != Some("active"))
     }
 }
 
-/// A text that is not what it was asked for as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unreadable;
-
-/// The value of a key of a free-form object, as it last stands.
-///
-/// # Errors
-///
-/// Where this is no object with keys that are text.
-pub fn lookup<'t>(text: &'t str, key: &str) -> Result<Option<Node<'t>>, Unreadable> {
-    let node = Node::read(text).map_err(|_| Unreadable)?;
-    let fields = node.as_object().ok_or(Unreadable)?;
-    if fields.iter().any(|field| field.key().is_none()) {
-        return Err(Unreadable);
-    }
-    Ok(last(fields, key).cloned())
+/// The value of a key of a free-form object; of several, the last.
+#[must_use]
+pub fn lookup<'t>(object: &'t str, key: &str) -> Option<Node<'t>> {
+    let node = Node::read(object).ok()?;
+    last(node.as_object()?, key).cloned()
 }
 
-/// A text, or what stands in the place of one without quotes.
+/// A text, or the JSON of a number or a boolean in its place.
 #[must_use]
 pub fn loose_text(node: &Node<'_>) -> Option<String> {
     match &node.kind {
@@ -298,7 +186,7 @@ pub fn loose_text(node: &Node<'_>) -> Option<String> {
     }
 }
 
-/// A value of a type that attributes are asked for as. Of a list, what can be read.
+/// An attribute as the type of the method that returns it. Of a list, the entries that can be read.
 #[must_use]
 pub fn attribute(node: &Node<'_>, key: &str) -> Option<Value> {
     let of = match key {
@@ -334,12 +222,8 @@ fn lenient(
                 let id = node.and_then(Node::as_str).filter(|id| !id.is_empty());
                 Value::from(id.ok_or(path)?)
             }
-            (Type::Object(rules), node) if *required => {
-                let mut part = lenient(node, rules, &path, unreadable)?;
-                forget_previous(&mut part);
-                part
-            }
-            (Type::Any, None) => json!("{}"),
+            (Type::Object(rules), node) if *required => lenient(node, rules, &path, unreadable)?,
+            (Type::Attributes, None) => json!("{}"),
             (Type::List(_), None) => json!([]),
             (_, None) => Value::Null,
             (Type::List(rules), Some(node)) => match node.as_array() {
@@ -351,7 +235,7 @@ fn lenient(
             },
             (of, Some(node)) => value(node, *of).unwrap_or_else(|| {
                 unreadable.push(path);
-                Value::Null
+                if matches!(of, Type::Attributes) { json!("{}") } else { Value::Null }
             }),
         };
         object.insert((*key).to_owned(), value);
@@ -366,40 +250,33 @@ fn entries(items: &[Node<'_>], rules: &[Rule], path: &str, unreadable: &mut Vec<
     read.into_iter().flatten().collect()
 }
 
-/// A small object by its rules, whole or not at all. If a key occurs twice, the earlier value does not count, but must be
-/// readable.
+/// A small object by its rules, whole or not at all.
 fn object(node: &Node<'_>, rules: &[Rule]) -> Option<Value> {
-    let mut object = Map::new();
-    for field in node.as_object()? {
-        let key = field.key()?;
-        if let Some((_, of, _)) = rules.iter().find(|(name, ..)| *name == key) {
-            let value = if field.value.is_null() { Value::Null } else { value(&field.value, *of)? };
-            object.insert(key.to_owned(), value);
-        }
+    let fields = node.as_object()?;
+    if fields.iter().any(|field| field.key().is_none()) {
+        return None;
     }
+    let mut object = Map::new();
     for (key, of, required) in rules {
-        let value = object.entry(*key).or_insert(Value::Null);
-        let absent = value.is_null() || (matches!(of, Type::Id) && value == "");
-        match of {
-            _ if *required && absent => return None,
-            Type::Any if absent => *value = json!("{}"),
-            Type::List(_) if absent => *value = json!([]),
-            _ => {}
+        let value = match last(fields, key).filter(|node| !node.is_null()) {
+            Some(node) => value(node, *of)?,
+            None => Value::Null,
+        };
+        let is_absent = value.is_null() || (matches!(of, Type::Id) && value == "");
+        if *required && is_absent {
+            return None;
         }
+        object.insert((*key).to_owned(), value);
     }
     Some(Value::Object(object))
 }
 
-/// Only an update's own object has former values.
-fn forget_previous(object: &mut Value) {
-    if let Value::Object(fields) = object {
-        fields.remove("previous_attributes");
-    }
-}
-
 fn value(node: &Node<'_>, of: Type) -> Option<Value> {
     Some(match of {
-        Type::Any => Value::from(node.text),
+        Type::Attributes => {
+            node.as_object()?;
+            Value::from(node.text)
+        }
         Type::Bool => match node.kind {
             Kind::Bool(bool) => Value::from(bool),
             _ => return None,
@@ -413,81 +290,7 @@ fn value(node: &Node<'_>, of: Type) -> Option<Value> {
         Type::List(rules) => {
             node.as_array()?.iter().filter_map(|item| object(item, rules)).collect::<Value>()
         }
-        Type::Object(rules) => {
-            let mut object = object(node, rules)?;
-            forget_previous(&mut object);
-            object
-        }
+        Type::Object(rules) => object(node, rules)?,
         Type::Time => Value::from(moment(node.as_str()?)?.to_string()),
     })
-}
-
-/// A time in nanoseconds of Unix time. In the forms that WorkOS writes it is worked out here; in others, which
-/// RFC 3339 and its heirs allow, the library is believed.
-fn moment(text: &str) -> Option<i128> {
-    usual_moment(text).unwrap_or_else(|| text.parse::<Timestamp>().ok().map(nanoseconds))
-}
-
-/// A time of the library's in nanoseconds of Unix time.
-#[must_use]
-pub fn nanoseconds(time: Timestamp) -> i128 {
-    let since =
-        |duration: std::time::Duration| i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX);
-    match std::time::SystemTime::from(time).duration_since(std::time::UNIX_EPOCH) {
-        Ok(after) => since(after),
-        Err(before) => -since(before.duration()),
-    }
-}
-
-/// `None` where the text has another form, `Some(None)` where there is no such time.
-fn usual_moment(text: &str) -> Option<Option<i128>> {
-    let shape: String =
-        text.chars().map(|char| if char.is_ascii_digit() { '0' } else { char }).collect();
-    let number = |from: usize, to: usize| text.get(from..to)?.parse::<i128>().ok();
-    let rest = shape
-        .strip_prefix("0000-00-00T00:00:00")
-        .or_else(|| shape.strip_prefix("0000-00-00 00:00:00"))?;
-    let fraction = rest
-        .strip_prefix('.')
-        .map_or(0, |digits| digits.find(|char| char != '0').unwrap_or(digits.len()));
-    if rest.starts_with('.') && !(1..=9).contains(&fraction) {
-        return None;
-    }
-    let end = if fraction == 0 { 19 } else { 20 + fraction };
-    let nanos = match fraction {
-        0 => 0,
-        _ => number(20, end)? * 10_i128.pow(9 - u32::try_from(fraction).ok()?),
-    };
-    let offset = match shape.get(end..)? {
-        "" | "Z" => 0,
-        "+00:00" | "-00:00" => {
-            let minutes = number(end + 1, end + 3)? * 60 + number(end + 4, end + 6)?;
-            if number(end + 1, end + 3)? > 23 || number(end + 4, end + 6)? > 59 {
-                return None;
-            }
-            if text.get(end..)?.starts_with('-') { -minutes } else { minutes }
-        }
-        _ => return None,
-    };
-    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
-    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
-    // A leap second has no Unix time of its own, and RFC 3339's first and last days don't fit everywhere.
-    if second == 60 || !(1..9999).contains(&year) {
-        return None;
-    }
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let lengths = [31, if leap { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let months = lengths.get(..usize::try_from(month).ok()?.saturating_sub(1));
-    let length = usize::try_from(month - 1).ok().and_then(|month| lengths.get(month));
-    let (Some(months), Some(length)) = (months, length) else { return Some(None) };
-    if !(1..=*length).contains(&day) || hour > 23 || minute > 59 || second > 60 {
-        return Some(None);
-    }
-    let years_before = |year: i128| {
-        let before = year - 1;
-        before * 365 + before / 4 - before / 100 + before / 400
-    };
-    let days = years_before(year) - years_before(1970) + months.iter().sum::<i128>() + day - 1;
-    let minutes = (days * 24 + hour) * 60 + minute - offset;
-    Some(Some((minutes * 60 + second) * 1_000_000_000 + nanos))
 }

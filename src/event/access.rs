@@ -1,8 +1,11 @@
 //! What an event means for somebody's access.
 
-use crate::event::{Directory, DirectoryEvent, DirectoryGroup, DirectoryUser, EventData};
+use crate::event::{
+    data::EventData, directory::Directory, directory_event::DirectoryEvent, group::DirectoryGroup,
+    user::DirectoryUser,
+};
 
-/// What an event means for somebody's access; from [`DirectoryEvent::access_change`].
+/// What an event means for somebody's access, as [`DirectoryEvent::access_change`] returns it.
 ///
 /// [`Revoked`](Self::Revoked), [`DirectoryRevoked`](Self::DirectoryRevoked) and [`GroupRevoked`](Self::GroupRevoked)
 /// can be acted on at once by ending sessions, in any order and any number of times. An application that stores who has

@@ -1,50 +1,95 @@
 //! A directory.
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
 use crate::event::{
     id::{DirectoryId, OrganizationDomainId, OrganizationId},
-    macros::{object, text_enum},
+    text::{not_empty, null_is_default, text_enum},
     timestamp::Timestamp,
 };
 
-object! {
-    /// A customer's directory: the connection to their Okta, Entra ID, Workday …
-    ///
-    /// Source: the WorkOS API reference, "Directory", and the `dsync.activated` event.
-    Directory, debug(id, organization_id, state, directory_type);
-    required {
-        /// The directory's id.
-        id: DirectoryId,
-    }
-    optional {
-        /// The organization whose directory it is.
-        organization_id: Option<OrganizationId>,
-        /// Which provider it is connected to; `type` in JSON.
-        directory_type = "type": Option<DirectoryType>,
-        /// Its state; in `dsync.deleted` the one before the deletion.
-        state: Option<DirectoryState>,
-        /// Its name, given by whoever set it up.
-        name: Option<String>,
-        /// The key that the provider's connector authenticates with in URLs. Not in `dsync.deleted`.
-        external_key: Option<String>,
-        /// The organization's domains. Not in `dsync.deleted`.
-        domains: Vec<OrganizationDomain>,
-        /// When it was created.
-        created_at: Option<Timestamp>,
-        /// When it last changed.
-        updated_at: Option<Timestamp>,
+/// A customer's directory: the connection to their Okta, Entra ID, Workday or another provider.
+///
+/// Source: the WorkOS API reference, "Directory", and the `dsync.activated` event.
+#[derive(Clone, PartialEq, Deserialize, Serialize)]
+#[non_exhaustive]
+pub struct Directory {
+    /// The directory's id.
+    #[serde(deserialize_with = "not_empty")]
+    pub id: DirectoryId,
+    /// The organization that the directory belongs to.
+    pub organization_id: Option<OrganizationId>,
+    /// The provider that it is connected to; `type` in JSON.
+    #[serde(rename = "type")]
+    pub directory_type: Option<DirectoryType>,
+    /// Its state; in `dsync.deleted` the one before the deletion.
+    pub state: Option<DirectoryState>,
+    /// Its name, as chosen when it was set up.
+    pub name: Option<String>,
+    /// The key in the URL that the provider's connector sends to. Not in `dsync.deleted`.
+    pub external_key: Option<String>,
+    /// The organization's domains. Not in `dsync.deleted`.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub domains: Vec<OrganizationDomain>,
+    /// When it was created.
+    pub created_at: Option<Timestamp>,
+    /// When it last changed.
+    pub updated_at: Option<Timestamp>,
+}
+
+impl Directory {
+    /// A directory of which only the id is known.
+    #[must_use]
+    pub fn new(id: impl Into<DirectoryId>) -> Self {
+        Self {
+            id: id.into(),
+            organization_id: None,
+            directory_type: None,
+            state: None,
+            name: None,
+            external_key: None,
+            domains: Vec::new(),
+            created_at: None,
+            updated_at: None,
+        }
     }
 }
 
-object! {
-    /// A domain of the organization that a directory belongs to.
-    OrganizationDomain, debug(id);
-    required {
-        /// The domain's id.
-        id: OrganizationDomainId,
+impl fmt::Debug for Directory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Directory")
+            .field("id", &self.id)
+            .field("organization_id", &self.organization_id)
+            .field("state", &self.state)
+            .field("directory_type", &self.directory_type)
+            .finish_non_exhaustive()
     }
-    optional {
-        /// The domain itself, as `foo-corp.com`.
-        domain: Option<String>,
+}
+
+/// A domain of the organization that a directory belongs to.
+#[derive(Clone, PartialEq, Deserialize, Serialize)]
+#[non_exhaustive]
+pub struct OrganizationDomain {
+    /// The domain's id.
+    #[serde(deserialize_with = "not_empty")]
+    pub id: OrganizationDomainId,
+    /// The domain itself, for example `foo-corp.com`.
+    pub domain: Option<String>,
+}
+
+impl OrganizationDomain {
+    /// A domain of which only the id is known.
+    #[must_use]
+    pub fn new(id: impl Into<OrganizationDomainId>) -> Self {
+        Self { id: id.into(), domain: None }
+    }
+}
+
+impl fmt::Debug for OrganizationDomain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OrganizationDomain").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
@@ -57,7 +102,7 @@ text_enum! {
         Deleting = "deleting",
         /// Not connected. The REST API calls it `unlinked`.
         Inactive = "inactive" | "unlinked",
-        /// The provider refuses WorkOS's credentials.
+        /// The provider rejects WorkOS's credentials.
         InvalidCredentials = "invalid_credentials",
         /// The connection is being checked.
         Validating = "validating",
@@ -65,7 +110,7 @@ text_enum! {
 }
 
 text_enum! {
-    /// What a directory is connected to.
+    /// The provider or protocol that a directory is connected to.
     DirectoryType {
         /// Entra ID (Azure AD) over SCIM.
         AzureScim = "azure scim v2.0",

@@ -1,81 +1,92 @@
-//! A directory group and its memberships.
+//! A directory group.
 
-use serde::{Deserialize, Deserializer, de::DeserializeSeed};
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::event::{
-    attributes::{Attributes, PreviousAttributes},
+    attributes::Attributes,
     id::{DirectoryGroupId, DirectoryId, OrganizationId},
-    macros::{Read, WithPrevious, object},
+    previous::PreviousAttributes,
+    text::{not_empty, null_is_default},
     timestamp::Timestamp,
-    user::DirectoryUser,
+    updated::with_previous,
 };
 
-object! {
-    /// A group of a directory's users.
-    ///
-    /// Source: the WorkOS API reference, "Directory Group".
-    DirectoryGroup, debug(id, directory_id, organization_id);
-    required {
-        /// The group's id.
-        id: DirectoryGroupId,
-    }
-    optional {
-        /// The directory the group is in.
-        directory_id: Option<DirectoryId>,
-        /// The organization whose directory it is.
-        organization_id: Option<OrganizationId>,
-        /// The group's id at the provider, in the provider's own form.
-        idp_id: Option<String>,
-        /// The group's name.
-        name: Option<String>,
-        /// When the group was created in WorkOS.
-        created_at: Option<Timestamp>,
-        /// When the group last changed.
-        updated_at: Option<Timestamp>,
-    }
-    lazy {
-        /// What the provider sent, read on demand.
-        raw_attributes: Attributes,
+/// A group of a directory's users.
+///
+/// Source: the WorkOS API reference, "Directory Group".
+#[derive(Clone, PartialEq, Deserialize, Serialize)]
+#[non_exhaustive]
+pub struct DirectoryGroup {
+    /// The group's id.
+    #[serde(deserialize_with = "not_empty")]
+    pub id: DirectoryGroupId,
+    /// The directory that the group is in.
+    pub directory_id: Option<DirectoryId>,
+    /// The organization that the directory belongs to.
+    pub organization_id: Option<OrganizationId>,
+    /// The group's id at the provider, in the provider's own form.
+    pub idp_id: Option<String>,
+    /// The group's name.
+    pub name: Option<String>,
+    /// The attributes that the provider sent.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub raw_attributes: Attributes,
+    /// When the group was created in WorkOS.
+    pub created_at: Option<Timestamp>,
+    /// When the group last changed.
+    pub updated_at: Option<Timestamp>,
+}
+
+impl DirectoryGroup {
+    /// A group of which only the id is known.
+    #[must_use]
+    pub fn new(id: impl Into<DirectoryGroupId>) -> Self {
+        Self {
+            id: id.into(),
+            directory_id: None,
+            organization_id: None,
+            idp_id: None,
+            name: None,
+            raw_attributes: Attributes::default(),
+            created_at: None,
+            updated_at: None,
+        }
     }
 }
 
-/// The data of `dsync.group.updated`: the group as it is now and what was there before.
-#[derive(Clone, Debug, PartialEq)]
+impl fmt::Debug for DirectoryGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DirectoryGroup")
+            .field("id", &self.id)
+            .field("directory_id", &self.directory_id)
+            .field("organization_id", &self.organization_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The data of `dsync.group.updated`: the group as it is now and what changed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct GroupUpdated {
     /// The group as it is now.
+    #[serde(flatten)]
     pub group: DirectoryGroup,
     /// The former values of what changed.
     pub previous_attributes: PreviousAttributes,
 }
 
-impl From<WithPrevious<DirectoryGroup>> for GroupUpdated {
-    fn from(WithPrevious { object: group, previous }: WithPrevious<DirectoryGroup>) -> Self {
-        Self { group, previous_attributes: previous }
+impl GroupUpdated {
+    /// The group as it is now and the former values of what changed.
+    #[must_use]
+    pub fn new(group: DirectoryGroup, previous_attributes: PreviousAttributes) -> Self {
+        Self { group, previous_attributes }
     }
 }
 
 impl<'de> Deserialize<'de> for GroupUpdated {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Read::<DirectoryGroup>::new(None).deserialize(deserializer).map(Self::from)
-    }
-}
-
-object! {
-    /// The data of `dsync.group.user_added` and `.user_removed`: who and which group.
-    ///
-    /// It has neither an id nor an organization of its own. Order memberships by the event's
-    /// [`created_at`](crate::DirectoryEvent::created_at): they do not change the user's `updated_at`.
-    GroupMembership, debug(directory_id, user, group);
-    required {}
-    parts {
-        /// The user.
-        user: DirectoryUser,
-        /// The group.
-        group: DirectoryGroup,
-    }
-    optional {
-        /// The directory of both.
-        directory_id: Option<DirectoryId>,
+        with_previous(deserializer).map(|(group, previous)| Self::new(group, previous))
     }
 }

@@ -1,19 +1,18 @@
-//! Ids, each a type of its own so that a user's can't be taken for a group's.
+//! Ids, each with its own type, so that a user's can't be mistaken for a group's.
 
 use std::{borrow::Borrow, fmt, sync::Arc};
 
-use serde::{
-    Deserialize, Deserializer, Serialize, Serializer,
-    de::{Error, Visitor},
-};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::event::macros::Required;
+use crate::event::text;
 
+/// A macro and not one generic type, so that each id has documentation and a name of its own in errors. serde's derive
+/// reads an `Arc<str>` through a `Box<str>`, which is one more allocation and copy for each id.
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident)+) => {$(
         $(#[$doc])*
         ///
-        /// Cloning it is one reference count.
+        /// Cloning it increments a reference count.
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Arc<str>);
 
@@ -79,12 +78,6 @@ macro_rules! ids {
             }
         }
 
-        impl Required for $name {
-            fn is_present(&self) -> bool {
-                !self.0.is_empty()
-            }
-        }
-
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str(&self.0)
@@ -93,21 +86,7 @@ macro_rules! ids {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                struct IdVisitor;
-
-                impl Visitor<'_> for IdVisitor {
-                    type Value = $name;
-
-                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                        f.write_str("an id")
-                    }
-
-                    fn visit_str<E: Error>(self, id: &str) -> Result<$name, E> {
-                        Ok(id.into())
-                    }
-                }
-
-                deserializer.deserialize_str(IdVisitor)
+                text::deserialize(deserializer)
             }
         }
     )+};
@@ -121,10 +100,10 @@ ids! {
     /// The id of a [`DirectoryToken`](crate::DirectoryToken).
     DirectoryTokenId
     /// The id of a [`DirectoryUser`](crate::DirectoryUser), `directory_user_…`. A deleted user who returns
-    /// gets a new one.
+    /// gets a new id.
     DirectoryUserId
-    /// The id of an event, `event_…` (`wh_…` before 2023): the same in every delivery of it and in the Events
-    /// API, so the key to recognise duplicates by.
+    /// The id of an event, `event_…` (`wh_…` before 2023). It is the same in every delivery of the event and in the
+    /// Events API, so it identifies duplicates.
     EventId
     /// The id of an organization's domain, `org_domain_…`.
     OrganizationDomainId

@@ -1,4 +1,8 @@
-//! The event types that have a type here.
+//! The events that have a type, and how their data is read.
+
+use serde::{Deserialize, Deserializer, de::DeserializeSeed};
+
+use crate::event::data::EventData;
 
 /// A known event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,5 +55,34 @@ impl Kind {
             Self::UserDeleted => "dsync.user.deleted",
             Self::UserUpdated => "dsync.user.updated",
         }
+    }
+}
+
+/// Reads `data` as what the event's kind says.
+pub(super) struct ReadData<'d> {
+    pub(super) kind: Kind,
+    /// The data is stored here and not returned: it is half a kilobyte, and each function between would copy it.
+    pub(super) into: &'d mut Option<EventData>,
+}
+
+impl<'de> DeserializeSeed<'de> for ReadData<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, data: D) -> Result<(), D::Error> {
+        *self.into = Some(match self.kind {
+            Kind::Activated => EventData::DirectoryActivated(Deserialize::deserialize(data)?),
+            Kind::Deleted => EventData::DirectoryDeleted(Deserialize::deserialize(data)?),
+            Kind::GroupCreated => EventData::GroupCreated(Deserialize::deserialize(data)?),
+            Kind::GroupDeleted => EventData::GroupDeleted(Deserialize::deserialize(data)?),
+            Kind::GroupUpdated => EventData::GroupUpdated(Deserialize::deserialize(data)?),
+            Kind::GroupUserAdded => EventData::GroupUserAdded(Deserialize::deserialize(data)?),
+            Kind::GroupUserRemoved => EventData::GroupUserRemoved(Deserialize::deserialize(data)?),
+            Kind::TokenCreated => EventData::TokenCreated(Deserialize::deserialize(data)?),
+            Kind::TokenRevoked => EventData::TokenRevoked(Deserialize::deserialize(data)?),
+            Kind::UserCreated => EventData::UserCreated(Deserialize::deserialize(data)?),
+            Kind::UserDeleted => EventData::UserDeleted(Deserialize::deserialize(data)?),
+            Kind::UserUpdated => EventData::UserUpdated(Deserialize::deserialize(data)?),
+        });
+        Ok(())
     }
 }

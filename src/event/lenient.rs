@@ -1,34 +1,38 @@
-//! The lenient path of reading a body: it alone defines what a readable event is.
+//! The lenient path of reading a body: it alone defines which events are readable.
 //!
 //! An event needs an id, a name, and the id of each object that it is about. Any other field that can't be read counts as
 //! absent, and its path is listed: somebody may lose access by this event, whatever its `idp_id` looks like.
 //!
-//! What a field must look like is not repeated here. An object is taken apart, each field is shown to the strict reader
-//! alone, and what passes is put together again.
+//! What a field must look like is not repeated here. An object is taken apart, each field is given to the strict reader
+//! alone, and the readable fields are put together again.
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
-use bytes::Bytes;
 use serde::{
     Deserializer,
-    de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor},
+    de::{DeserializeOwned, DeserializeSeed, IgnoredAny, MapAccess, Visitor},
 };
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::event::{
-    Directory, DirectoryGroup, DirectoryToken, DirectoryUser, EventContext, EventData, EventId,
-    GroupMembership, UnknownEvent,
-    kind::Kind,
-    macros::{Lazy, Required},
-    parse::{Envelope, Key, Name, read_data},
-    unreadable::{Fault, Unread},
+    data::{EventData, UnknownEvent},
+    directory::Directory,
+    duplicates::{Fields as Object, fields as object, last_of_each},
+    envelope::{Envelope, Key, Name},
+    group::{DirectoryGroup, GroupUpdated},
+    id::EventId,
+    kind::{Kind, ReadData},
+    membership::GroupMembership,
+    parse_error::{Fault, Unread},
+    token::DirectoryToken,
+    user::{DirectoryUser, UserUpdated},
 };
 
 /// At most this many unreadable entries of a list are listed by path.
 const LISTED_ENTRIES: usize = 16;
 
-/// Reads a body, of which this is the text, field by field. Text and body have no lone surrogates.
-pub(super) fn read(body: &Bytes, text: &str, envelope: &mut Envelope) -> Result<(), Unread> {
+/// Reads a text without lone surrogates field by field. Nothing that was in the envelope is kept.
+pub(super) fn read(text: &str, envelope: &mut Envelope) -> Result<(), Unread> {
     *envelope = Envelope::default();
     let mut fields = Fields::default();
     let complete = fields.read(text);
@@ -36,12 +40,11 @@ pub(super) fn read(body: &Bytes, text: &str, envelope: &mut Envelope) -> Result<
     let read = complete.and_then(|()| {
         envelope.id = Some(id.clone().ok_or(Fault::id("id"))?);
         let name = name.as_ref().ok_or(Fault::Field { path: "event", expected: "a string" })?;
-        envelope.created_at = fields.created_at.and_then(|raw| {
-            let time = serde_json::from_str(raw.get());
-            time.inspect_err(|_| envelope.unreadable.push("created_at".to_owned())).ok()
-        });
-        envelope.context = fields.context.map(|raw| EventContext::from_body(raw, body));
-        data(body, name, fields.data, envelope)
+        let unreadable = &mut envelope.unreadable;
+        envelope.created_at = optional("created_at", fields.created_at, unreadable);
+        envelope.context = optional("context", fields.context, unreadable);
+        envelope.data = Some(data(name, fields.data, unreadable)?);
+        Ok(())
     });
     read.map_err(|fault| Unread { id, name: name.map(|name| name.as_str().into()), fault })
 }
@@ -53,29 +56,41 @@ pub(super) fn only_names(text: &str, fault: Fault) -> Unread {
     Unread { id: fields.id(), name: fields.name().map(|name| name.as_str().into()), fault }
 }
 
+/// The value of a field that an event does not need.
+fn optional<T: DeserializeOwned>(
+    path: &str,
+    raw: Option<&RawValue>,
+    unreadable: &mut Vec<String>,
+) -> Option<T> {
+    let value = serde_json::from_str(raw?.get());
+    value.inspect_err(|_| unreadable.push(path.to_owned())).ok()
+}
+
 fn data(
-    body: &Bytes,
     name: &Name,
     raw: Option<&RawValue>,
-    envelope: &mut Envelope,
-) -> Result<(), Fault> {
-    match name {
+    unreadable: &mut Vec<String>,
+) -> Result<EventData, Fault> {
+    let kind = match name {
         Name::Unknown(name) => {
-            let (name, data) = (name.clone(), raw.unwrap_or(RawValue::NULL).to_owned());
-            envelope.data = Some(EventData::Unknown(UnknownEvent { name, data }));
+            let data = raw.unwrap_or(RawValue::NULL).to_owned();
+            return Ok(EventData::Unknown(UnknownEvent::new(name.clone(), data)));
         }
-        Name::Known(kind) => {
-            let raw = raw.ok_or(Fault::object("data"))?;
-            if read_data(*kind, body, raw.get(), &mut envelope.data).is_none() {
-                let readable = salvage(*kind, raw, &mut envelope.unreadable)?;
-                let body = Bytes::from(readable.get().to_owned());
-                let text = str::from_utf8(&body).unwrap_or_default();
-                // Fields don't depend on each other: what passes alone passes together.
-                read_data(*kind, &body, text, &mut envelope.data).ok_or(Fault::object("data"))?;
-            }
-        }
+        Name::Known(kind) => *kind,
+    };
+    let raw = raw.ok_or(Fault::object("data"))?;
+    if let Some(data) = read_data(kind, raw) {
+        return Ok(data);
     }
-    Ok(())
+    // Fields don't depend on each other: what is readable alone is readable together.
+    read_data(kind, &salvage(kind, raw, unreadable)?).ok_or(Fault::object("data"))
+}
+
+fn read_data(kind: Kind, raw: &RawValue) -> Option<EventData> {
+    let mut data = None;
+    let mut deserializer = serde_json::Deserializer::from_str(raw.get());
+    ReadData { kind, into: &mut data }.deserialize(&mut deserializer).ok()?;
+    data
 }
 
 /// The fields of an envelope as text. If a key occurs twice, the last one counts, as in JavaScript.
@@ -104,7 +119,7 @@ impl<'t> Fields<'t> {
 
     fn id(&self) -> Option<EventId> {
         let id: EventId = serde_json::from_str(self.id?.get()).ok()?;
-        Some(id).filter(Required::is_present)
+        Some(id).filter(|id| !id.as_str().is_empty())
     }
 
     fn name(&self) -> Option<Name> {
@@ -153,14 +168,6 @@ impl Fault {
     }
 }
 
-/// The fields of an object that are not `null`, each as it last occurs.
-type Object = BTreeMap<String, Box<RawValue>>;
-
-fn object(raw: &RawValue) -> Option<Object> {
-    let fields: BTreeMap<String, Option<Box<RawValue>>> = serde_json::from_str(raw.get()).ok()?;
-    Some(fields.into_iter().filter_map(|(key, value)| Some((key, value?))).collect())
-}
-
 /// Where an object is, and where its id.
 #[derive(Clone, Copy)]
 struct Place {
@@ -178,19 +185,21 @@ fn salvage(
     data: &RawValue,
     unreadable: &mut Vec<String>,
 ) -> Result<Box<RawValue>, Fault> {
-    let data = object(data).ok_or(Fault::object("data"))?;
+    let data = object(data.get()).ok_or(Fault::object("data"))?;
     match kind {
         Kind::Activated | Kind::Deleted => identified::<Directory>(data, DATA, unreadable),
-        Kind::GroupCreated | Kind::GroupDeleted | Kind::GroupUpdated => {
+        Kind::GroupCreated | Kind::GroupDeleted => {
             identified::<DirectoryGroup>(data, DATA, unreadable)
         }
+        Kind::GroupUpdated => identified::<GroupUpdated>(data, DATA, unreadable),
         Kind::GroupUserAdded | Kind::GroupUserRemoved => membership(data, unreadable),
         Kind::TokenCreated | Kind::TokenRevoked => {
             identified::<DirectoryToken>(data, DATA, unreadable)
         }
-        Kind::UserCreated | Kind::UserDeleted | Kind::UserUpdated => {
+        Kind::UserCreated | Kind::UserDeleted => {
             identified::<DirectoryUser>(data, DATA, unreadable)
         }
+        Kind::UserUpdated => identified::<UserUpdated>(data, DATA, unreadable),
     }
 }
 
@@ -211,7 +220,8 @@ fn part<T: DeserializeOwned>(
     place: Place,
     unreadable: &mut Vec<String>,
 ) -> Result<Box<RawValue>, Fault> {
-    let part = data.remove(key).as_deref().and_then(object).ok_or(Fault::object(place.object))?;
+    let part = data.remove(key).and_then(|part| object(part.get()));
+    let part = part.ok_or(Fault::object(place.object))?;
     identified::<T>(part, place, unreadable)
 }
 
@@ -230,7 +240,7 @@ fn identified<T: DeserializeOwned>(
     to_raw_value(&object).map_err(|_| Fault::object(place.object))
 }
 
-/// Removes the fields, and the entries of lists, with which `T` can't be read. `needed` is what it can't do without.
+/// Removes the fields, and the entries of lists, with which `T` can't be read. `needed` is what `T` requires.
 fn prune<T: DeserializeOwned>(
     object: &mut Object,
     place: Place,
@@ -242,20 +252,13 @@ fn prune<T: DeserializeOwned>(
         let readable = |value: &str| {
             serde_json::from_str::<T>(&format!("{{{needed},{quoted}:{value}}}")).is_ok()
         };
-        if readable(value.get()) {
+        if let Some(read) = usable(value, readable) {
+            *value = read;
             return true;
         }
         let path = format!("{}.{key}", place.object);
         if let Some(entries) = entries(value).filter(|_| readable("[]")) {
-            let listed_before = unreadable.len();
-            let mut kept = Vec::new();
-            for (index, entry) in entries.into_iter().enumerate() {
-                if readable(&format!("[{entry}]")) {
-                    kept.push(entry);
-                } else if unreadable.len() - listed_before < LISTED_ENTRIES {
-                    unreadable.push(format!("{path}[{index}]"));
-                }
-            }
+            let kept = readable_entries(entries, readable, &path, unreadable);
             if let Ok(kept) = to_raw_value(&kept) {
                 *value = kept;
                 return true;
@@ -266,130 +269,37 @@ fn prune<T: DeserializeOwned>(
     });
 }
 
+fn readable_entries(
+    entries: Vec<Box<RawValue>>,
+    readable: impl Fn(&str) -> bool,
+    path: &str,
+    unreadable: &mut Vec<String>,
+) -> Vec<Box<RawValue>> {
+    let listed_before = unreadable.len();
+    let mut kept = Vec::new();
+    for (index, entry) in entries.iter().enumerate() {
+        match usable(entry, |entry| readable(&format!("[{entry}]"))) {
+            Some(entry) => kept.push(entry),
+            None if unreadable.len() - listed_before < LISTED_ENTRIES => {
+                unreadable.push(format!("{path}[{index}]"));
+            }
+            None => {}
+        }
+    }
+    kept
+}
+
+/// The value if it is readable, perhaps only after all but the last of its duplicate keys are removed.
+fn usable(value: &RawValue, readable: impl Fn(&str) -> bool) -> Option<Box<RawValue>> {
+    if readable(value.get()) {
+        return Some(value.to_owned());
+    }
+    last_of_each(value.get()).filter(|value| readable(value.get()))
+}
+
 fn entries(list: &RawValue) -> Option<Vec<Box<RawValue>>> {
     serde_json::from_str(list.get()).ok()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn of(text: &str) -> Result<(Envelope, Vec<String>), Unread> {
-        let mut envelope = Envelope::default();
-        read(&Bytes::from(text.to_owned()), text, &mut envelope)?;
-        let unreadable = std::mem::take(&mut envelope.unreadable);
-        Ok((envelope, unreadable))
-    }
-
-    fn paths(event: &str, data: &str) -> Vec<String> {
-        of(&format!(r#"{{"id":"e","event":"{event}","data":{data}}}"#)).unwrap().1
-    }
-
-    #[test]
-    fn what_is_left_out_is_listed_by_path() {
-        for (event, data, expected) in [
-            ("dsync.user.updated", r#"{"id":"u","role":"member"}"#, vec!["data.role"]),
-            ("dsync.user.updated", r#"{"id":"u","role":{}}"#, vec!["data.role"]),
-            ("dsync.user.updated", r#"{"id":"u","roles":[null]}"#, vec!["data.roles[0]"]),
-            ("dsync.user.updated", r#"{"id":"u","roles":{"slug":"a"}}"#, vec!["data.roles"]),
-            (
-                "dsync.user.deleted",
-                r#"{"id":"u","updated_at":"","name":false,"idp_id":42}"#,
-                vec!["data.idp_id", "data.name", "data.updated_at"],
-            ),
-            ("dsync.activated", r#"{"id":"d","domains":["foo.com"]}"#, vec!["data.domains[0]"]),
-            ("dsync.group.updated", r#"{"id":"g","name":7}"#, vec!["data.name"]),
-            ("dsync.token.revoked", r#"{"id":"t","token_suffix":7}"#, vec!["data.token_suffix"]),
-            (
-                "dsync.group.user_removed",
-                r#"{"directory_id":7,"user":{"id":"u","state":1},"group":{"id":"g","name":[]}}"#,
-                vec!["data.user.state", "data.group.name", "data.directory_id"],
-            ),
-            // The last of a key that occurs twice counts, and null is absent.
-            ("dsync.user.created", r#"{"id":7,"email":7,"id":"u","email":"x"}"#, vec![]),
-            ("dsync.user.created", r#"{"id":"u","email":7,"email":null}"#, vec![]),
-            ("dsync.user.created", r#"{"id":"u","email":7,"role":null}"#, vec!["data.email"]),
-            // Of any size and depth, also in an object that is taken apart.
-            ("dsync.user.created", r#"{"id":"u","x":1e999,"email":1e999}"#, vec!["data.email"]),
-            // Free-form objects are read on demand.
-            ("dsync.user.created", r#"{"id":"u","custom_attributes":7}"#, vec![]),
-            // Known to another object only.
-            ("dsync.user.created", r#"{"id":"u","token_suffix":7,"name":7}"#, vec!["data.name"]),
-        ] {
-            assert_eq!(paths(event, data), expected, "{data}");
-        }
-    }
-
-    #[test]
-    fn great_depth_harms_nothing_else() {
-        let depth = if cfg!(miri) { 1000 } else { 100_000 };
-        let deep = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-        for key in ["x", "email", "roles", "role", "custom_attributes"] {
-            let data = format!(r#"{{"id":"u","{key}":{deep},"name":7}}"#);
-            let expected: &[&str] = match key {
-                "email" => &["data.email", "data.name"],
-                "role" => &["data.name", "data.role"],
-                "roles" => &["data.name", "data.roles[0]"],
-                _ => &["data.name"],
-            };
-            assert_eq!(paths("dsync.user.updated", &data), expected, "{key}");
-        }
-    }
-
-    /// A list of nothing but odd entries would otherwise make a log line longer than the body.
-    #[test]
-    fn at_most_16_entries_of_a_list_are_listed() {
-        let roles = vec!["7"; 1000].join(",");
-        let data = format!(r#"{{"id":"u","roles":[{roles},{{"slug":"a"}}],"state":7}}"#);
-        let paths = paths("dsync.user.updated", &data);
-        assert_eq!((paths.len(), paths[15].as_str()), (17, "data.roles[15]"));
-        assert_eq!(paths[16], "data.state");
-        let text = format!(r#"{{"id":"e","event":"dsync.user.created","data":{data}}}"#);
-        let (envelope, _) = of(&text).unwrap();
-        let Some(EventData::UserCreated(user)) = envelope.data else { panic!() };
-        assert_eq!((user.roles.len(), user.state), (1, None));
-    }
-
-    #[test]
-    fn what_every_event_needs() {
-        let user = r#"{"id":"u"}"#;
-        let member = |user: &str, group: &str| format!(r#"{{"user":{user},"group":{group}}}"#);
-        for (id, event, data, path) in [
-            ("7", r#""x""#, "{}".to_owned(), "id"),
-            (r#""""#, r#""x""#, "{}".to_owned(), "id"),
-            (r#""e""#, "7", "{}".to_owned(), "event"),
-            (r#""e""#, r#""dsync.deleted""#, "null".to_owned(), "data"),
-            (r#""e""#, r#""dsync.deleted""#, "[]".to_owned(), "data"),
-            (r#""e""#, r#""dsync.deleted""#, "{}".to_owned(), "data.id"),
-            (r#""e""#, r#""dsync.deleted""#, r#"{"id":7}"#.to_owned(), "data.id"),
-            (r#""e""#, r#""dsync.deleted""#, r#"{"id":""}"#.to_owned(), "data.id"),
-            (r#""e""#, r#""dsync.deleted""#, r#"{"id":"d","id":null}"#.to_owned(), "data.id"),
-            (r#""e""#, r#""dsync.group.user_added""#, user.to_owned(), "data.user"),
-            (r#""e""#, r#""dsync.group.user_added""#, member("7", user), "data.user"),
-            (r#""e""#, r#""dsync.group.user_added""#, member("{}", user), "data.user.id"),
-            (r#""e""#, r#""dsync.group.user_added""#, member(user, "null"), "data.group"),
-            (r#""e""#, r#""dsync.group.user_added""#, member(user, "{}"), "data.group.id"),
-        ] {
-            let text = format!(r#"{{"id":{id},"event":{event},"data":{data}}}"#);
-            let unread = of(&text).unwrap_err();
-            assert!(
-                matches!(unread.fault, Fault::Field { path: at, .. } if at == path),
-                "{text}: {unread:?}"
-            );
-            assert_eq!(unread.id.is_some(), path != "id", "{text}");
-            assert_eq!(unread.name.is_some(), path != "event", "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_read_before_the_json_breaks_off_is_named() {
-        let text = "{\"id\":\"e\",\n\"event\":\"dsync.deleted\",\"data\":{\"id\":";
-        let unread = of(text).unwrap_err();
-        assert_eq!(unread.fault, Fault::Syntax { at: text.len() });
-        assert_eq!(unread.id, Some("e".into()));
-        assert_eq!(unread.name.as_deref(), Some("dsync.deleted"));
-        assert_eq!(only_names(text, Fault::NotUtf8 { at: 1 }).id, Some("e".into()));
-        assert_eq!(of("[]").unwrap_err().fault, Fault::NotAnObject);
-        assert_eq!(of(r#"{"id":"e"} x"#).unwrap_err().fault, Fault::Syntax { at: 12 });
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! Lone surrogates, which JSON can write and Unicode text can't hold.
+//! Lone surrogates, which are valid in JSON but not in a `str`.
 
 use std::borrow::Cow;
 
@@ -88,7 +88,7 @@ mod tests {
             (r#""\\\ud83d""#, r#""\\\ufffd""#),
             (r#""\ud83d\\ude00""#, r#""\ufffd\\ude00""#),
             (r#""\"\ud83d\"""#, r#""\"\ufffd\"""#),
-            // No surrogates: the last before them, the first after them, a key without any.
+            // Not surrogates: the characters just before and just after their range.
             (r#"{"\ud7ff":"\ue000"}"#, r#"{"\ud7ff":"\ue000"}"#),
             (r#"{"\udbff":"\udfff"}"#, r#"{"\ufffd":"\ufffd"}"#),
             // Not JSON, and left to the parser.

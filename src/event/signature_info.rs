@@ -1,11 +1,12 @@
-//! What an event remembers of its signature.
+//! What is known of an event's signature.
 
-use crate::event::{DirectoryEvent, Timestamp};
+use crate::event::timestamp::Timestamp;
 
-/// When and with which secret a delivery was signed, as it was verified at the time.
+/// When and with which secret a delivery was signed, as it was verified when it arrived.
 ///
-/// From [`Verified::signature`](crate::Verified::signature), or from an event that may have been stored since, in
-/// which case it proves nothing: see [`DirectoryEvent::signature`].
+/// [`Verified::signature`](crate::Verified::signature) returns it, and
+/// [`DirectoryEvent::signature`](crate::DirectoryEvent::signature) for an event that may have been stored since: then it
+/// proves nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SignatureInfo {
     pub(crate) issued_at: Timestamp,
@@ -19,21 +20,10 @@ impl SignatureInfo {
         self.issued_at
     }
 
-    /// Which secret signed: its index in the set at that time, from 0. After a rotation, the old secret can be
-    /// removed once its index is no longer seen.
+    /// The index of the secret in the set at that time, from 0. After a rotation, the old secret can be removed once its
+    /// index no longer occurs.
     #[must_use]
     pub fn secret_index(&self) -> usize {
         self.secret_index
-    }
-}
-
-impl DirectoryEvent {
-    /// When and with which secret this event was signed; `None` if it came without a signature.
-    ///
-    /// After deserializing, this is what was known when the event was serialized. It proves nothing about where the
-    /// serialized form came from.
-    #[must_use]
-    pub fn signature(&self) -> Option<SignatureInfo> {
-        self.0.signature
     }
 }

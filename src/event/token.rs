@@ -1,29 +1,54 @@
 //! A directory token.
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
 use crate::event::{
     id::{DirectoryId, DirectoryTokenId, OrganizationId},
-    macros::object,
+    text::not_empty,
     timestamp::Timestamp,
 };
 
-object! {
-    /// A bearer token that a provider's connector authenticates to WorkOS with. The token itself is never
-    /// sent.
-    ///
-    /// WorkOS lists its events for the Events API only, so far.
-    DirectoryToken, debug(id, directory_id, organization_id);
-    required {
-        /// The token's id.
-        id: DirectoryTokenId,
+/// A bearer token with which a provider's connector authenticates to WorkOS. The token itself is never sent.
+///
+/// So far, WorkOS lists its events for the Events API only.
+#[derive(Clone, PartialEq, Deserialize, Serialize)]
+#[non_exhaustive]
+pub struct DirectoryToken {
+    /// The token's id.
+    #[serde(deserialize_with = "not_empty")]
+    pub id: DirectoryTokenId,
+    /// The directory that it authenticates to.
+    pub directory_id: Option<DirectoryId>,
+    /// The organization that the directory belongs to.
+    pub organization_id: Option<OrganizationId>,
+    /// The token's last characters, by which a person can recognize it.
+    pub token_suffix: Option<String>,
+    /// When it was created.
+    pub created_at: Option<Timestamp>,
+}
+
+impl DirectoryToken {
+    /// A token of which only the id is known.
+    #[must_use]
+    pub fn new(id: impl Into<DirectoryTokenId>) -> Self {
+        Self {
+            id: id.into(),
+            directory_id: None,
+            organization_id: None,
+            token_suffix: None,
+            created_at: None,
+        }
     }
-    optional {
-        /// The directory it authenticates to.
-        directory_id: Option<DirectoryId>,
-        /// The organization whose directory it is.
-        organization_id: Option<OrganizationId>,
-        /// The token's last characters, to recognise it by.
-        token_suffix: Option<String>,
-        /// When it was created.
-        created_at: Option<Timestamp>,
+}
+
+impl fmt::Debug for DirectoryToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DirectoryToken")
+            .field("id", &self.id)
+            .field("directory_id", &self.directory_id)
+            .field("organization_id", &self.organization_id)
+            .finish_non_exhaustive()
     }
 }

@@ -1,64 +1,98 @@
 //! A directory user.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
-use serde::{Deserialize, Deserializer, de::DeserializeSeed};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::event::{
-    attributes::{CustomAttributes, PreviousAttributes},
+    custom_attributes::CustomAttributes,
     id::{DirectoryId, DirectoryUserId, OrganizationId},
-    macros::{Read, WithPrevious, object, text_enum},
+    previous::PreviousAttributes,
+    role::Role,
+    text::{not_empty, null_is_default},
     timestamp::Timestamp,
+    updated::with_previous,
+    user_state::DirectoryUserState,
 };
 
-object! {
-    /// A person in a directory.
-    ///
-    /// Only the id is certain: recorded deliveries lack almost any other field. The root fields `emails`,
-    /// `job_title`, `username` and `raw_attributes`, which WorkOS has deprecated and sends empty, are left
-    /// to [`DirectoryEvent::raw`](crate::DirectoryEvent::raw); their successors are in
-    /// [`custom_attributes`](Self::custom_attributes).
-    ///
-    /// Source: the WorkOS API reference, "Directory User".
-    DirectoryUser, debug(id, directory_id, organization_id, state);
-    required {
-        /// The user's id. Somebody who was deleted and returns has a new one.
-        id: DirectoryUserId,
-    }
-    optional {
-        /// The directory the user is in.
-        directory_id: Option<DirectoryId>,
-        /// The organization whose directory it is.
-        organization_id: Option<OrganizationId>,
-        /// The user's id at the provider, in the provider's own form.
-        idp_id: Option<String>,
-        /// The primary e-mail address.
-        email: Option<String>,
-        /// The given name.
-        first_name: Option<String>,
-        /// The family name.
-        last_name: Option<String>,
-        /// The full name.
-        name: Option<String>,
-        /// Whether the person may have access: see [`DirectoryUser::is_active`].
-        state: Option<DirectoryUserState>,
-        /// The role, where roles are assigned from the directory.
-        role: Option<Role>,
-        /// All roles.
-        roles: Vec<Role>,
-        /// When the user was created in WorkOS.
-        created_at: Option<Timestamp>,
-        /// When the user last changed. Compare it to tell a late event from a new one; a change of group
-        /// membership does not touch it.
-        updated_at: Option<Timestamp>,
-    }
-    lazy {
-        /// The attributes mapped in the WorkOS dashboard, read on demand.
-        custom_attributes: CustomAttributes,
-    }
+/// A person in a directory.
+///
+/// Only the id is certain: there are recorded deliveries without almost any other field. The root fields `emails`,
+/// `job_title`, `username` and `raw_attributes`, which WorkOS has deprecated and sends empty, are only in
+/// [`DirectoryEvent::raw`](crate::DirectoryEvent::raw); [`custom_attributes`](Self::custom_attributes) replaces them.
+///
+/// Source: the WorkOS API reference, "Directory User".
+///
+/// ```
+/// use tower_workos::{DirectoryUser, DirectoryUserState};
+///
+/// let mut user = DirectoryUser::new("directory_user_1");
+/// user.state = Some(DirectoryUserState::Active);
+/// user.custom_attributes = serde_json::from_str(r#"{"job_title":"Engineer"}"#)?;
+///
+/// let json = serde_json::to_string(&user)?;
+/// assert_eq!(serde_json::from_str::<DirectoryUser>(&json)?, user);
+/// # Ok::<_, serde_json::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Deserialize, Serialize)]
+#[non_exhaustive]
+pub struct DirectoryUser {
+    /// The user's id. A person who was deleted and returns has another one.
+    #[serde(deserialize_with = "not_empty")]
+    pub id: DirectoryUserId,
+    /// The directory that the user is in.
+    pub directory_id: Option<DirectoryId>,
+    /// The organization that the directory belongs to.
+    pub organization_id: Option<OrganizationId>,
+    /// The user's id at the provider, in the provider's own form.
+    pub idp_id: Option<String>,
+    /// The primary e-mail address.
+    pub email: Option<String>,
+    /// The given name.
+    pub first_name: Option<String>,
+    /// The family name.
+    pub last_name: Option<String>,
+    /// The full name.
+    pub name: Option<String>,
+    /// Whether the person may have access: see [`is_active`](Self::is_active).
+    pub state: Option<DirectoryUserState>,
+    /// The role, if roles are assigned from the directory.
+    pub role: Option<Role>,
+    /// All roles.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub roles: Vec<Role>,
+    /// The attributes that are mapped in the WorkOS dashboard.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub custom_attributes: CustomAttributes,
+    /// When the user was created in WorkOS.
+    pub created_at: Option<Timestamp>,
+    /// When the user last changed. Compare it to distinguish a late event from a new one. A change of group membership
+    /// does not change it.
+    pub updated_at: Option<Timestamp>,
 }
 
 impl DirectoryUser {
+    /// A user of whom only the id is known.
+    #[must_use]
+    pub fn new(id: impl Into<DirectoryUserId>) -> Self {
+        Self {
+            id: id.into(),
+            directory_id: None,
+            organization_id: None,
+            idp_id: None,
+            email: None,
+            first_name: None,
+            last_name: None,
+            name: None,
+            state: None,
+            role: None,
+            roles: Vec::new(),
+            custom_attributes: CustomAttributes::default(),
+            created_at: None,
+            updated_at: None,
+        }
+    }
+
     /// Whether the directory says explicitly that this person may have access: the state is `active`.
     ///
     /// A state that is absent, unreadable or unknown to this version is not active: a person locked out by mistake
@@ -67,15 +101,12 @@ impl DirectoryUser {
     pub fn is_active(&self) -> bool {
         self.state == Some(DirectoryUserState::Active)
     }
-}
 
-impl DirectoryUser {
-    /// The e-mail address to reach the person at: [`email`](Self::email), or else the primary one of
-    /// [`custom_attributes.emails`](CustomAttributes::emails). An empty text is none.
+    /// The e-mail address to contact the person at: [`email`](Self::email), or otherwise the primary one of
+    /// [`custom_attributes.emails`](CustomAttributes::emails). An empty address counts as absent.
     ///
-    /// Primary is an entry with `primary: true`, and of several the first with an address. If no entry is marked, this is
-    /// `None`: a list without a primary one may begin with a private address, and accounts are matched by what this
-    /// returns.
+    /// An entry is primary if it has `primary: true`; if there are several, the first with an address counts. If no entry
+    /// is primary, this is `None`: the first entry may be a private address, and accounts are matched by the result.
     ///
     /// ```
     /// use tower_workos::DirectoryUser;
@@ -93,63 +124,51 @@ impl DirectoryUser {
         if let Some(email) = self.email.as_deref().filter(|email| !email.is_empty()) {
             return Some(email.into());
         }
-        let emails = self.custom_attributes.emails().ok()??;
+        let emails = self.custom_attributes.emails()?;
         let mut primary = emails.into_iter().filter(|email| email.primary == Some(true));
         primary.find_map(|email| email.value.filter(|value| !value.is_empty())).map(Cow::Owned)
     }
 }
 
-text_enum! {
-    /// The state of a directory user.
-    DirectoryUserState {
-        /// May have access.
-        Active = "active",
-        /// Deactivated in the directory: no access.
-        Inactive = "inactive",
-        /// No access, in older deliveries.
-        Suspended = "suspended",
+impl fmt::Debug for DirectoryUser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DirectoryUser")
+            .field("id", &self.id)
+            .field("directory_id", &self.directory_id)
+            .field("organization_id", &self.organization_id)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
     }
 }
 
-object! {
-    /// A role assigned to a user from the directory.
-    Role, debug(slug);
-    required {
-        /// The role's slug in WorkOS.
-        slug: String,
-    }
-    optional {}
-}
-
-/// The data of `dsync.user.updated`: the user as it is now and what was there before.
-#[derive(Clone, Debug, PartialEq)]
+/// The data of `dsync.user.updated`: the user as it is now and what changed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct UserUpdated {
     /// The user as it is now.
+    #[serde(flatten)]
     pub user: DirectoryUser,
     /// The former values of what changed.
     pub previous_attributes: PreviousAttributes,
-    reactivated: bool,
 }
 
 impl UserUpdated {
-    /// Whether this update made the user active: the state is explicitly `active`, and
-    /// [`previous_attributes`](Self::previous_attributes) names another one, or that there was none.
+    /// The user as it is now and the former values of what changed.
+    #[must_use]
+    pub fn new(user: DirectoryUser, previous_attributes: PreviousAttributes) -> Self {
+        Self { user, previous_attributes }
+    }
+
+    /// Whether this update made the user active: the state is explicitly `active`, and according to
+    /// [`previous_attributes`](Self::previous_attributes) it was another one or absent.
     #[must_use]
     pub fn is_reactivation(&self) -> bool {
-        self.reactivated
-    }
-}
-
-impl From<WithPrevious<DirectoryUser>> for UserUpdated {
-    fn from(WithPrevious { object: user, previous }: WithPrevious<DirectoryUser>) -> Self {
-        let reactivated = user.is_active() && previous.was_not_active();
-        Self { user, previous_attributes: previous, reactivated }
+        self.user.is_active() && self.previous_attributes.was_not_active()
     }
 }
 
 impl<'de> Deserialize<'de> for UserUpdated {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Read::<DirectoryUser>::new(None).deserialize(deserializer).map(Self::from)
+        with_previous(deserializer).map(|(user, previous)| Self::new(user, previous))
     }
 }

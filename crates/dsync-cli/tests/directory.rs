@@ -118,7 +118,7 @@ fn a_life_contains_every_event() {
             let before = updated.insert(change.user.id.clone(), change.user.updated_at);
             assert!(before.flatten() < change.user.updated_at);
             assert_ne!(change.previous_attributes.raw(), "{}");
-            match change.previous_attributes.state().unwrap() {
+            match change.previous_attributes.state() {
                 Previous::Was(state) => {
                     assert_ne!(Some(&state), change.user.state.as_ref());
                     deactivated += u32::from(!change.user.is_active());

@@ -161,11 +161,10 @@ struct CustomTexts {
     department_name: Option<String>,
 }
 
-/// An attribute that does not have the documented type counts as missing.
 fn custom_texts(attributes: &CustomAttributes) -> CustomTexts {
     CustomTexts {
-        job_title: attributes.job_title().ok().flatten().map(Into::into),
-        department_name: attributes.department_name().ok().flatten().map(Into::into),
+        job_title: attributes.job_title().map(Into::into),
+        department_name: attributes.department_name().map(Into::into),
     }
 }
 

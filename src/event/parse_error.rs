@@ -1,61 +1,22 @@
-//! What can't be read: fields of events, and genuine bodies that are not events.
+//! Why a genuine body is not an event.
 
 use std::{error::Error, fmt, sync::Arc};
 
 use bytes::Bytes;
 
-use crate::event::{DirectoryEvent, EventId};
+use crate::event::id::EventId;
 
-impl DirectoryEvent {
-    /// The paths of the fields that are there but can't be read, and therefore count as absent: `data.role`,
-    /// `data.roles[0]`, `data.user.idp_id`, `created_at`. Empty for almost every event.
-    ///
-    /// An event that ends somebody's access must not be lost because of a field that doesn't matter. So all that an event
-    /// needs is its `id`, its name, and the id of each object that it is about; any other field of an unexpected type is
-    /// left out of [`data`](Self::data), and [`raw`](Self::raw) still has it. In a list, one odd entry doesn't hide the
-    /// others: only the entry is left out, and the first 16 such entries of a list are listed here. `null` means absent,
-    /// and is never listed.
-    ///
-    /// A user whose `data.state` is listed has a state, but not one that says `active`.
-    ///
-    /// The paths consist of field names known to this crate and of indexes, never of anything that was sent. With the
-    /// feature `tracing`, the layer and [`Verifier::construct_event`](crate::Verifier::construct_event) also log them: one
-    /// `WARN` event of the target `tower_workos::event` for each such event, with its id and name.
-    ///
-    /// ```
-    /// use bytes::Bytes;
-    /// use tower_workos::{DirectoryEvent, EventData};
-    ///
-    /// # fn main() -> Result<(), tower_workos::ParseError> {
-    /// let event = DirectoryEvent::parse(Bytes::from_static(
-    ///     br#"{"id":"event_1","event":"dsync.user.deleted",
-    ///          "data":{"id":"directory_user_1","idp_id":42,"roles":[null,{"slug":"admin"}]}}"#,
-    /// ))?;
-    /// assert_eq!(event.unreadable_fields(), ["data.idp_id", "data.roles[0]"]);
-    ///
-    /// let EventData::UserDeleted(user) = event.data() else { panic!() };
-    /// assert_eq!(user.idp_id, None);
-    /// assert_eq!(user.roles[0].slug, "admin");
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn unreadable_fields(&self) -> &[String] {
-        &self.0.unreadable
-    }
-}
-
-/// A genuine body that can't be read as an event: what it takes to keep it and to find the cause.
+/// A genuine body that can't be read as an event. It has what is needed to store the body and to find the cause.
 ///
-/// From [`Rejection::parse_error`](crate::Rejection::parse_error). A retry can't help, since WorkOS sends the
-/// same bytes again, and it stops after some days; an application that must not lose anything keeps the bytes and reads
-/// them with [`DirectoryEvent::parse`](crate::DirectoryEvent::parse) once it can.
+/// The layer returns it in [`Rejection::parse_error`](crate::Rejection::parse_error). A retry can't help, because WorkOS
+/// sends the same bytes again, and stops after some days. An application that must not lose anything stores the bytes and
+/// reads them with [`DirectoryEvent::parse`](crate::DirectoryEvent::parse) once it can.
 ///
-/// `Display` says what is wrong, as ``event "event_01…" (dsync.user.deleted): `data.id` is missing or not a non-empty
-/// string``. Neither it nor `Debug` shows anything else of the body; the id and the name are escaped, and cut after 64
-/// characters.
+/// `Display` says what is wrong, for example ``event "event_01…" (dsync.user.deleted): `data.id` is missing or not a
+/// non-empty string``. Neither it nor `Debug` shows anything else of the body. The id and the name are escaped and are
+/// truncated after 64 characters.
 ///
-/// Cloning it is one reference count.
+/// Cloning it increments a reference count.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ParseError(Arc<Inner>);
 
@@ -76,13 +37,13 @@ impl ParseError {
         self.0.unread.id.as_ref()
     }
 
-    /// The event's name, as `dsync.user.created`, if it could be read.
+    /// The event's name, for example `dsync.user.created`, if it could be read.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.0.unread.name.as_deref()
     }
 
-    /// The field that makes it unreadable: one of `id`, `event`, `data`, `data.id`, `data.user`, `data.user.id`,
+    /// The field because of which it is unreadable: one of `id`, `event`, `data`, `data.id`, `data.user`, `data.user.id`,
     /// `data.group` and `data.group.id`. `None` if the body is not a JSON object at all.
     #[must_use]
     pub fn path(&self) -> Option<&str> {
@@ -93,11 +54,12 @@ impl ParseError {
     }
 
     /// What is wrong, without the id and the name of the event.
+    #[must_use]
     pub fn reason(&self) -> impl fmt::Display {
         self.0.unread.fault
     }
 
-    /// The exact bytes that were signed.
+    /// The exact bytes of the body.
     #[must_use]
     pub fn raw(&self) -> &Bytes {
         &self.0.raw
@@ -126,7 +88,7 @@ impl fmt::Debug for ParseError {
     }
 }
 
-/// Why a body is not an event, and what could be read nevertheless.
+/// Why a body is not an event, with the parts of it that could be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Unread {
     pub(super) id: Option<EventId>,
@@ -158,7 +120,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Text from a body as logs and errors may show it: escaped, and no longer than an id or a name would be.
+/// Text from a body as logs and errors may show it: escaped, and not longer than an id or a name would be.
 pub(crate) struct Excerpt<'t>(pub(crate) &'t str);
 
 impl Excerpt<'_> {

@@ -1,0 +1,73 @@
+//! Times, read without a library for dates.
+
+use tower_workos::Timestamp;
+
+/// A time in nanoseconds of Unix time. The forms that WorkOS writes are computed here; for others, which RFC 3339 and its
+/// extensions allow, the result of the library counts.
+pub(crate) fn moment(text: &str) -> Option<i128> {
+    usual_moment(text).unwrap_or_else(|| text.parse::<Timestamp>().ok().map(nanoseconds))
+}
+
+/// A time of the library in nanoseconds of Unix time.
+#[must_use]
+pub(crate) fn nanoseconds(time: Timestamp) -> i128 {
+    let since =
+        |duration: std::time::Duration| i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX);
+    match std::time::SystemTime::from(time).duration_since(std::time::UNIX_EPOCH) {
+        Ok(after) => since(after),
+        Err(before) => -since(before.duration()),
+    }
+}
+
+/// `None` if the text has another form, `Some(None)` if there is no such time.
+fn usual_moment(text: &str) -> Option<Option<i128>> {
+    let shape: String =
+        text.chars().map(|char| if char.is_ascii_digit() { '0' } else { char }).collect();
+    let number = |from: usize, to: usize| text.get(from..to)?.parse::<i128>().ok();
+    let rest = shape
+        .strip_prefix("0000-00-00T00:00:00")
+        .or_else(|| shape.strip_prefix("0000-00-00 00:00:00"))?;
+    let fraction = rest
+        .strip_prefix('.')
+        .map_or(0, |digits| digits.find(|char| char != '0').unwrap_or(digits.len()));
+    if rest.starts_with('.') && !(1..=9).contains(&fraction) {
+        return None;
+    }
+    let end = if fraction == 0 { 19 } else { 20 + fraction };
+    let nanos = match fraction {
+        0 => 0,
+        _ => number(20, end)? * 10_i128.pow(9 - u32::try_from(fraction).ok()?),
+    };
+    let offset = match shape.get(end..)? {
+        "" | "Z" => 0,
+        "+00:00" | "-00:00" => {
+            let minutes = number(end + 1, end + 3)? * 60 + number(end + 4, end + 6)?;
+            if number(end + 1, end + 3)? > 23 || number(end + 4, end + 6)? > 59 {
+                return None;
+            }
+            if text.get(end..)?.starts_with('-') { -minutes } else { minutes }
+        }
+        _ => return None,
+    };
+    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+    // A leap second has no Unix time of its own, and RFC 3339's first and last days don't fit everywhere.
+    if second == 60 || !(1..9999).contains(&year) {
+        return None;
+    }
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let lengths = [31, if leap { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let months = lengths.get(..usize::try_from(month).ok()?.saturating_sub(1));
+    let length = usize::try_from(month - 1).ok().and_then(|month| lengths.get(month));
+    let (Some(months), Some(length)) = (months, length) else { return Some(None) };
+    if !(1..=*length).contains(&day) || hour > 23 || minute > 59 || second > 60 {
+        return Some(None);
+    }
+    let years_before = |year: i128| {
+        let before = year - 1;
+        before * 365 + before / 4 - before / 100 + before / 400
+    };
+    let days = years_before(year) - years_before(1970) + months.iter().sum::<i128>() + day - 1;
+    let minutes = (days * 24 + hour) * 60 + minute - offset;
+    Some(Some((minutes * 60 + second) * 1_000_000_000 + nanos))
+}

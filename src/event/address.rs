@@ -1,0 +1,37 @@
+//! A postal address among a user's custom attributes.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A postal address among a user's custom attributes.
+#[derive(Clone, Default, PartialEq, Deserialize, Serialize)]
+#[non_exhaustive]
+pub struct PostalAddress {
+    /// Whether it is the primary one.
+    pub primary: Option<bool>,
+    /// What it is for, for example `work`; `type` in JSON.
+    #[serde(rename = "type")]
+    pub address_type: Option<String>,
+    /// The whole address as one text.
+    pub raw_address: Option<String>,
+    /// Street and number.
+    pub street_address: Option<String>,
+    /// City.
+    pub locality: Option<String>,
+    /// State or province.
+    pub region: Option<String>,
+    /// Postal code.
+    pub postal_code: Option<String>,
+    /// Country.
+    pub country: Option<String>,
+}
+
+impl fmt::Debug for PostalAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostalAddress")
+            .field("primary", &self.primary)
+            .field("address_type", &self.address_type)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,19 @@
+//! A user's role.
+
+use serde::{Deserialize, Serialize};
+
+/// A role that was assigned to a user from the directory.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[non_exhaustive]
+pub struct Role {
+    /// The role's slug in WorkOS.
+    pub slug: String,
+}
+
+impl Role {
+    /// The role with this slug.
+    #[must_use]
+    pub fn new(slug: impl Into<String>) -> Self {
+        Self { slug: slug.into() }
+    }
+}
