@@ -167,7 +167,7 @@ pub enum RejectionKind {
     /// The body, or its declared length, is over the limit: 413.
     BodyTooLarge,
     /// The signature is genuine, but the body isn't JSON, or lacks the id or the name of the event, or the id of an object
-    /// that it is about: 422. [`Rejection::unreadable_event`] has what there is.
+    /// that it is about: 422. [`Rejection::parse_error`] has what there is.
     InvalidPayload,
     /// The `workos-signature` header is there, but can't be one: 400.
     MalformedSignature,
@@ -211,7 +211,7 @@ impl RejectionKind {
             }
             Self::BodyTooLarge => "raise `body_limit` if genuine events are this large",
             Self::InvalidPayload => {
-                "keep the body (`Rejection::unreadable_event`): WorkOS stops sending it after some days; compare \
+                "keep the body (`Rejection::parse_error`): WorkOS stops sending it after some days; compare \
                  the event in the WorkOS dashboard with the API reference and update tower-workos"
             }
             Self::MalformedSignature => {

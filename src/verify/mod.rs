@@ -89,7 +89,6 @@
 
 mod body;
 mod future;
-#[expect(clippy::module_inception, reason = "one file for each tower role, as in tower-http")]
 mod layer;
 #[cfg(feature = "tracing")]
 mod log;
