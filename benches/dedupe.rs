@@ -1,17 +1,13 @@
 //! What remembering events costs.
 //!
 //! ```text
-//! cargo bench --bench dedupe --features postgres,redis,sqlite
+//! cargo bench --bench dedupe
 //! ```
 //!
-//! Prints one table: claim-and-complete pairs a second, bytes an id, and what the layer adds to a request. SQLite is a
-//! file in the system's temporary folder; Postgres and Redis are those of `TEST_POSTGRES_URL` and `TEST_REDIS_URL`,
-//! left out where they don't answer. As a test (`cargo test --benches`), everything runs in small.
+//! Prints claim-and-complete pairs a second, bytes an id, and what the layer adds to a request. As a test
+//! (`cargo test --benches`), everything runs in small. The stores in databases and Redis are in the bench `stores` of
+//! `tower-workos-sqlx`.
 #![allow(clippy::unwrap_used, reason = "a bench may panic")]
-
-#[cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
-#[path = "../tests/services/mod.rs"]
-mod services;
 
 mod support;
 
@@ -45,8 +41,6 @@ fn main() {
         memory(ids, pairs);
     }
     layer(if small { 100 } else { 1000 });
-    #[cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
-    databases(if small { 20 } else { 2000 });
 }
 
 /// Thirty bytes, as WorkOS's ids have about.
@@ -203,71 +197,5 @@ fn layer(requests: usize) {
         over(&own),
         median(without.clone()),
         over(&whole),
-    );
-}
-
-#[cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
-fn databases(pairs: usize) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let folder = tempfile::tempdir().unwrap();
-        database(
-            "SqliteStore",
-            services::sqlite_store(&folder.path().join("bench.db")).await,
-            pairs,
-        )
-        .await;
-        if let Some(schema) = services::Schema::create().await {
-            database("PostgresStore", schema.store().await, pairs).await;
-            schema.drop().await;
-        }
-        if let Some(store) = services::redis_store().await {
-            database("RedisStore", store, pairs).await;
-        }
-    });
-}
-
-/// One after the other, then eight at a time.
-#[cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
-async fn database<St>(name: &str, store: St, pairs: usize)
-where
-    St: DedupeStore + Clone + Send + Sync + 'static,
-    St::ClaimFuture: 'static,
-    St::CompleteFuture: 'static,
-{
-    async fn pair<St: DedupeStore>(store: &St, key: &DedupeKey) {
-        let Ok(Claim::Acquired(token)) = store.claim(key, LEASE).await else {
-            panic!("not acquired")
-        };
-        assert_eq!(store.complete(key, &token, LEASE).await.unwrap(), Completion::Completed);
-    }
-    let namespace = services::unique();
-    let key =
-        |index: usize| DedupeKey::new(namespace.as_str(), format!("event_{index:024}").into());
-    let start = Instant::now();
-    for index in 0..pairs {
-        pair(&store, &key(index)).await;
-    }
-    let single = nanos_each(start.elapsed(), pairs);
-    let start = Instant::now();
-    let mut tasks = tokio::task::JoinSet::new();
-    for worker in 1..=8 {
-        let (store, keys) = (
-            store.clone(),
-            (0..pairs).map(|index| key(worker * pairs + index)).collect::<Vec<_>>(),
-        );
-        tasks.spawn(async move {
-            for key in keys {
-                pair(&store, &key).await;
-            }
-        });
-    }
-    tasks.join_all().await;
-    let eight = nanos_each(start.elapsed(), 8 * pairs);
-    println!(
-        "{name}: {:.0} µs a claim and completion, two round trips; {:.0} pairs a second one by one, {:.0} eight at a time",
-        single / 1e3,
-        1e9 / single,
-        1e9 / eight,
     );
 }

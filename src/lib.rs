@@ -85,7 +85,9 @@
 //! | `axum` | [`DirectoryEvent`] as a handler argument; [`Rejection`] as a response |
 //! | `tonic` | the `grpc` module |
 //! | `testing` | the `testing` module: a signer, a clock, samples with a builder, deliveries in disorder, a check for stores |
-//! | `sqlite`, `postgres`, `redis` | stores for [`DedupeLayer`]: `SqliteStore`, `PostgresStore`, `RedisStore` |
+//! | `redis` | `RedisStore` for [`DedupeLayer`] |
+//!
+//! `SqliteStore` and `PostgresStore` for [`DedupeLayer`] are in the crate `tower-workos-sqlx`.
 //!
 //! # Limits
 //!
@@ -99,7 +101,7 @@
 //!
 //! # Minimum supported Rust
 //!
-//! 1.88; with the features `sqlite` and `postgres`, 1.94, which sqlx 0.9 requires. Raising it is a minor release.
+//! 1.88, with every feature. Raising it is a minor release.
 //!
 //! [WorkOS Directory Sync]: https://workos.com/docs/directory-sync
 //! [tower]: https://docs.rs/tower
@@ -149,14 +151,3 @@ pub use self::{
     verifier::{Verification, Verified, Verifier},
     verify::{VerifyWebhook, VerifyWebhookLayer},
 };
-
-/// The README's examples, compiled.
-#[cfg(all(
-    doctest,
-    feature = "axum",
-    feature = "postgres",
-    feature = "testing",
-    feature = "tonic"
-))]
-#[doc = include_str!("../README.md")]
-struct Readme;

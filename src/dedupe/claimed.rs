@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use crate::dedupe::{DedupeKey, DedupeStore};
+use crate::dedupe::store::{DedupeKey, DedupeStore};
 
 /// The claim under which a handler runs, in the extensions of its request.
 ///

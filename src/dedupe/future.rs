@@ -12,13 +12,15 @@ use tower_service::Service;
 
 use crate::{
     dedupe::{
-        Claim, Claimed, Completion, DedupeKey, DedupeStore, OnStoreError, ResponseBody,
+        claimed::Claimed,
+        config::{Config, OnStoreError},
         hold::Hold,
-        layer::Config,
         outcome::DedupeOutcome,
         response::{self, Answer},
+        store::{Claim, Completion, DedupeKey, DedupeStore},
     },
     event::DirectoryEvent,
+    response_body::ResponseBody,
 };
 
 pin_project! {

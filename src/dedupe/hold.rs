@@ -9,7 +9,10 @@ use std::{
 use tokio::time::{Sleep, sleep};
 
 use crate::dedupe::{
-    Claim, Claimed, Completion, DedupeStore, StoreError, background::Background, response,
+    background::Background,
+    claimed::Claimed,
+    response,
+    store::{Claim, Completion, DedupeStore, StoreError},
 };
 
 /// What the middleware has to do with the store about one request, and what of it is under way.

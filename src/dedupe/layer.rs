@@ -2,17 +2,10 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use tower_layer::Layer;
 
-use crate::dedupe::{Dedupe, background::Background};
-
-/// Longer than a handler should take; WorkOS itself waits for seconds.
-const DEFAULT_LEASE: Duration = Duration::from_secs(60);
-/// Longer than WorkOS's retries, which end after three days.
-const DEFAULT_RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-
-/// A store that is up answers in milliseconds; the sender waits for a few seconds only.
-const DEFAULT_STORE_TIMEOUT: Duration = Duration::from_secs(2);
-/// A shorter lease could expire before the completion arrives, so that no event would ever be done.
-const SHORTEST_LEASE: Duration = Duration::from_millis(100);
+use crate::dedupe::{
+    config::{Config, OnStoreError},
+    service::Dedupe,
+};
 
 /// Lets each event's handler succeed once: see the [module docs](crate::dedupe).
 #[derive(Clone)]
@@ -30,23 +23,13 @@ impl<St> DedupeLayer<St> {
     /// name, only the first would handle it. The replicas of one endpoint share a name. Renaming an endpoint forgets what
     /// it has handled.
     pub fn new(endpoint: impl Into<Arc<str>>, store: St) -> Self {
-        Self {
-            store,
-            config: Config {
-                lease: DEFAULT_LEASE,
-                retention: DEFAULT_RETENTION,
-                namespace: endpoint.into(),
-                on_store_error: OnStoreError::Reject,
-                store_timeout: DEFAULT_STORE_TIMEOUT,
-                background: Background::new(),
-            },
-        }
+        Self { store, config: Config::new(endpoint.into()) }
     }
 
     /// How long a handler may take. Default: 60 s; at least 100 ms. If it takes longer, a redelivery runs it again in
     /// the meantime; if its process crashes, the event waits for this long.
     pub fn lease(mut self, lease: Duration) -> Self {
-        self.config.lease = lease.max(SHORTEST_LEASE);
+        self.config.lease = lease.max(Config::SHORTEST_LEASE);
         self
     }
 
@@ -90,53 +73,32 @@ impl<S, St: Clone> Layer<S> for DedupeLayer<St> {
     }
 }
 
+impl<S, St: Clone> Dedupe<S, St> {
+    /// Wraps a service, with the defaults of [`DedupeLayer::new`].
+    pub fn new(inner: S, endpoint: impl Into<Arc<str>>, store: St) -> Self {
+        DedupeLayer::new(endpoint, store).layer(inner)
+    }
+
+    /// The layer that makes this service, on which settings can be changed: the same as [`DedupeLayer::new`].
+    pub fn layer(endpoint: impl Into<Arc<str>>, store: St) -> DedupeLayer<St> {
+        DedupeLayer::new(endpoint, store)
+    }
+}
+
 impl<St> fmt::Debug for DedupeLayer<St> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DedupeLayer").field("config", &self.config).finish_non_exhaustive()
     }
 }
 
-/// What happens to an event while the store fails.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum OnStoreError {
-    /// The handler runs all the same, and duplicates are handled twice. For idempotent handlers. The request still waits
-    /// for up to the [time-out](DedupeLayer::store_timeout) first.
-    Pass,
-    /// 503: the sender delivers the event again later.
-    #[default]
-    Reject,
-}
-
-#[derive(Clone)]
-pub(super) struct Config {
-    pub(super) lease: Duration,
-    pub(super) retention: Duration,
-    pub(super) namespace: Arc<str>,
-    pub(super) on_store_error: OnStoreError,
-    pub(super) store_timeout: Duration,
-    pub(super) background: Background,
-}
-
-impl fmt::Debug for Config {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Config")
-            .field("endpoint", &self.namespace)
-            .field("lease", &self.lease)
-            .field("retention", &self.retention)
-            .field("store_timeout", &self.store_timeout)
-            .field("on_store_error", &self.on_store_error)
-            .finish_non_exhaustive()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dedupe::memory::MemoryStore;
 
     #[test]
     fn debug_shows_the_defaults_and_what_was_set() {
-        let layer = DedupeLayer::new("workos", crate::MemoryStore::new(1));
+        let layer = DedupeLayer::new("workos", MemoryStore::new(1));
         let config = |endpoint, rest| format!("Config {{ endpoint: \"{endpoint}\", {rest}, .. }}");
         let defaults = "lease: 60s, retention: 604800s, store_timeout: 2s, on_store_error: Reject";
         assert_eq!(format!("{:?}", layer.config), config("workos", defaults));
@@ -153,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_lease_without_length_would_never_let_an_event_be_done() {
-        let layer = DedupeLayer::new("workos", crate::MemoryStore::new(1));
+        let layer = DedupeLayer::new("workos", MemoryStore::new(1));
         assert_eq!(layer.lease(Duration::ZERO).config.lease, Duration::from_millis(100));
     }
 }

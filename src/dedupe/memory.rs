@@ -8,7 +8,7 @@ use std::{
 
 use hashlink::LinkedHashMap;
 
-use crate::dedupe::{Claim, Completion, DedupeKey, DedupeStore, StoreError};
+use crate::dedupe::store::{Claim, Completion, DedupeKey, DedupeStore, StoreError};
 
 /// Expired entries that a new key removes at most, of each kind, so that no single call pays for many. (A store that is full
 /// of events in progress looks at all of them.)

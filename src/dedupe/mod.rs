@@ -62,11 +62,20 @@
 //! need two names, the first argument of [`DedupeLayer::new`]: under one name, the second endpoint's handler would never
 //! run for what the first has handled.
 //!
+//! # Stores
+//!
+//! | store | for |
+//! |---|---|
+//! | [`MemoryStore`] | one replica; everything is forgotten when it restarts |
+//! | `RedisStore` (feature `redis`) | any number of replicas, with idempotent handlers |
+//! | `SqliteStore`, `PostgresStore` (crate `tower-workos-sqlx`) | durable; a handler can complete its claim in its own transaction |
+//! | your own | see [`DedupeStore`] |
+//!
 //! # Handlers with a transaction of their own
 //!
-//! A handler that calls `complete_in` completes its claim together with its effect, and nothing happens twice. The layer
-//! then checks after a 2xx response that the completion is committed. If it isn't (the transaction was dropped), the
-//! response is 503 and the outcome `NotCompleted`.
+//! With a store of `tower-workos-sqlx`, a handler that calls `complete_in` completes its claim together with its effect, and
+//! nothing happens twice. The layer then checks after a 2xx response that the completion is committed. If it isn't (the
+//! transaction was dropped), the response is 503 and the outcome `NotCompleted`.
 //!
 //! # Logs
 //!
@@ -81,6 +90,7 @@
 
 mod background;
 mod claimed;
+mod config;
 mod future;
 mod hold;
 mod layer;
@@ -90,37 +100,23 @@ mod outcome;
 mod redis;
 mod response;
 mod service;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-mod sql;
 mod store;
-#[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
 mod token;
 
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub use self::redis::RedisStore;
-#[cfg(feature = "postgres")]
-#[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
-pub use self::sql::PostgresStore;
-#[cfg(feature = "sqlite")]
-#[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
-pub use self::sql::SqliteStore;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-#[cfg_attr(docsrs, doc(cfg(any(feature = "postgres", feature = "sqlite"))))]
-pub use self::sql::{SqlDatabase, SqlStore};
-#[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
-pub use self::token::ClaimToken;
+#[cfg(feature = "tonic")]
+pub(crate) use self::service::GrpcCall;
 pub use self::{
     claimed::Claimed,
+    config::OnStoreError,
     future::ResponseFuture,
-    layer::{DedupeLayer, OnStoreError},
+    layer::DedupeLayer,
     memory::MemoryStore,
     outcome::DedupeOutcome,
     service::Dedupe,
-    store::{Claim, Completion, DedupeKey, DedupeStore, StoreError},
+    store::{Claim, Completion, DedupeKey, DedupeStore, StoreError, StoreFuture},
+    token::ClaimToken,
 };
 pub use crate::response_body::ResponseBody;
-
-/// In the extensions of a gRPC call that carries an event: its response is read by a gRPC client.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct GrpcCall;

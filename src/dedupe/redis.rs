@@ -10,13 +10,16 @@ use ::redis::{
 use tokio::sync::Mutex;
 
 use crate::dedupe::{
-    Claim, Completion, DedupeKey, DedupeStore, StoreError,
-    token::{ClaimToken, StoreFuture, millis, remaining},
+    store::{Claim, Completion, DedupeKey, DedupeStore, StoreError, StoreFuture},
+    token::ClaimToken,
 };
 
 /// A connection that takes longer than this to answer, or to be made, is replaced. The layer's own time-out is as long; a
 /// shorter one would take a busy server for a dead connection.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A hundred years: longer than any lease or retention, and Redis adds it to the time without an overflow.
+const LONGEST: i64 = 100 * 365 * 24 * 60 * 60 * 1000;
 
 /// Free: held from now on (1). Done (2). Held: for how many milliseconds more (0).
 const CLAIM: &str = "\
@@ -169,7 +172,7 @@ impl RedisStore {
             let (mut connection, generation) = store.connection().await?;
             let script = Script::new(script);
             let mut call = script.prepare_invoke();
-            call.key(key).arg(token.as_bytes()).arg(millis(time));
+            call.key(key).arg(token.as_bytes().as_slice()).arg(millis(time));
             match call.invoke_async(&mut connection).await {
                 Ok(answer) => Ok(answer),
                 Err(error) => {
@@ -182,6 +185,15 @@ impl RedisStore {
             }
         })
     }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).map_or(LONGEST, |millis| millis.min(LONGEST))
+}
+
+/// What is left of a lease, at least a millisecond.
+fn remaining(millis: i64) -> Duration {
+    Duration::from_millis(u64::try_from(millis).unwrap_or(1).max(1))
 }
 
 /// The length keeps `a` + `b:c` and `a:b` + `c` apart.
@@ -211,7 +223,7 @@ impl DedupeStore for RedisStore {
     fn claim(&self, key: &DedupeKey, lease: Duration) -> Self::ClaimFuture {
         let (store, key) = (self.clone(), key.clone());
         Box::pin(async move {
-            let token = ClaimToken::new()?;
+            let token = ClaimToken::random()?;
             store.connection().await?;
             let claim: Result<(u8, i64), _> = store.run(CLAIM, &key, token, lease).await;
             let (answer, left) = match claim {

@@ -17,8 +17,12 @@ use http::{
 };
 
 use crate::{
-    dedupe::{DedupeKey, ResponseBody, StoreError, outcome::DedupeOutcome},
+    dedupe::{
+        outcome::DedupeOutcome,
+        store::{DedupeKey, StoreError},
+    },
     event::DirectoryEvent,
+    response_body::ResponseBody,
 };
 
 /// Why the response is not the handler's.

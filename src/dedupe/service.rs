@@ -5,16 +5,17 @@ use std::{
 };
 
 use http::{Request, Response};
-use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    dedupe::{
-        DedupeLayer, DedupeStore, GrpcCall, ResponseBody, ResponseFuture, layer::Config,
-        response::has_grpc_type,
-    },
+    dedupe::{config::Config, future::ResponseFuture, response::has_grpc_type, store::DedupeStore},
     event::DirectoryEvent,
+    response_body::ResponseBody,
 };
+
+/// In the extensions of a gRPC call that carries an event: its response is read by a gRPC client.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GrpcCall;
 
 /// Runs the inner service for an event that no other call has handled or is handling. Made by
 /// [`DedupeLayer`](crate::DedupeLayer).
@@ -24,18 +25,6 @@ pub struct Dedupe<S, St> {
     pub(super) inner: S,
     pub(super) store: St,
     pub(super) config: Arc<Config>,
-}
-
-impl<S, St: Clone> Dedupe<S, St> {
-    /// Wraps a service, with the defaults of [`DedupeLayer::new`].
-    pub fn new(inner: S, endpoint: impl Into<Arc<str>>, store: St) -> Self {
-        DedupeLayer::new(endpoint, store).layer(inner)
-    }
-
-    /// The layer that makes this service, on which settings can be changed: the same as [`DedupeLayer::new`].
-    pub fn layer(endpoint: impl Into<Arc<str>>, store: St) -> DedupeLayer<St> {
-        DedupeLayer::new(endpoint, store)
-    }
 }
 
 impl<S, St> Dedupe<S, St> {

@@ -1,4 +1,4 @@
-use std::{error::Error, fmt, future::Future, sync::Arc, time::Duration};
+use std::{error::Error, fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use crate::event::EventId;
 
@@ -31,8 +31,7 @@ use crate::event::EventId;
 ///
 /// # Futures
 ///
-/// They are named types of the store, so that none has to be boxed; a store of `async fn`s names a
-/// `Pin<Box<dyn Future + Send>>`. The layer never drops one that has been polled, unless the runtime shuts down or the
+/// They are named types of the store, so that none has to be boxed; a store of `async fn`s names [`StoreFuture`]. The layer never drops one that has been polled, unless the runtime shuts down or the
 /// lease has passed: if a request is cancelled or the layer's time-out ends, the call continues in a task. That is why
 /// the futures are `Unpin` and `'static`. A dropped future may or may not have had its effect.
 pub trait DedupeStore: Clone + Send + Sync + 'static {
@@ -68,6 +67,9 @@ pub trait DedupeStore: Clone + Send + Sync + 'static {
     /// Makes a key free, if the token is its holder's. A done key stays done.
     fn release(&self, key: &DedupeKey, token: &Self::Token) -> Self::ReleaseFuture;
 }
+
+/// A boxed future, for stores that are made of `async fn`s, whose futures have no name.
+pub type StoreFuture<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>;
 
 /// The answer to a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,21 +1,48 @@
-//! What the stores in databases share.
+use std::fmt;
 
-use std::{fmt, future::Future, pin::Pin, time::Duration};
+use crate::dedupe::store::StoreError;
 
-use crate::dedupe::StoreError;
-
-/// The token of a claim in a database: 128 random bits.
+/// A token for stores in databases: 128 random bits.
+///
+/// [`RedisStore`](crate::dedupe::RedisStore) and the stores of `tower-workos-sqlx` use it, and a store of your own can.
+/// Its bytes belong in the store only: whoever has them can complete or release the claim.
+///
+/// ```
+/// use tower_workos::dedupe::ClaimToken;
+///
+/// # fn main() -> Result<(), tower_workos::dedupe::StoreError> {
+/// let token = ClaimToken::random()?;
+/// let column: Vec<u8> = token.as_bytes().to_vec();
+///
+/// let read: [u8; 16] = column.try_into().expect("16 bytes were written");
+/// assert_eq!(ClaimToken::from_bytes(read), token);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ClaimToken([u8; 16]);
 
 impl ClaimToken {
-    pub(super) fn new() -> Result<Self, StoreError> {
+    /// A token that no other claim has, from the operating system's random numbers.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::unavailable`] if the operating system has no random numbers.
+    pub fn random() -> Result<Self, StoreError> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes).map_err(|error| StoreError::unavailable(error.to_string()))?;
         Ok(Self(bytes))
     }
 
-    pub(super) fn as_bytes(&self) -> &[u8] {
+    /// The token of these bytes, as [`as_bytes`](Self::as_bytes) returned them.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The token's bytes, to write them into a database.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
 }
@@ -26,17 +53,15 @@ impl fmt::Debug for ClaimToken {
     }
 }
 
-/// The drivers' calls are `async fn`s, whose futures have no name.
-pub(super) type StoreFuture<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>;
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// A hundred years: longer than any lease or retention, short enough for every database's arithmetic.
-const LONGEST: i64 = 100 * 365 * 24 * 60 * 60 * 1000;
-
-pub(super) fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).map_or(LONGEST, |millis| millis.min(LONGEST))
-}
-
-/// What is left of a lease, at least a millisecond.
-pub(super) fn remaining(millis: i64) -> Duration {
-    Duration::from_millis(u64::try_from(millis).unwrap_or(1).max(1))
+    #[test]
+    fn tokens_differ_and_hide_their_bytes() {
+        let [first, second] = [ClaimToken::random().unwrap(), ClaimToken::random().unwrap()];
+        assert_ne!(first, second);
+        assert_eq!(ClaimToken::from_bytes(*first.as_bytes()), first);
+        assert_eq!(format!("{:?}", ClaimToken::from_bytes([7; 16])), "ClaimToken(..)");
+    }
 }

@@ -1,248 +1,19 @@
-//! Senders that disconnect while their event is claimed, handled or completed, over real sockets and databases with
-//! latency; and stores that are away.
+//! Senders that disconnect from an application over a memory store or Redis with latency; and a Redis that does not answer.
 
-use std::{
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
-
-use axum::{Router, extract::State, routing::post};
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use sqlx::{SqlitePool, postgres::PgPoolOptions};
-use tokio::{
-    io::AsyncWriteExt,
-    net::{TcpListener, TcpStream},
-    sync::Semaphore,
-    time::{sleep, timeout},
-};
-use tower::ServiceBuilder;
+use tokio::time::timeout;
 use tower_workos::{
-    DedupeLayer, DedupeStore, DirectoryEvent, MemoryStore,
-    dedupe::{OnStoreError, PostgresStore, RedisStore},
-    testing::sample,
+    DedupeStore, MemoryStore,
+    dedupe::{Claim, DedupeKey, RedisStore},
 };
 
 use crate::{
-    services::{self, Schema, proxy::Proxy},
-    support::{delivery, layer},
+    senders::{LATENCY, LIMIT, away, check},
+    services::{self, proxy::Proxy},
 };
-
-/// In each direction, so that a call can be caught in the middle.
-const LATENCY: Duration = Duration::from_millis(50);
-/// Longer than anything here takes. Not a measurement: without it a failure would hang.
-const LIMIT: Duration = Duration::from_secs(30);
-
-/// A handler that waits for permission to answer.
-#[derive(Clone)]
-struct Handler {
-    entered: Arc<AtomicUsize>,
-    answered: Arc<AtomicUsize>,
-    gate: Arc<Semaphore>,
-}
-
-impl Handler {
-    fn new() -> Self {
-        let gate = Arc::new(Semaphore::new(0));
-        Self { entered: Arc::default(), answered: Arc::default(), gate }
-    }
-}
-
-async fn on_event(State(handler): State<Handler>, _: DirectoryEvent) {
-    handler.entered.fetch_add(1, Ordering::SeqCst);
-    handler.gate.acquire().await.unwrap().forget();
-    handler.answered.fetch_add(1, Ordering::SeqCst);
-}
-
-async fn until(mut condition: impl FnMut() -> bool) {
-    timeout(LIMIT, async {
-        while !condition() {
-            sleep(Duration::from_millis(1)).await;
-        }
-    })
-    .await
-    .expect("nothing happens");
-}
-
-async fn serve<St: DedupeStore>(dedupe: &DedupeLayer<St>, handler: &Handler) -> SocketAddr {
-    let stack = ServiceBuilder::new().layer(layer()).layer(dedupe.clone());
-    let app = Router::new()
-        .route("/webhooks/workos", post(on_event))
-        .route_layer(stack)
-        .with_state(handler.clone());
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(axum::serve(listener, app).into_future());
-    address
-}
-
-/// Sends a delivery and leaves the connection open until it is dropped.
-async fn send(address: SocketAddr, id: &str) -> TcpStream {
-    let request = delivery::<Bytes>(sample::USER_DEACTIVATED.with_id(id));
-    let (parts, body) = request.into_parts();
-    let mut text = format!("POST /webhooks/workos HTTP/1.1\r\nhost: {address}\r\n");
-    for (name, value) in &parts.headers {
-        text.push_str(&format!("{name}: {}\r\n", value.to_str().unwrap()));
-    }
-    text.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(&[text.as_bytes(), &body].concat()).await.unwrap();
-    stream
-}
-
-async fn deliver(address: SocketAddr, id: &str) -> u16 {
-    let request = delivery::<Full<Bytes>>(sample::USER_DEACTIVATED.with_id(id));
-    let (mut parts, body) = request.into_parts();
-    parts.uri = format!("http://{address}/webhooks/workos").parse().unwrap();
-    let client = Client::builder(TokioExecutor::new()).build_http();
-    let response = client.request(http::Request::from_parts(parts, body));
-    timeout(LIMIT, response).await.expect("no response").unwrap().status().as_u16()
-}
-
-/// What makes a store's calls take a while.
-#[derive(Clone)]
-enum Slow {
-    No,
-    /// The proxy in front of it.
-    Proxy,
-    /// Another writer, which holds the database's only lock.
-    Writer(SqlitePool),
-}
-
-impl Slow {
-    /// Makes calls wait until the returned value is dropped, if that is how they are slowed down.
-    async fn begin(&self) -> Option<sqlx::Transaction<'static, sqlx::Sqlite>> {
-        match self {
-            Self::Writer(pool) => Some(pool.begin_with("BEGIN IMMEDIATE").await.unwrap()),
-            Self::No | Self::Proxy => None,
-        }
-    }
-}
-
-/// Delivers an event again, as often as it is answered 503, until it is acknowledged. A claim that is left behind would
-/// let that take longer than the limit.
-async fn deliver_again(address: SocketAddr, id: &str) {
-    timeout(LIMIT, async {
-        loop {
-            match deliver(address, id).await {
-                200 => return,
-                503 => sleep(Duration::from_millis(10)).await,
-                other => panic!("{other}"),
-            }
-        }
-    })
-    .await
-    .expect("the event is not free");
-}
-
-const EVENTS: usize = 10;
-
-fn ids() -> impl Iterator<Item = String> {
-    (0..EVENTS).map(|index| format!("event_{index}"))
-}
-
-async fn send_all(address: SocketAddr) -> Vec<TcpStream> {
-    let mut streams = Vec::new();
-    for id in ids() {
-        streams.push(send(address, &id).await);
-    }
-    streams
-}
-
-async fn deliver_all_again(address: SocketAddr) {
-    for id in ids() {
-        deliver_again(address, &id).await;
-    }
-}
-
-async fn check<St: DedupeStore>(store: St, slow: Slow) {
-    while_claiming(store.clone(), slow.clone()).await;
-    while_calling(store.clone()).await;
-    while_completing(store, slow).await;
-}
-
-async fn while_claiming<St: DedupeStore>(store: St, slow: Slow) {
-    let handler = Handler::new();
-    handler.gate.add_permits(Semaphore::MAX_PERMITS);
-    let dedupe = DedupeLayer::new(services::unique(), store);
-    let address = serve(&dedupe, &handler).await;
-    let writer = slow.begin().await;
-    let streams = send_all(address).await;
-    sleep(LATENCY / 2).await;
-    drop(streams);
-    sleep(LATENCY / 2).await;
-    let caught = EVENTS - handler.entered.load(Ordering::SeqCst);
-    drop(writer);
-    assert!(caught > 0 || matches!(slow, Slow::No), "no claim was caught in the middle");
-    deliver_all_again(address).await;
-    assert_eq!(handler.answered.load(Ordering::SeqCst), EVENTS, "each event once");
-    dedupe.idle().await;
-}
-
-async fn while_calling<St: DedupeStore>(store: St) {
-    let handler = Handler::new();
-    let dedupe = DedupeLayer::new(services::unique(), store);
-    let address = serve(&dedupe, &handler).await;
-    let streams = send_all(address).await;
-    until(|| handler.entered.load(Ordering::SeqCst) == EVENTS).await;
-    drop(streams);
-    // Nobody waits for these calls any more; once the server has noticed, the handlers are dropped.
-    until(|| Arc::strong_count(&handler.gate) <= 2).await;
-    handler.gate.add_permits(EVENTS);
-    deliver_all_again(address).await;
-    assert_eq!(handler.answered.load(Ordering::SeqCst), EVENTS, "each event once");
-    dedupe.idle().await;
-}
-
-async fn while_completing<St: DedupeStore>(store: St, slow: Slow) {
-    let handler = Handler::new();
-    let dedupe = DedupeLayer::new(services::unique(), store);
-    let address = serve(&dedupe, &handler).await;
-    let streams = send_all(address).await;
-    until(|| handler.entered.load(Ordering::SeqCst) == EVENTS).await;
-    let writer = slow.begin().await;
-    handler.gate.add_permits(EVENTS);
-    until(|| handler.answered.load(Ordering::SeqCst) == EVENTS).await;
-    drop(streams);
-    sleep(LATENCY / 2).await;
-    drop(writer);
-    deliver_all_again(address).await;
-    assert_eq!(handler.entered.load(Ordering::SeqCst), EVENTS, "no event twice");
-    dedupe.idle().await;
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_a_memory_store() {
-    check(MemoryStore::default(), Slow::No).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn with_a_sqlite_store() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("dedupe.db");
-    let store = services::sqlite_store(&file).await;
-    let writer = Slow::Writer(services::sqlite_pool(&file).await);
-    check(store, writer).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn with_a_postgres_store() {
-    let Some(schema) = Schema::create().await else { return };
-    schema.store().await;
-    let proxy = Proxy::start(services::postgres_address()).await;
-    let options =
-        services::postgres_options(&schema.name).host("127.0.0.1").port(proxy.address.port());
-    let pool = PgPoolOptions::new().max_connections(20).connect_with(options).await.unwrap();
-    let store = PostgresStore::new(pool.clone());
-    proxy.delay(LATENCY);
-    check(store, Slow::Proxy).await;
-    pool.close().await;
-    schema.drop().await;
+    check(MemoryStore::default(), false, async || ()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -251,45 +22,7 @@ async fn with_a_redis_store() {
     let proxy = Proxy::start(services::redis_address()).await;
     proxy.delay(LATENCY);
     let store = RedisStore::connect(&format!("redis://{}/", proxy.address)).await.unwrap();
-    check(store, Slow::Proxy).await;
-}
-
-/// Delivers to a store that does not answer, several times, and then once to one that does again.
-async fn away<St: DedupeStore>(store: St, back: impl FnOnce()) {
-    let handler = Handler::new();
-    handler.gate.add_permits(Semaphore::MAX_PERMITS);
-    let dedupe = DedupeLayer::new(services::unique(), store)
-        .store_timeout(Duration::from_millis(200))
-        .lease(Duration::from_secs(5));
-    let address = serve(&dedupe, &handler).await;
-    let open = dedupe.clone().on_store_error(OnStoreError::Pass);
-    let open = serve(&open, &handler).await;
-    for _ in 0..3 {
-        // The drivers' own time-outs are 10 and 30 seconds.
-        let status = timeout(Duration::from_secs(5), deliver(address, "event_1")).await;
-        assert_eq!(status.expect("waits longer than the time-out"), 503);
-    }
-    assert_eq!(handler.answered.load(Ordering::SeqCst), 0);
-    let status = timeout(Duration::from_secs(5), deliver(open, "event_2")).await;
-    assert_eq!(status.expect("waits longer than the time-out"), 200);
-    assert_eq!(handler.answered.load(Ordering::SeqCst), 1);
-    back();
-    deliver_again(address, "event_1").await;
-    assert_eq!(handler.answered.load(Ordering::SeqCst), 2);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_silent_postgres_delays_nothing_for_long() {
-    let Some(schema) = Schema::create().await else { return };
-    schema.store().await;
-    let proxy = Proxy::start(services::postgres_address()).await;
-    let options =
-        services::postgres_options(&schema.name).host("127.0.0.1").port(proxy.address.port());
-    let pool = PgPoolOptions::new().max_connections(4).connect_lazy_with(options);
-    proxy.freeze(true);
-    away(PostgresStore::new(pool.clone()), || proxy.freeze(false)).await;
-    pool.close().await;
-    schema.drop().await;
+    check(store, true, async || ()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -316,7 +49,7 @@ async fn a_redis_connection_that_is_silently_dead_is_replaced() {
     let Some(_) = services::redis_store().await else { return };
     let proxy = Proxy::start(services::redis_address()).await;
     let store = RedisStore::connect(&format!("redis://{}/", proxy.address)).await.unwrap();
-    let key = |id: &str| tower_workos::dedupe::DedupeKey::new(services::unique(), id.into());
+    let key = |id: &str| DedupeKey::new(services::unique(), id.into());
     store.claim(&key("event_1"), LIMIT).await.unwrap();
     proxy.freeze_connections();
     // The calls under way find out; the next one has a new connection.
@@ -331,10 +64,10 @@ async fn a_claim_whose_reply_is_lost_is_released() {
     let Some(_) = services::redis_store().await else { return };
     let proxy = Proxy::start(services::redis_address()).await;
     let store = RedisStore::connect(&format!("redis://{}/", proxy.address)).await.unwrap();
-    let key = tower_workos::dedupe::DedupeKey::new(services::unique(), "event_1".into());
+    let key = DedupeKey::new(services::unique(), "event_1".into());
     proxy.lose_replies();
     let lost = timeout(LIMIT, store.claim(&key, LIMIT)).await.expect("hangs");
     assert!(lost.is_err(), "{lost:?}");
     let claim = store.claim(&key, LIMIT).await.unwrap();
-    assert!(matches!(claim, tower_workos::dedupe::Claim::Acquired(_)), "{claim:?}");
+    assert!(matches!(claim, Claim::Acquired(_)), "{claim:?}");
 }

@@ -9,11 +9,9 @@
 
 mod axum;
 mod body;
-#[cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
-mod complete_in;
 mod dead_letter;
 mod dedupe;
-#[cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
+#[cfg(feature = "redis")]
 mod disconnect;
 mod event;
 mod hyper;
@@ -21,13 +19,17 @@ mod layer;
 mod log;
 mod outcomes;
 mod readiness;
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(feature = "redis")]
+mod replicas;
 mod schedules;
-#[cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
+#[cfg(feature = "redis")]
+mod senders;
+#[cfg(feature = "redis")]
 #[path = "../services/mod.rs"]
 mod services;
 mod shared;
-#[cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
-mod stores;
 mod support;
 mod tonic;
 mod tonic_dedupe;
