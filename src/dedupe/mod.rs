@@ -69,6 +69,7 @@
 //! | [`MemoryStore`] | one replica; everything is forgotten when it restarts |
 //! | `RedisStore` (feature `redis`) | any number of replicas, with idempotent handlers |
 //! | `SqliteStore`, `PostgresStore` (crate `tower-workos-sqlx`) | durable; a handler can complete its claim in its own transaction |
+//! | [`BoxStore`] | any of these, chosen at run time |
 //! | your own | see [`DedupeStore`] |
 //!
 //! # Handlers with a transaction of their own
@@ -89,6 +90,7 @@
 //! call without one passes: it is for another service of the server (see the `grpc` module).
 
 mod background;
+mod boxed;
 mod claimed;
 mod config;
 mod future;
@@ -109,6 +111,7 @@ pub use self::redis::RedisStore;
 #[cfg(feature = "tonic")]
 pub(crate) use self::service::GrpcCall;
 pub use self::{
+    boxed::{BoxStore, BoxToken},
     claimed::Claimed,
     config::OnStoreError,
     future::ResponseFuture,

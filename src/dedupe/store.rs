@@ -2,40 +2,150 @@ use std::{error::Error, fmt, future::Future, pin::Pin, sync::Arc, time::Duration
 
 use crate::event::EventId;
 
-/// What a [`DedupeLayer`](crate::DedupeLayer) remembers events in.
+/// The store in which a [`DedupeLayer`](crate::DedupeLayer) remembers events.
 ///
 /// # The contract
 ///
-/// For each key there is at most one *holder*. [`claim`](Self::claim) makes the caller the holder for the length of
-/// a lease, unless there is one already or the key is done; [`complete`](Self::complete) makes the key done;
-/// [`release`](Self::release) makes it free.
+/// Each key has at most one *holder*. [`claim`](Self::claim) makes the caller the holder for the length of a lease, unless
+/// there is one already or the key is done; [`complete`](Self::complete) makes the key done; [`release`](Self::release)
+/// makes it free.
 ///
-/// - **`claim` is one atomic step.** Of any number of racing claims of a key, one at most is
-///   [`Acquired`](Claim::Acquired). Two that are would run a handler twice at once.
-/// - **Tokens fence.** Each acquired claim has a token of its own. A holder whose lease has expired can neither
-///   complete nor release anything, whether somebody else holds the key by then or not. Without this, a slow
-///   holder could mark the key as done while another is still handling it; if that one then failed, the event would be
-///   lost.
-/// - **A lease expires by the store's own clock**, which is one for all replicas. A crashed holder's key is free
+/// - **`claim` is one atomic step.** Of any number of concurrent claims of a key, at most one is
+///   [`Acquired`](Claim::Acquired). If two were, the handler would run twice at the same time.
+/// - **Tokens fence.** Each acquired claim has a token of its own. A holder whose lease has expired can neither complete nor
+///   release anything, whether or not somebody else holds the key by then. Otherwise, a slow holder could mark the key as
+///   done while another one is still handling it; if that one then failed, the event would be lost.
+/// - **A lease expires by the store's own clock**, which is the same for all replicas. If a holder crashes, its key is free
 ///   again after that; until then, redeliveries are [`InFlight`](Claim::InFlight).
 /// - **Done is durable** to the degree that the store promises, for the length of the retention.
 ///
 /// # Which failures are safe
 ///
-/// *Forgetting a done key* lets a duplicate through: harmless if handlers are idempotent. *Failing a claim* (an error, or
-/// `InFlight` without a holder) delays an event: the sender delivers it again, for days. **Reporting an event as done
-/// that isn't is the one failure that loses it**: a store must return [`Done`](Claim::Done) only after a `complete` with
-/// the token of an unexpired lease.
+/// *Forgetting a done key* lets a duplicate through, which is harmless if handlers are idempotent. *Failing a claim* (an
+/// error, or `InFlight` without a holder) delays an event: the sender delivers it again, for days. **Reporting an event as
+/// done that isn't is the one failure that loses it**: a store must return [`Done`](Claim::Done) only after a `complete`
+/// with the token of an unexpired lease.
 ///
-/// `testing::conformance` checks all of this against a store.
+/// `testing::conformance` checks all of this for a store.
 ///
 /// # Futures
 ///
-/// They are named types of the store, so that none has to be boxed; a store of `async fn`s names [`StoreFuture`]. The layer never drops one that has been polled, unless the runtime shuts down or the
-/// lease has passed: if a request is cancelled or the layer's time-out ends, the call continues in a task. That is why
-/// the futures are `Unpin` and `'static`. A dropped future may or may not have had its effect.
+/// The futures are named types, so that none has to be boxed; a store of `async fn`s names [`StoreFuture`]. If a request is
+/// cancelled, or the layer's time-out ends, the call continues in a task: a future that has been polled is dropped only if
+/// the runtime shuts down or the lease has passed. That is why futures are `Unpin` and `'static`. A dropped future may or may
+/// not have had its effect.
+///
+/// # A store of your own
+///
+/// This one is complete, except that it forgets everything when the process ends. A database takes the place of the map: one
+/// atomic statement for each call.
+///
+/// ```
+/// use std::{
+///     collections::{HashMap, hash_map},
+///     future::{Ready, ready},
+///     sync::{Arc, Mutex},
+///     time::{Duration, Instant},
+/// };
+///
+/// use tower_workos::{
+///     DedupeStore,
+///     dedupe::{Claim, ClaimToken, Completion, DedupeKey, StoreError},
+/// };
+///
+/// #[derive(Clone, Default)]
+/// struct MapStore {
+///     entries: Arc<Mutex<HashMap<DedupeKey, Entry>>>,
+/// }
+///
+/// struct Entry {
+///     token: ClaimToken,
+///     done: bool,
+///     /// The end of the lease or, once done, of the retention. `None`: never.
+///     until: Option<Instant>,
+/// }
+///
+/// impl Entry {
+///     fn is_live(&self) -> bool {
+///         self.until.is_none_or(|until| Instant::now() < until)
+///     }
+/// }
+///
+/// impl DedupeStore for MapStore {
+///     type Token = ClaimToken;
+///     type ClaimFuture = Ready<Result<Claim<ClaimToken>, StoreError>>;
+///     type CompleteFuture = Ready<Result<Completion, StoreError>>;
+///     type ReleaseFuture = Ready<Result<(), StoreError>>;
+///
+///     fn claim(&self, key: &DedupeKey, lease: Duration) -> Self::ClaimFuture {
+///         let token = match ClaimToken::random() {
+///             Ok(token) => token,
+///             Err(error) => return ready(Err(error)),
+///         };
+///         let mut entries = self.entries.lock().unwrap();
+///         // An expired entry is as good as none.
+///         entries.retain(|_, entry| entry.is_live());
+///         ready(Ok(match entries.entry(key.clone()) {
+///             hash_map::Entry::Vacant(free) => {
+///                 // `None` if the lease is longer than the clock can count.
+///                 let until = Instant::now().checked_add(lease);
+///                 free.insert(Entry { token, done: false, until });
+///                 Claim::Acquired(token)
+///             }
+///             hash_map::Entry::Occupied(taken) if taken.get().done => Claim::Done,
+///             hash_map::Entry::Occupied(taken) => Claim::InFlight {
+///                 retry_after: taken.get().until.map_or(Duration::MAX, |until| {
+///                     // At least a millisecond: it may have expired since.
+///                     until.duration_since(Instant::now()).max(Duration::from_millis(1))
+///                 }),
+///             },
+///         }))
+///     }
+///
+///     fn complete(
+///         &self,
+///         key: &DedupeKey,
+///         token: &ClaimToken,
+///         retention: Duration,
+///     ) -> Self::CompleteFuture {
+///         let mut entries = self.entries.lock().unwrap();
+///         let held = |entry: &&mut Entry| entry.token == *token && (entry.done || entry.is_live());
+///         ready(Ok(match entries.get_mut(key).filter(held) {
+///             Some(entry) => {
+///                 entry.done = true;
+///                 entry.until = Instant::now().checked_add(retention);
+///                 Completion::Completed
+///             }
+///             None => Completion::Stale,
+///         }))
+///     }
+///
+///     fn confirm(&self, key: &DedupeKey, token: &ClaimToken) -> Self::CompleteFuture {
+///         let entries = self.entries.lock().unwrap();
+///         let done = entries.get(key).is_some_and(|entry| entry.token == *token && entry.done);
+///         ready(Ok(if done { Completion::Completed } else { Completion::Stale }))
+///     }
+///
+///     fn release(&self, key: &DedupeKey, token: &ClaimToken) -> Self::ReleaseFuture {
+///         let mut entries = self.entries.lock().unwrap();
+///         if entries.get(key).is_some_and(|entry| entry.token == *token && !entry.done) {
+///             entries.remove(key);
+///         }
+///         ready(Ok(()))
+///     }
+/// }
+///
+/// # #[cfg(feature = "testing")]
+/// #[tokio::main]
+/// async fn main() {
+///     // In your application, this is a test.
+///     tower_workos::testing::conformance::check(MapStore::default()).await;
+/// }
+/// # #[cfg(not(feature = "testing"))]
+/// # fn main() {}
+/// ```
 pub trait DedupeStore: Clone + Send + Sync + 'static {
-    /// Tells this claim from every other one of its key.
+    /// What distinguishes a claim from every other claim of its key; [`ClaimToken`](crate::dedupe::ClaimToken), for example.
     type Token: Clone + Send + Sync + Unpin + 'static;
     /// The future of [`claim`](Self::claim).
     type ClaimFuture: Future<Output = Result<Claim<Self::Token>, StoreError>>
@@ -47,11 +157,11 @@ pub trait DedupeStore: Clone + Send + Sync + 'static {
     /// The future of [`release`](Self::release).
     type ReleaseFuture: Future<Output = Result<(), StoreError>> + Send + Unpin + 'static;
 
-    /// Asks to become the holder of a key.
+    /// Tries to become the holder of a key for the length of a lease.
     fn claim(&self, key: &DedupeKey, lease: Duration) -> Self::ClaimFuture;
 
-    /// Makes a key done for this long, if the token is its holder's and the lease has not expired. Completing twice
-    /// with one token is completing.
+    /// Makes a key done for the length of a retention, if the token is its holder's and the lease has not expired. A second
+    /// call with the same token is [`Completion::Completed`] too.
     fn complete(
         &self,
         key: &DedupeKey,
@@ -59,19 +169,19 @@ pub trait DedupeStore: Clone + Send + Sync + 'static {
         retention: Duration,
     ) -> Self::CompleteFuture;
 
-    /// Whether a key was completed with this token, and that is committed: [`Completion::Completed`] if so, otherwise
-    /// [`Completion::Stale`]. Changes nothing. The layer asks this instead of completing a claim that the handler
-    /// completed in a transaction of its own.
+    /// Checks whether a key was completed with this token, and that is committed: [`Completion::Completed`] if so, otherwise
+    /// [`Completion::Stale`]. Changes nothing. The layer calls this instead of [`complete`](Self::complete) if the handler
+    /// completes the claim in a transaction of its own.
     fn confirm(&self, key: &DedupeKey, token: &Self::Token) -> Self::CompleteFuture;
 
-    /// Makes a key free, if the token is its holder's. A done key stays done.
+    /// Makes a key free, if the token is its holder's. A key that is done stays done.
     fn release(&self, key: &DedupeKey, token: &Self::Token) -> Self::ReleaseFuture;
 }
 
 /// A boxed future, for stores that are made of `async fn`s, whose futures have no name.
 pub type StoreFuture<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>;
 
-/// The answer to a claim.
+/// The result of [`DedupeStore::claim`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(
     clippy::exhaustive_enums,
@@ -84,12 +194,12 @@ pub enum Claim<T> {
     Done,
     /// Somebody else is the holder.
     InFlight {
-        /// When that one's lease ends, if it does not complete before.
+        /// The time until that one's lease ends, unless it completes earlier.
         retry_after: Duration,
     },
 }
 
-/// The answer to completing.
+/// The result of [`DedupeStore::complete`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 #[expect(
@@ -103,7 +213,7 @@ pub enum Completion {
     Stale,
 }
 
-/// What a store remembers: an event, within a namespace.
+/// The key of an event in a store: a namespace and the event's id.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct DedupeKey {
     namespace: Arc<str>,
@@ -111,7 +221,7 @@ pub struct DedupeKey {
 }
 
 impl DedupeKey {
-    /// The key of an event. Namespaces keep endpoints or environments that share a store apart.
+    /// The key of an event. Endpoints or environments that share a store need different namespaces.
     #[must_use]
     pub fn new(namespace: impl Into<Arc<str>>, id: EventId) -> Self {
         Self::within(namespace.into(), id)
@@ -140,8 +250,8 @@ impl fmt::Debug for DedupeKey {
     }
 }
 
-/// Why a store failed. What the driver said is its [`source`](Error::source), which the layer logs: a store must not put
-/// a connection's password there.
+/// Why a store failed. The driver's error is its [`source`](Error::source), which the layer logs: a store must not put
+/// the password of a connection there.
 #[derive(Debug)]
 pub struct StoreError {
     kind: StoreErrorKind,
@@ -162,7 +272,7 @@ impl StoreError {
         Self { kind: StoreErrorKind::Unavailable, source: Some(source.into()) }
     }
 
-    /// The store has no place for another key without forgetting one in flight.
+    /// The store can't hold another key without forgetting one in flight.
     #[must_use]
     pub fn full() -> Self {
         Self { kind: StoreErrorKind::Full, source: None }

@@ -10,7 +10,6 @@
 //! ```
 
 use std::{
-    fmt::Debug,
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -35,11 +34,7 @@ const RACERS: usize = 100;
 /// # Panics
 ///
 /// At the first violation of the contract, which the message names; and if the store returns an error.
-pub async fn check<St>(store: St)
-where
-    St: DedupeStore,
-    St::Token: Debug + PartialEq,
-{
+pub async fn check<St: DedupeStore>(store: St) {
     one_of_many_racing_claims_is_acquired(&store).await;
     a_key_is_in_flight_until_released(&store).await;
     a_completed_key_is_done(&store).await;
@@ -161,16 +156,13 @@ where
     }
 }
 
-async fn a_key_is_in_flight_until_released<St: DedupeStore>(store: &St)
-where
-    St::Token: Debug + PartialEq,
-{
+async fn a_key_is_in_flight_until_released<St: DedupeStore>(store: &St) {
     let key = fresh("");
     let first = acquire(store, &key, LONG, "a new key").await;
     assert_in_flight(store, &key, LONG, "a claimed key").await;
     release(store, &key, &first).await;
-    let second = acquire(store, &key, LONG, "a released key").await;
-    assert_ne!(first, second, "two claims have one token");
+    acquire(store, &key, LONG, "a released key").await;
+    // These fail too if two claims have the same token.
     release(store, &key, &first).await;
     assert_in_flight(store, &key, LONG, "after a release with a stale token").await;
     let completion = complete(store, &key, &first, LONG).await;

@@ -9,6 +9,7 @@
 
 mod axum;
 mod body;
+mod boxed;
 mod dead_letter;
 mod dedupe;
 #[cfg(feature = "redis")]

@@ -14,7 +14,7 @@ use sqlx::{PgPool, SqlitePool, postgres::PgPoolOptions};
 use tower::{ServiceBuilder, ServiceExt};
 use tower_workos::{
     DedupeLayer, DedupeStore,
-    dedupe::{Claimed, Completion, DedupeOutcome, OnStoreError},
+    dedupe::{BoxStore, Claimed, Completion, DedupeOutcome, OnStoreError},
     testing::sample,
 };
 use tower_workos_sqlx::{CompleteIn, PostgresStore, SqliteStore};
@@ -99,6 +99,27 @@ impl Database for PgPool {
     }
 }
 
+/// The same database, whose store is boxed.
+#[derive(Clone)]
+struct Boxed(SqlitePool);
+
+async fn on_boxed(
+    State(app): State<App<Boxed>>,
+    Extension(claimed): Extension<Claimed<BoxStore>>,
+) -> StatusCode {
+    let app = App { pool: app.pool.0, act: app.act, calls: app.calls };
+    on_sqlite(State(app), Extension(claimed.downcast().unwrap())).await
+}
+
+impl Database for Boxed {
+    type Store = BoxStore;
+
+    fn app(dedupe: DedupeLayer<BoxStore>, app: App<Self>) -> Router {
+        let stack = ServiceBuilder::new().layer(layer()).layer(dedupe);
+        Router::new().route("/", post(on_boxed)).route_layer(stack).with_state(app)
+    }
+}
+
 /// The status and the outcome of one delivery.
 async fn deliver(app: Router, id: &str) -> (u16, DedupeOutcome) {
     let mut request: Request<Body> = delivery(sample::USER_DEACTIVATED.with_id(id));
@@ -137,6 +158,38 @@ async fn a_transaction_that_is_dropped_is_no_success_on_sqlite() {
     let file = folder.path().join("dedupe.db");
     let store = databases::sqlite_store(&file).await;
     check(store, databases::sqlite_pool(&file).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_is_dropped_is_no_success_with_a_boxed_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("dedupe.db");
+    let store = BoxStore::new(databases::sqlite_store(&file).await);
+    check(store, Boxed(databases::sqlite_pool(&file).await)).await;
+}
+
+/// The store's connections are closed; the handler's own work.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_boxed_claim_that_the_handler_made_is_adopted() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("dedupe.db");
+    let (working, closed) =
+        (databases::sqlite_store(&file).await, databases::sqlite_store(&file).await);
+    closed.pool().close().await;
+    let dedupe = |store| DedupeLayer::new("workos", store).on_store_error(OnStoreError::Pass);
+    let pool = Boxed(databases::sqlite_pool(&file).await);
+    let calls = Arc::<AtomicUsize>::default();
+    let app = |store| {
+        let act = Act::Commit(StatusCode::OK);
+        Boxed::app(dedupe(store), App { pool: pool.clone(), act, calls: Arc::clone(&calls) })
+    };
+    // With the token of the claim that the handler made, the layer asks the store, which fails. Without it, the outcome
+    // would be `NotCompleted`.
+    let blind = app(BoxStore::new(closed));
+    assert_eq!(deliver(blind, "event_1").await, (503, DedupeOutcome::StoreError));
+    let seeing = app(BoxStore::new(working));
+    assert_eq!(deliver(seeing, "event_1").await, (200, DedupeOutcome::Duplicate));
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tower_workos::{
     DedupeStore,
-    dedupe::{Claim, Completion, DedupeKey},
+    dedupe::{BoxStore, Claim, Completion, DedupeKey},
     testing::conformance,
 };
 use tower_workos_sqlx::PostgresStore;
@@ -50,6 +50,13 @@ async fn promptly<T>(future: impl Future<Output = T>) -> T {
 async fn sqlite_store_keeps_the_contract() {
     let folder = tempfile::tempdir().unwrap();
     conformance::check(databases::sqlite_store(&folder.path().join("dedupe.db")).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_boxed_sqlite_store_keeps_the_contract() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = databases::sqlite_store(&folder.path().join("dedupe.db")).await;
+    conformance::check(BoxStore::new(store)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
