@@ -8,6 +8,46 @@ use crate::dedupe::{
 };
 
 /// Lets each event's handler succeed once: see the [module docs](crate::dedupe).
+///
+/// ```
+/// # #[cfg(feature = "testing")]
+/// # {
+/// use tower::{ServiceBuilder, ServiceExt, service_fn};
+/// use tower_workos::{
+///     DedupeLayer, MemoryStore, VerifyWebhookLayer, WebhookSecret,
+///     dedupe::DedupeOutcome,
+///     testing::{Signer, sample},
+///     verify::VerifiedBody,
+/// };
+/// # use std::{convert::Infallible, time::Duration};
+/// # use bytes::Bytes;
+/// # use http::{Request, Response};
+/// # use http_body_util::Full;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+/// let secret = WebhookSecret::new("whsec_from_the_dashboard")?;
+/// let signer = Signer::new(secret.clone());
+/// let dedupe = DedupeLayer::new("workos", MemoryStore::default())
+///     // Longer than the handler takes.
+///     .lease(Duration::from_secs(30));
+/// let app = ServiceBuilder::new()
+///     .layer(VerifyWebhookLayer::new(secret))
+///     .layer(dedupe)
+///     .service(service_fn(|_: Request<VerifiedBody>| async {
+///         Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+///     }));
+///
+/// for outcome in [DedupeOutcome::Completed, DedupeOutcome::Duplicate] {
+///     let request = signer.sign(sample::USER_DEACTIVATED).into_request::<Full<Bytes>, _>("/")?;
+///     let response = app.clone().oneshot(request).await?;
+///     assert_eq!(response.status(), 200);
+///     assert_eq!(response.extensions().get(), Some(&outcome));
+/// }
+/// # Ok(())
+/// # }
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct DedupeLayer<St> {
@@ -16,7 +56,7 @@ pub struct DedupeLayer<St> {
 }
 
 impl<St> DedupeLayer<St> {
-    /// Takes the name of this endpoint and the store to remember its events in.
+    /// A layer with the name of this endpoint and the store in which its events are remembered.
     ///
     /// The name is the namespace of the endpoint's events in the store. **Each endpoint needs a name of its own**: WorkOS
     /// sends an event with one id to each endpoint that is subscribed to it, so of two endpoints that share a store and a

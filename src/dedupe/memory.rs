@@ -24,6 +24,33 @@ const EXPIRED_PER_KEY: usize = 4;
 /// probability below 10⁻²⁴.
 ///
 /// Clones share what is remembered.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use tower_workos::{
+///     DedupeLayer, DedupeStore, MemoryStore,
+///     dedupe::{Claim, Completion, DedupeKey, StoreError},
+/// };
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), StoreError> {
+/// // About 1 MB when full.
+/// let store = MemoryStore::new(10_000);
+/// let dedupe = DedupeLayer::new("workos", store.clone());
+/// # let _ = dedupe;
+///
+/// // What the layer does with it for an event:
+/// let key = DedupeKey::new("workos", "event_01HXYZ".into());
+/// let minute = Duration::from_secs(60);
+/// if let Claim::Acquired(token) = store.claim(&key, minute).await? {
+///     // The handler runs, and succeeds.
+///     assert_eq!(store.complete(&key, &token, 60 * minute).await?, Completion::Completed);
+/// }
+/// assert_eq!(store.claim(&key, minute).await?, Claim::Done);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct MemoryStore {
     shared: Arc<Shared>,
@@ -68,7 +95,7 @@ impl MemoryStore {
         millis(self.shared.start.elapsed())
     }
 
-    /// A poisoned lock is used all the same: nothing in a call can panic between two changes that belong together.
+    /// A poisoned lock is used nevertheless: nothing in a call can panic between two changes that belong together.
     fn lock(&self) -> MutexGuard<'_, Entries> {
         self.shared.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -68,6 +68,20 @@ return 0
 
 /// Remembers events in Redis: for any number of replicas, as long as Redis remembers.
 ///
+/// ```no_run
+/// use tower_workos::{
+///     DedupeLayer,
+///     dedupe::{RedisStore, StoreError},
+/// };
+///
+/// # async fn run() -> Result<(), StoreError> {
+/// let store = RedisStore::connect("redis://127.0.0.1:6379/0").await?;
+/// let dedupe = DedupeLayer::new("workos", store);
+/// # let _ = dedupe;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// A claim, a completion and a release are one round trip each: a script, atomic on the server, whose clock ends leases.
 /// Clones share one connection. It is made when it is first needed, and replaced after any failure, also if Redis has not
 /// answered for two seconds, which is what a connection looks like that was lost without a reset.
@@ -81,8 +95,8 @@ return 0
 /// - **Failover**: replication is asynchronous, so a promoted replica may not know the last claims and completions;
 ///   two handlers may then run for one event.
 ///
-/// None of these loses an event; each can let one be handled twice. If that matters, use `PostgresStore` with
-/// `complete_in`.
+/// None of these loses an event; each can let one be handled twice. If that matters, use `PostgresStore` of
+/// `tower-workos-sqlx` with `complete_in`.
 #[derive(Clone)]
 pub struct RedisStore {
     shared: Arc<Shared>,
@@ -108,7 +122,7 @@ impl RedisStore {
     ///
     /// # Errors
     ///
-    /// If the address is not one, or nothing answers there within two seconds.
+    /// If the address is malformed, or Redis does not answer within two seconds.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         let store = Self::connect_lazy(url)?;
         store.connection().await?;
@@ -120,7 +134,7 @@ impl RedisStore {
     ///
     /// # Errors
     ///
-    /// If the address is not one.
+    /// If the address is malformed.
     pub fn connect_lazy(url: &str) -> Result<Self, StoreError> {
         Client::open(url).map(Self::new).map_err(|error| unavailable(&error))
     }

@@ -44,7 +44,7 @@ use crate::{
 /// A handler whose tables are in the same database can complete its claim in the transaction that changes them. Then
 /// both are committed, or neither is, whatever crashes: no change is lost, and none happens twice.
 ///
-/// ```no_run
+/// ```
 /// use axum::{Extension, http::StatusCode};
 /// use tower_workos::{
 ///     DirectoryEvent,

@@ -7,15 +7,18 @@ use crate::{
 
 /// Remembers events in a SQLite database: for one machine, across crashes and restarts.
 ///
-/// ```no_run
+/// ```
 /// # use std::{error::Error, time::Duration};
 /// use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 /// use tower_workos::DedupeLayer;
 /// use tower_workos_sqlx::SqliteStore;
 ///
-/// # async fn run() -> Result<(), Box<dyn Error + Send + Sync>> {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let file = folder.path().join("app.db");
 /// let options = SqliteConnectOptions::new()
-///     .filename("app.db")
+///     .filename(&file)
 ///     .create_if_missing(true)
 ///     .journal_mode(SqliteJournalMode::Wal)
 ///     .busy_timeout(Duration::from_secs(2));
@@ -50,7 +53,7 @@ use crate::{
 /// `BEGIN` (sqlx's `pool.begin()`) and reads first fails at its first write, without waiting, if anything was written
 /// since it read (`SQLITE_BUSY_SNAPSHOT`); of many events that arrive at once, most would be answered 503.
 ///
-/// ```no_run
+/// ```
 /// use axum::{Extension, http::StatusCode};
 /// use tower_workos::{
 ///     DirectoryEvent,
