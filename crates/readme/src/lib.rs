@@ -1,5 +1,10 @@
 //! Tests of the samples in README.md and `docs/`.
 
+/// Compiles the samples of README.md.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
+
 /// Compiles the samples of `docs/servers.md`.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/servers.md")]
