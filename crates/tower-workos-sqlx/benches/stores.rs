@@ -33,14 +33,14 @@ const TASKS: usize = 8;
 
 fn main() {
     let small = !env::args().any(|argument| argument == "--bench");
-    let pairs = if small { 20 } else { 2000 };
+    let pairs = if small { 20 } else { 500 };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let folder = tempfile::tempdir().unwrap();
         for connections in [8, 4, 1] {
             let file = folder.path().join(format!("{connections}.db"));
             let store = sqlite(&file, connections).await;
-            let name = format!("SqliteStore, {connections} connections");
+            let name = format!("SqliteStore, pool of {connections}");
             measure(&name, &store, pairs, pair).await;
             let name = format!("{name}, in the handler's transaction");
             measure(&name, &store, pairs, delivery).await;
