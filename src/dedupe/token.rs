@@ -4,7 +4,7 @@ use crate::dedupe::store::StoreError;
 
 /// A token for stores in databases: 128 random bits.
 ///
-/// [`RedisStore`](crate::dedupe::RedisStore) and the stores of `tower-workos-sqlx` use it, and a store of your own can.
+/// `RedisStore` and the stores of `tower-workos-sqlx` use it, and a store of your own can.
 /// Its bytes belong in the store only: whoever has them can complete or release the claim.
 ///
 /// ```

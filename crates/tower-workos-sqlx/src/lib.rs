@@ -2,15 +2,15 @@
 //!
 //! # Stores
 //!
-//! [`SqliteStore`] and [`PostgresStore`] are [`SqlStore`] over two databases; their pages say what each promises, and which
+//! `SqliteStore` and `PostgresStore` are [`SqlStore`] over two databases; their pages say what each promises, and which
 //! settings its pool needs. [`CompleteIn`] is the extension that completes a claim in a handler's transaction.
 //!
 //! # Features
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `sqlite` (default) | [`SqliteStore`] |
-//! | `postgres` | [`PostgresStore`] |
+//! | `sqlite` (default) | `SqliteStore` |
+//! | `postgres` | `PostgresStore` |
 //!
 //! sqlx is used without TLS. If your database needs it, enable one of sqlx's `tls-*` features in your application.
 //!
