@@ -1,5 +1,4 @@
 //! What is allocated for a request, exactly.
-#![cfg(feature = "testing")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "../benches/support/mod.rs"]

@@ -6,7 +6,7 @@ use std::{env, fs, path::Path};
 
 #[test]
 fn grpc_code_is_up_to_date() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("generated");
     fs::create_dir_all(&out).unwrap();
     // protox stands in for protoc, which a machine may not have.

@@ -25,13 +25,14 @@ pub fn program(name: &str) -> PathBuf {
             Some(name) => name,
         };
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
         cargo.args([
             "build",
             "--quiet",
             "--offline",
             "--all-features",
             "--examples",
+            "--package",
+            super::PACKAGE,
             "--profile",
             name,
         ]);

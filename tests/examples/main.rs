@@ -18,6 +18,9 @@ use tower_workos::{
     testing::{Signer, sample},
 };
 
+/// The package of the examples.
+const PACKAGE: &str = "tower-workos-examples";
+
 const SERVERS: [&str; 3] = ["axum", "hyper", "tonic"];
 
 /// Runs a shell command that calls `curl` and returns the status line, or `None` if curl isn't installed.

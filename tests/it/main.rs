@@ -5,7 +5,7 @@
     unreachable_pub,
     reason = "a test may panic, and its helpers are outside `#[test]` functions"
 )]
-#![cfg(all(feature = "axum", feature = "testing", feature = "tonic"))]
+#![cfg(feature = "tonic")]
 
 mod axum;
 mod body;

@@ -19,7 +19,7 @@ use tower_workos::{
 use crate::support::{at, send};
 
 fn shared(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared").join(name);
     if path.exists() {
         return Some(path);
     }

@@ -13,6 +13,9 @@ use tower_workos::{
     testing::{Signer, sample},
 };
 
+/// The package of the examples.
+const PACKAGE: &str = env!("CARGO_PKG_NAME");
+
 /// Both print one line that starts with "handled" per event; the response to its duplicates is 200 too.
 fn handles_each_event_once(name: &str, settings: &[(&str, &str)]) {
     let mut example = Example::start_with(name, None, settings);
