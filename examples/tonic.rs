@@ -1,7 +1,7 @@
 //! A webhook endpoint on a tonic server: a delivery arrives in a gRPC service method.
 //!
 //! ```text
-//! cargo run --example tonic
+//! cargo run --example tonic --features tonic
 //! ```
 //!
 //! Reads `WORKOS_WEBHOOK_SECRET` and `PORT` as the `axum` example does.
