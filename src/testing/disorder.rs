@@ -56,7 +56,7 @@ const ATTEMPTS: usize = 6;
 ///         })
 ///         .await?;
 ///     assert!(deliveries.iter().all(|delivery| delivery.status == StatusCode::OK));
-///     assert_eq!(*sessions.lock().unwrap(), ["bob".into()], "seed {seed}");
+///     assert_eq!(*sessions.lock().unwrap(), ["bob"], "seed {seed}");
 /// }
 /// # Ok(())
 /// # }
