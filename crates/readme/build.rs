@@ -2,8 +2,11 @@
 
 use std::{env, error::Error, fs, path::Path};
 
-const SAMPLES: [(&str, &[&str]); 2] =
-    [("../../README.md", &["sessions", "table"]), ("../../docs/servers.md", &["hyper", "slashes"])];
+const SAMPLES: [(&str, &[&str]); 3] = [
+    ("../../README.md", &["sessions"]),
+    ("../../docs/servers.md", &["hyper", "slashes"]),
+    ("../../src/ordering.md", &["table"]),
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let out = env::var("OUT_DIR")?;

@@ -5,6 +5,11 @@
 #[doc = include_str!("../../../README.md")]
 struct Readme;
 
+/// Compiles the samples of `docs/operations.md`.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/operations.md")]
+struct Operations;
+
 /// Compiles the samples of `docs/servers.md`.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/servers.md")]

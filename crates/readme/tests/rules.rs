@@ -188,8 +188,7 @@ fn sample(name: &str) -> &'static str {
 }
 
 #[test]
-fn the_rustdoc_has_the_same_samples() {
-    assert!(include_str!("../../../src/ordering.md").contains(sample("table")));
+fn the_rustdoc_has_the_same_sample() {
     let docs: String = include_str!("../../../src/lib.rs")
         .lines()
         .filter_map(|line| line.strip_prefix("//!"))
