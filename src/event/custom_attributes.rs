@@ -195,9 +195,11 @@ mod tests {
         let attributes = custom(
             r#"{"emails":[7,{"primary":true,"primary":false,"value":1,"value":"a@b"},{"value":{}},null]}"#,
         );
-        let mut email = EmailAddress::default();
-        email.primary = Some(false);
-        email.value = Some("a@b".to_owned());
+        let email = EmailAddress {
+            primary: Some(false),
+            value: Some("a@b".to_owned()),
+            ..EmailAddress::default()
+        };
         assert_eq!(attributes.emails(), Some(vec![email]));
     }
 
