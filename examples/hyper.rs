@@ -22,10 +22,7 @@ use hyper_util::{
 use support::{BoxError, PATH, Settings, bind, demonstrate, describe, say, shutdown};
 use tokio::net::TcpListener;
 use tower::{Layer, Service, service_fn};
-use tower_workos::{
-    DirectoryEvent, VerifyWebhookLayer,
-    verify::{ResponseBody, VerifiedBody},
-};
+use tower_workos::{DirectoryEvent, ResponseBody, VerifyWebhookLayer, verify::VerifiedBody};
 
 fn main() -> ExitCode {
     support::main(run())

@@ -129,12 +129,18 @@ pub mod testing;
 mod verifier;
 pub mod verify;
 
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub use self::dedupe::redis::RedisStore;
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub use self::extract::MissingDirectoryEvent;
 pub use self::{
     clock::{Clock, SystemClock},
-    dedupe::{Dedupe, DedupeLayer, DedupeStore, MemoryStore},
+    dedupe::{
+        boxed::BoxStore, layer::DedupeLayer, memory::MemoryStore, service::Dedupe,
+        store::DedupeStore,
+    },
     error::{ConfigError, SignatureHeaderError, VerifyError},
     event::{
         AccessChange, Actor, AttributeError, Attributes, CustomAttributes, Directory,
@@ -146,8 +152,9 @@ pub use self::{
         Timestamp, TimestampError, UnknownEvent, Unrecognized, UserUpdated,
     },
     rejection::{Rejection, RejectionKind},
+    response_body::ResponseBody,
     secret::{WebhookSecret, WebhookSecrets},
     signature::{SIGNATURE_HEADER, SignatureHeader},
     verifier::{Verification, Verified, Verifier},
-    verify::{VerifyWebhook, VerifyWebhookLayer},
+    verify::{layer::VerifyWebhookLayer, service::VerifyWebhook},
 };

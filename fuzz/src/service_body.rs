@@ -12,10 +12,9 @@ use tokio::runtime::{Builder, Runtime};
 use tower_layer::Layer;
 use tower_service::Service;
 use tower_workos::{
-    Rejection, RejectionKind, SIGNATURE_HEADER, Timestamp, Verifier, VerifyWebhookLayer,
-    WebhookSecret, WebhookSecrets,
+    Rejection, RejectionKind, ResponseBody, SIGNATURE_HEADER, Timestamp, Verifier,
+    VerifyWebhookLayer, WebhookSecret, WebhookSecrets,
     testing::{ManualClock, sample},
-    verify::ResponseBody,
 };
 
 pub use self::input::Input;

@@ -5,10 +5,9 @@ use crate::dedupe::store::{Claim, Completion, DedupeKey, DedupeStore, StoreError
 /// A store of any type, for applications that choose one at run time.
 ///
 /// ```
-/// use tower_workos::{
-///     DedupeLayer, MemoryStore,
-///     dedupe::{BoxStore, StoreError},
-/// };
+/// # #[cfg(feature = "redis")]
+/// use tower_workos::RedisStore;
+/// use tower_workos::{BoxStore, DedupeLayer, MemoryStore, dedupe::StoreError};
 ///
 /// /// The store that a setting names: `memory`, or the address of a Redis server.
 /// async fn store(setting: &str) -> Result<BoxStore, StoreError> {
@@ -16,7 +15,7 @@ use crate::dedupe::store::{Claim, Completion, DedupeKey, DedupeStore, StoreError
 ///         "memory" => Ok(BoxStore::new(MemoryStore::default())),
 ///         # #[cfg(feature = "redis")]
 ///         redis if redis.starts_with("redis://") => {
-///             Ok(BoxStore::new(tower_workos::dedupe::RedisStore::connect(redis).await?))
+///             Ok(BoxStore::new(RedisStore::connect(redis).await?))
 ///         }
 ///         other => Err(StoreError::unavailable(format!("{other:?} is not a store"))),
 ///     }

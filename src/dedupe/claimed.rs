@@ -150,10 +150,7 @@ impl Claimed<BoxStore> {
     /// the other.
     ///
     /// ```
-    /// use tower_workos::{
-    ///     MemoryStore,
-    ///     dedupe::{BoxStore, Claimed},
-    /// };
+    /// use tower_workos::{BoxStore, MemoryStore, dedupe::Claimed};
     ///
     /// fn is_in_memory(claimed: &Claimed<BoxStore>) -> bool {
     ///     claimed.downcast::<MemoryStore>().is_some()

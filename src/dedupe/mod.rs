@@ -90,36 +90,32 @@
 //! call without one passes: it is for another service of the server (see the `grpc` module).
 
 mod background;
-mod boxed;
+pub(crate) mod boxed;
 mod claimed;
 mod config;
 mod future;
 mod hold;
-mod layer;
-mod memory;
+pub(crate) mod layer;
+pub(crate) mod memory;
 mod outcome;
 #[cfg(feature = "redis")]
-mod redis;
+pub(crate) mod redis;
 mod response;
-mod service;
-mod store;
+pub(crate) mod service;
+pub(crate) mod store;
 mod token;
 
-#[cfg(feature = "redis")]
-#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
-pub use self::redis::RedisStore;
 #[cfg(feature = "tonic")]
 pub(crate) use self::service::GrpcCall;
 pub use self::{
-    boxed::{BoxStore, BoxToken},
+    boxed::BoxToken,
     claimed::Claimed,
     config::OnStoreError,
     future::ResponseFuture,
-    layer::DedupeLayer,
-    memory::MemoryStore,
     outcome::DedupeOutcome,
-    service::Dedupe,
-    store::{Claim, Completion, DedupeKey, DedupeStore, StoreError, StoreFuture},
+    store::{Claim, Completion, DedupeKey, StoreError, StoreFuture},
     token::ClaimToken,
 };
-pub use crate::response_body::ResponseBody;
+pub(crate) use self::{layer::DedupeLayer, store::DedupeStore};
+#[cfg(doc)]
+use self::{memory::MemoryStore, service::Dedupe};

@@ -69,10 +69,7 @@ return 0
 /// Remembers events in Redis: for any number of replicas, as long as Redis remembers.
 ///
 /// ```no_run
-/// use tower_workos::{
-///     DedupeLayer,
-///     dedupe::{RedisStore, StoreError},
-/// };
+/// use tower_workos::{DedupeLayer, RedisStore, dedupe::StoreError};
 ///
 /// # async fn run() -> Result<(), StoreError> {
 /// let store = RedisStore::connect("redis://127.0.0.1:6379/0").await?;

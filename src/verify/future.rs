@@ -20,9 +20,10 @@ use crate::{
     error::VerifyError,
     event::DirectoryEvent,
     rejection::Rejection,
+    response_body::ResponseBody,
     signature::SignatureHeader,
     verifier::Verification,
-    verify::{BoxError, ResponseBody, VerifiedBody, body::Received, layer::Config},
+    verify::{BoxError, VerifiedBody, body::Received, layer::Config},
 };
 
 /// After this many frames, `poll` yields to the other tasks of its thread, even if more frames are ready.

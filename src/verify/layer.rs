@@ -7,9 +7,7 @@ use tower_layer::Layer;
 #[cfg(feature = "tracing")]
 use crate::verify::log::Log;
 use crate::{
-    rejection::Rejection,
-    verifier::Verifier,
-    verify::{ResponseBody, VerifyWebhook},
+    rejection::Rejection, response_body::ResponseBody, verifier::Verifier, verify::VerifyWebhook,
 };
 
 /// WorkOS payloads are a few KiB. A user with every attribute stays far below this.

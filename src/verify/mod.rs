@@ -89,16 +89,13 @@
 
 mod body;
 mod future;
-mod layer;
+pub(crate) mod layer;
 #[cfg(feature = "tracing")]
 mod log;
-mod service;
+pub(crate) mod service;
 
-pub use self::{
-    body::VerifiedBody, future::ResponseFuture, layer::VerifyWebhookLayer, service::VerifyWebhook,
-};
-
-pub use crate::response_body::ResponseBody;
+pub use self::{body::VerifiedBody, future::ResponseFuture};
+pub(crate) use self::{layer::VerifyWebhookLayer, service::VerifyWebhook};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 

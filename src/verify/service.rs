@@ -14,11 +14,10 @@ use tower_service::Service;
 use crate::verify::log::Log;
 use crate::{
     rejection::Rejection,
+    response_body::ResponseBody,
     signature::SignatureHeader,
     verifier::Verifier,
-    verify::{
-        BoxError, ResponseBody, ResponseFuture, VerifiedBody, VerifyWebhookLayer, layer::Config,
-    },
+    verify::{BoxError, ResponseFuture, VerifiedBody, VerifyWebhookLayer, layer::Config},
 };
 
 /// Calls the inner service for genuine Directory Sync deliveries, and rejects all other requests.

@@ -7,8 +7,8 @@ use http::{Request, Response};
 use http_body_util::Full;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 use tower_workos::{
-    DedupeLayer, DedupeStore, MemoryStore,
-    dedupe::{BoxStore, Claim, Claimed, Completion, DedupeKey, DedupeOutcome},
+    BoxStore, DedupeLayer, DedupeStore, MemoryStore,
+    dedupe::{Claim, Claimed, Completion, DedupeKey, DedupeOutcome},
     testing::{conformance, sample},
     verify::VerifiedBody,
 };

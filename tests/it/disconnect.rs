@@ -2,8 +2,8 @@
 
 use tokio::time::timeout;
 use tower_workos::{
-    DedupeStore, MemoryStore,
-    dedupe::{Claim, DedupeKey, RedisStore},
+    DedupeStore, MemoryStore, RedisStore,
+    dedupe::{Claim, DedupeKey},
 };
 
 use crate::{

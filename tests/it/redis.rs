@@ -1,6 +1,6 @@
 //! The store over a real Redis.
 
-use tower_workos::{dedupe::RedisStore, testing::conformance};
+use tower_workos::{RedisStore, testing::conformance};
 
 use crate::{
     replicas::{counts, replica, storm},

@@ -107,7 +107,7 @@ impl Handler {
     }
 }
 
-pub type Answer = tower_workos::verify::ResponseBody<Full<Bytes>>;
+pub type Answer = tower_workos::ResponseBody<Full<Bytes>>;
 
 /// Sends one request through the layer to a handler that echoes it.
 pub async fn send<B>(layer: &VerifyWebhookLayer, request: Request<B>) -> Outcome

@@ -9,7 +9,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use tower_workos::dedupe::RedisStore;
+use tower_workos::RedisStore;
 
 pub fn redis_url() -> String {
     env::var("TEST_REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379/0".into())

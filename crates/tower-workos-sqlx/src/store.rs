@@ -9,8 +9,9 @@ use std::{
 
 use sqlx::{Pool, Transaction};
 use tokio::time::sleep;
-use tower_workos::dedupe::{
-    Claim, ClaimToken, Completion, DedupeKey, DedupeStore, StoreError, StoreFuture,
+use tower_workos::{
+    DedupeStore,
+    dedupe::{Claim, ClaimToken, Completion, DedupeKey, StoreError, StoreFuture},
 };
 
 use crate::{

@@ -26,8 +26,8 @@ use sqlx::{Row, SqlitePool};
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
 use tower::ServiceBuilder;
 use tower_workos::{
-    DedupeLayer, DirectoryEvent, VerifyWebhookLayer, WebhookSecret,
-    dedupe::{Claimed, Completion, RedisStore},
+    DedupeLayer, DirectoryEvent, RedisStore, VerifyWebhookLayer, WebhookSecret,
+    dedupe::{Claimed, Completion},
     testing::{Signer, sample},
 };
 use tower_workos_sqlx::{CompleteIn, PostgresStore, SqliteStore};

@@ -13,8 +13,8 @@ use http::Request;
 use sqlx::{PgPool, SqlitePool, postgres::PgPoolOptions};
 use tower::{ServiceBuilder, ServiceExt};
 use tower_workos::{
-    DedupeLayer, DedupeStore,
-    dedupe::{BoxStore, Claimed, Completion, DedupeOutcome, OnStoreError},
+    BoxStore, DedupeLayer, DedupeStore,
+    dedupe::{Claimed, Completion, DedupeOutcome, OnStoreError},
     testing::sample,
 };
 use tower_workos_sqlx::{CompleteIn, PostgresStore, SqliteStore};

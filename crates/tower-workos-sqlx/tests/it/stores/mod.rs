@@ -10,8 +10,8 @@ mod transactions;
 use std::time::Duration;
 
 use tower_workos::{
-    DedupeStore,
-    dedupe::{BoxStore, Claim, Completion, DedupeKey},
+    BoxStore, DedupeStore,
+    dedupe::{Claim, Completion, DedupeKey},
     testing::conformance,
 };
 use tower_workos_sqlx::PostgresStore;
