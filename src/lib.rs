@@ -15,7 +15,7 @@
 //!
 //! use axum::{Router, extract::State, http::StatusCode, routing::post};
 //! use tower_workos::{
-//!     AccessChange, DirectoryEvent, DirectoryId, VerifyWebhookLayer, DirectoryUserId, WebhookSecret,
+//!     AccessChange, DirectoryEvent, DirectoryId, DirectoryUserId, VerifyWebhookLayer, WebhookSecret,
 //! };
 //!
 //! /// Who is logged in, and from which directory. Yours is in a database or a cache that all replicas share.
