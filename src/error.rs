@@ -1,4 +1,4 @@
-//! The errors of the core. They know nothing of HTTP; [`Rejection`](crate::Rejection) adds the status.
+//! The errors of the core. They are independent of HTTP; [`Rejection`](crate::Rejection) adds the status.
 
 use std::{error::Error, fmt, time::Duration};
 
@@ -147,7 +147,7 @@ pub enum VerifyError {
     /// No signature in the header was made with a known secret over this body.
     #[non_exhaustive]
     SignatureMismatch {
-        /// The length of the body in bytes. 0 often means that something read the body before.
+        /// The length of the body in bytes. 0 often means that something else has already read the body.
         body_len: usize,
     },
     /// The signature's time is too far in the future.

@@ -29,7 +29,7 @@ impl<S: Sync> OptionalFromRequestParts<S> for DirectoryEvent {
     }
 }
 
-/// For handlers that call [`Verifier`](crate::Verifier) themselves.
+/// The response to a rejected request, for handlers that call a [`Verifier`](crate::Verifier) themselves.
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
         self.to_response().map(Body::from)

@@ -59,22 +59,22 @@
 //!
 //! # The event
 //!
-//! [`DirectoryEvent`] is one `Arc`: cheap to clone and to send to another task. [`data`](DirectoryEvent::data) has a
-//! type for each event ([`EventData`]), [`raw`](DirectoryEvent::raw) returns the bytes that were signed, and
-//! [`access_change`](DirectoryEvent::access_change) returns what an event means for somebody's access.
-//! Only an object's id is certain; nearly every other field can be absent, and is an `Option` or an empty list. Unknown fields,
-//! enum values and events are kept, not rejected. A field of an unexpected type counts as absent, and
+//! [`DirectoryEvent`] is one `Arc`: cheap to clone and to send to another task. [`data`](DirectoryEvent::data) has a type for
+//! each event ([`EventData`]), [`raw`](DirectoryEvent::raw) returns the bytes that were signed, and
+//! [`access_change`](DirectoryEvent::access_change) returns what an event means for somebody's access. Only an object's id is
+//! guaranteed; nearly every other field can be absent, and is then `None` or an empty list. Unknown fields, enum values and
+//! events are kept, not rejected. A field of an unexpected type counts as absent, and
 //! [`unreadable_fields`](DirectoryEvent::unreadable_fields) lists it: an event that ends somebody's access must not be lost
-//! because of a detail. A genuine body is rejected, with 422, only if it isn't JSON or lacks the event's id, its name, or the id
-//! of the directory, user, group or token that it is about. A retry can't help, so [`Rejection::parse_error`] gives the
-//! application what could be read, with the bytes.
+//! because of one unreadable field. A genuine body is rejected, with 422, only if it isn't JSON or lacks the event's id, its
+//! name, or the id of the directory, user, group or token that it is about. A retry can't help, so [`Rejection::parse_error`]
+//! has the bytes, and what could be read of them.
 //!
 //! # Tolerance and retries
 //!
 //! A signature's time may be 180 s before or after the current time, as in WorkOS's SDKs. WorkOS does not document whether a
-//! retry gets a new signature. If it does not, retries are rejected with
-//! [`TimestampOutsideTolerance`](RejectionKind::TimestampOutsideTolerance); then raise [`Verifier::tolerance`]. The tolerance
-//! only limits for how long a captured delivery can be replayed: with a [`DedupeLayer`] over a durable store, whose retention is
+//! retry gets a new signature. If genuine retries are rejected with
+//! [`TimestampOutsideTolerance`](RejectionKind::TimestampOutsideTolerance), raise [`Verifier::tolerance`]. The tolerance only
+//! limits for how long a captured delivery can be replayed: with a [`DedupeLayer`] over a durable store, whose retention is
 //! longer than the tolerance, a long tolerance is safe.
 //!
 //! # Features
@@ -84,20 +84,20 @@
 //! | `tracing` (default) | logs: see the [`verify`](verify#what-is-logged) and [`dedupe`](dedupe#logs) modules |
 //! | `axum` | [`DirectoryEvent`] as a handler argument; [`Rejection`] as a response |
 //! | `tonic` | the `grpc` module |
-//! | `testing` | the `testing` module: a signer, a clock, samples with a builder, deliveries in disorder, a check for stores |
+//! | `testing` | the `testing` module: a signer, a clock, samples with a builder, out-of-order deliveries, a check for stores |
 //! | `redis` | `RedisStore` for [`DedupeLayer`] |
 //!
 //! `SqliteStore` and `PostgresStore` for [`DedupeLayer`] are in the crate `tower-workos-sqlx`.
 //!
 //! # Limits
 //!
-//! - Order is the application's responsibility: see [`ordering`].
+//! - Ordering is the application's responsibility: see [`ordering`].
 //! - The body is held in memory, up to [`body_limit`](VerifyWebhookLayer::body_limit) for each request, and up to twice as much
 //!   while its frames are joined.
-//! - The body's deadline is a tokio timer: a body that does not arrive at once needs a tokio runtime with time enabled, as axum,
-//!   tonic and `#[tokio::main]` provide it. Without one, tokio panics.
+//! - The body's deadline is a tokio timer: a body that does not arrive at once needs a tokio runtime with time enabled, such as
+//!   the runtime of `#[tokio::main]`. Without one, tokio panics.
 //! - Only the body and the time are signed: don't trust the path, the query or other headers.
-//! - `dsync.token.*` events are typed by WorkOS's API description; no recorded delivery was available.
+//! - The types of `dsync.token.*` events follow WorkOS's API description; no recorded delivery was available.
 //!
 //! # Minimum supported Rust
 //!

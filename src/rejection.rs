@@ -1,4 +1,4 @@
-//! [`Rejection`]: the one map from the errors of the core to an HTTP response.
+//! [`Rejection`]: the only place that maps the errors of the core to HTTP responses.
 
 use std::{error::Error, fmt, iter, sync::LazyLock, time::Duration};
 
@@ -17,13 +17,13 @@ use crate::{
 ///
 /// The middleware puts it into the extensions of the response, so that an outer layer can count or log it. Its text
 /// contains neither the secret nor anything of the body, except the id and the name of a genuine event that can't be
-/// read: without them nobody could find it.
+/// read: they are needed to find it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
     cause: Cause,
 }
 
-/// One cause for each error of the core, and those that only a request has.
+/// The errors of the core, and the causes that only an HTTP request can have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Cause {
     BodyRead,
@@ -75,10 +75,10 @@ impl Rejection {
         }
     }
 
-    /// The genuine body that can't be read as an event: a dead letter. `Some` exactly for
+    /// The genuine body that can't be read as an event: a dead letter. It is `Some` if and only if the kind is
     /// [`RejectionKind::InvalidPayload`], so never for a body that was not verified.
     ///
-    /// A retry can't help. An application that must not lose the event keeps these bytes: see
+    /// A retry can't help. An application that must not lose the event stores these bytes: see
     /// [`rejection_response`](crate::VerifyWebhookLayer::rejection_response).
     #[must_use]
     pub fn parse_error(&self) -> Option<&ParseError> {
@@ -160,16 +160,16 @@ impl From<VerifyError> for Rejection {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum RejectionKind {
-    /// The body broke off or could not be read: 400.
+    /// The body ended early or could not be read: 400.
     BodyRead,
-    /// The body did not arrive whole within the body time-out: 408.
+    /// The body did not arrive completely within the body time-out: 408.
     BodyTimeout,
     /// The body, or its declared length, is over the limit: 413.
     BodyTooLarge,
-    /// The signature is genuine, but the body isn't JSON, or lacks the id or the name of the event, or the id of an object
-    /// that it is about: 422. [`Rejection::parse_error`] has what there is.
+    /// The signature is genuine, but the body isn't JSON, or lacks the id or the name of the event, or the id of an
+    /// object that it is about: 422. [`Rejection::parse_error`] has the bytes, and what could be read of them.
     InvalidPayload,
-    /// The `workos-signature` header is there, but can't be one: 400.
+    /// The `workos-signature` header is malformed, or occurs more than once: 400.
     MalformedSignature,
     /// The method is not `POST`: 405.
     MethodNotAllowed,
@@ -182,7 +182,7 @@ pub enum RejectionKind {
 }
 
 impl RejectionKind {
-    /// The status that answers a request rejected for this.
+    /// The status of the response to a request that is rejected for this reason.
     #[must_use]
     pub fn status(self) -> StatusCode {
         match self {
@@ -257,7 +257,7 @@ impl fmt::Display for RejectionKind {
     }
 }
 
-/// Headers ready to be cloned, which takes half as long as to insert them.
+/// A response clones one of these maps, which takes half as long as inserting the headers.
 static METHOD_NOT_ALLOWED: LazyLock<HeaderMap> = LazyLock::new(|| headers([(ALLOW, "POST")]));
 static UNAUTHORIZED: LazyLock<HeaderMap> =
     LazyLock::new(|| headers([(WWW_AUTHENTICATE, "WorkOS-Signature")]));
@@ -269,7 +269,7 @@ fn headers<const N: usize>(more: [(HeaderName, &'static str); N]) -> HeaderMap {
     all.map(|(name, value)| (name, HeaderValue::from_static(value))).collect()
 }
 
-/// A problem document. Its `type` is the page that explains the kind.
+/// A problem document (RFC 9457). Its `type` is the address of the page that explains the kind.
 macro_rules! problem {
     ($kind:literal, $status:literal, $title:literal, $detail:literal) => {
         concat!(

@@ -9,13 +9,13 @@ use zeroize::Zeroizing;
 
 use crate::error::ConfigError;
 
-/// HMAC-SHA256 that has processed a key, for one message.
+/// The state of HMAC-SHA256 for one message, after the key has been processed.
 pub(crate) type MacState = Hmac<Sha256>;
 
 /// The secret of one WorkOS webhook endpoint.
 ///
-/// Only the HMAC state computed from the secret is kept, not its text. The state is wiped when the last clone is dropped.
-/// `Debug` does not show it.
+/// Only the HMAC state computed from the secret is kept, not its text. The state is wiped when the last clone is
+/// dropped. `Debug` does not print it.
 ///
 /// The HMAC key is the text exactly as the WorkOS dashboard shows it: a `whsec_` prefix is part of it, and nothing is
 /// decoded.
@@ -91,7 +91,7 @@ impl fmt::Debug for WebhookSecret {
     }
 }
 
-/// Finds common mistakes of copying and configuring. A text that could be a genuine secret passes.
+/// Finds common mistakes in copying and configuration. Text that could be a genuine secret passes.
 fn check(secret: &str) -> Result<(), ConfigError> {
     if secret.is_empty() {
         return Err(ConfigError::EmptySecret);
@@ -155,11 +155,11 @@ fn is_template(secret: &str) -> bool {
     braces || whole("$(", ")") || whole("{{", "}}") || name
 }
 
-/// One or several [`WebhookSecret`]s, replaceable while requests are served.
+/// One or more [`WebhookSecret`]s, which can be replaced while requests are served.
 ///
-/// Clones share the set: after [`replace`](Self::replace) on one of them, the verifiers of all others use the new set from
-/// their next request on. Reading takes no lock. A request whose body is arriving during the replacement is verified with the
-/// set that it began with.
+/// Clones share the set: after [`replace`](Self::replace) on one of them, every verifier that holds a clone uses the
+/// new set from its next request on. Reading takes no lock. A request whose body is arriving during the replacement is
+/// verified with the old set.
 ///
 /// Each secret costs one HMAC for each request, so remove an old one once
 /// [`SignatureInfo::secret_index`](crate::SignatureInfo::secret_index) no longer returns its index.
@@ -183,7 +183,7 @@ pub struct WebhookSecrets {
 }
 
 impl WebhookSecrets {
-    /// Creates a set; by convention, the newest secret comes first.
+    /// Creates a set. By convention, the newest secret comes first.
     ///
     /// # Errors
     ///
@@ -196,7 +196,7 @@ impl WebhookSecrets {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::NoSecrets`] if there is none; the set then does not change.
+    /// [`ConfigError::NoSecrets`] if there is none. The set does not change in that case.
     pub fn replace(
         &self,
         secrets: impl IntoIterator<Item = WebhookSecret>,

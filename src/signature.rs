@@ -9,14 +9,14 @@ use crate::{error::SignatureHeaderError, event::Timestamp};
 /// The name of the header that carries the signature.
 pub const SIGNATURE_HEADER: HeaderName = HeaderName::from_static("workos-signature");
 
-/// A constant is made and dropped at each use; a lookup borrows this one.
+/// A `const` is created and dropped at each use. Lookups borrow this `static` instead.
 static SIGNATURE_HEADER_NAME: HeaderName = SIGNATURE_HEADER;
 
 /// The longest header value that is parsed, in bytes.
 const MAX_LENGTH: usize = 1024;
-/// The most `v1` elements that are parsed. Each costs a comparison with the MAC of every secret.
+/// The maximum number of `v1` elements that are parsed. Each costs a comparison with the MAC of every secret.
 const MAX_SIGNATURES: usize = 8;
-/// The most digits of a timestamp.
+/// The maximum number of digits in a timestamp.
 const MAX_DIGITS: usize = 16;
 /// A timestamp below this is in seconds: as milliseconds it would be in 1973, as seconds it is in 5138.
 const SECONDS_BELOW: u64 = 100_000_000_000;
@@ -32,14 +32,14 @@ const SECONDS_BELOW: u64 = 100_000_000_000;
 ///
 /// - Exactly one `t` of 1 to 16 digits: milliseconds since the Unix epoch, or seconds if the number is below
 ///   100 000 000 000.
-/// - At least one `v1` of 64 hex digits in either case. The first eight `v1` elements are considered; one of another form
-///   is ignored, because it can't match anything.
+/// - At least one `v1` of 64 hex digits in either case. Only the first eight `v1` elements are considered. One of a
+///   different form is ignored, because it can't match anything.
 /// - Unknown keys are ignored. A control character inside an element, such as the line break between two pasted headers, is
 ///   an error.
 ///
-/// Source: the WorkOS Directory Sync guide, and what WorkOS's SDKs and its emulator send.
+/// Source: the WorkOS Directory Sync guide, and the headers that WorkOS's SDKs and its emulator create.
 ///
-/// A header with one signature is parsed without an allocation. `Display` prints the form above.
+/// A header with one signature is parsed without allocating. `Display` prints the form above.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SignatureHeader {
     time: Time,
@@ -60,7 +60,7 @@ impl SignatureHeader {
         let (mut time, mut first, mut rest) = (None, None, Vec::new());
         let mut signatures = 0;
         for element in value.split(|&byte| byte == b',').map(trim) {
-            // Without an early exit, the loop becomes vector instructions.
+            // Without an early exit, the loop compiles to vector instructions.
             if element.iter().fold(false, |found, byte| found | byte.is_ascii_control()) {
                 return Err(SignatureHeaderError::ControlCharacter);
             }
@@ -110,7 +110,7 @@ impl SignatureHeader {
         Timestamp::from_unix_millis_saturating(self.time.millis)
     }
 
-    /// The same in milliseconds since the Unix epoch, without a limit.
+    /// The same in milliseconds since the Unix epoch, beyond the range of [`Timestamp`] too.
     pub(crate) fn issued_at_millis(&self) -> i64 {
         self.time.millis
     }
@@ -153,7 +153,7 @@ impl fmt::Display for SignatureHeader {
     }
 }
 
-/// Whoever has the body could replay a signature within the tolerance, so `Debug` only counts them.
+/// Prints only the number of signatures: anyone who has the body could replay one within the tolerance.
 impl fmt::Debug for SignatureHeader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SignatureHeader")

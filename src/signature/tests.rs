@@ -83,7 +83,7 @@ fn several_signatures_are_kept_in_order_up_to_eight() {
         let header = parse(format!("t=1{}", format!(",v1={HEX}").repeat(count))).unwrap();
         assert_eq!(header.signatures().count(), kept);
     }
-    // What is passed over was looked at as well: the ninth is not reached.
+    // An ignored `v1` also counts towards the eight, so the ninth is not considered.
     let header = format!("t=1{},v1={HEX},v1={OTHER}", ",v1=bad".repeat(7));
     assert_eq!(parse(header).unwrap().signatures().count(), 1);
 }
