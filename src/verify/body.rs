@@ -21,7 +21,7 @@ impl VerifiedBody {
         Self { bytes }
     }
 
-    /// The bytes, without reading the body as a stream.
+    /// Returns the bytes, without reading the body as a stream.
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
         self.bytes
@@ -64,8 +64,8 @@ pub(super) enum Received {
 }
 
 impl Received {
-    /// Adds a frame. `expected` is the length that the sender announced. Memory is reserved for it only in proportion to
-    /// what has arrived, so that a false announcement does not cost more than sending.
+    /// Adds a frame. `expected` is the length that the sender announced. Memory is reserved for it only in proportion
+    /// to what has arrived, so that announcing a false length doesn't make the server reserve memory.
     pub(super) fn push(&mut self, frame: Bytes, expected: usize) {
         *self = match mem::replace(self, Self::Nothing) {
             Self::Nothing => Self::One(frame),
@@ -98,7 +98,7 @@ impl Received {
             Self::One(frame) if frame.len() <= COPIED_UP_TO => Bytes::copy_from_slice(&frame),
             Self::One(frame) => frame,
             Self::Joined(mut joined) => {
-                // The event may live for a long time; spare capacity should not.
+                // The event may be kept for a long time, so it should not keep much spare capacity alive.
                 if joined.capacity() - joined.len() > joined.len() / 8 {
                     joined.shrink_to_fit();
                 }
@@ -113,5 +113,5 @@ impl Received {
 /// body.
 const COPIED_UP_TO: usize = 64 * 1024;
 
-/// What is reserved before anything has arrived.
+/// The capacity that can be reserved however little has arrived.
 const FREE_CAPACITY: usize = 64 * 1024;

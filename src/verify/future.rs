@@ -194,7 +194,7 @@ where
                     return poll_deadline(this.deadline, timeout, cx).map(Err);
                 }
             };
-            // Trailers end a body and are not signed.
+            // Trailers are not signed. They are the last frame of a body.
             let Ok(mut data) = frame.into_data() else {
                 continue;
             };
@@ -233,7 +233,7 @@ fn poll_deadline(
     Poll::Pending
 }
 
-/// An outer limit that cuts off the body also means that the body is too large.
+/// Recognizes the error of an outer limit, which also means that the body is too large.
 fn read_error(error: &(dyn Error + 'static), limit: usize) -> Rejection {
     let mut cause = Some(error);
     while let Some(error) = cause {

@@ -10,7 +10,7 @@ use crate::{
     rejection::Rejection, response_body::ResponseBody, verifier::Verifier, verify::VerifyWebhook,
 };
 
-/// WorkOS payloads are a few KiB. A user with every attribute stays far below this.
+/// WorkOS payloads have a few KiB. Even a user with every attribute is far below this.
 const DEFAULT_BODY_LIMIT: usize = 1024 * 1024;
 /// WorkOS does not document its time-out; its emulator uses 5 s.
 const DEFAULT_BODY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -65,7 +65,7 @@ impl VerifyWebhookLayer {
 
     /// How long the whole body may take to arrive, counted from the first time that the layer waits for it. Default: 10 s.
     ///
-    /// Then the request is rejected with 408, even if parts of the body still arrive.
+    /// After that, the request is rejected with 408, even if parts of the body still arrive.
     pub fn body_timeout(mut self, timeout: Duration) -> Self {
         self.config.body_timeout = timeout;
         self
@@ -77,14 +77,14 @@ impl VerifyWebhookLayer {
     ///
     /// # Dead letters
     ///
-    /// A genuine body that can't be read as an event is the one rejection that loses something: WorkOS sends the same bytes a
-    /// few more times, then gives up. [`Rejection::parse_error`] has the bytes, here and in the response's extensions. Store
-    /// them and inspect what is stored: by that event, a person may have lost access.
+    /// Rejecting a genuine body that can't be read as an event can lose the event: WorkOS sends the same bytes a few more
+    /// times, then gives up. [`Rejection::parse_error`] has the bytes, here and in the response's extensions. Store them, and
+    /// inspect what you stored: the event may have ended somebody's access.
     ///
-    /// The closure can't wait, so it passes the event to a task. The event is not stored yet at that time, so the response
-    /// stays 422, and each retry passes the same event again; store it under its id. Never return 2xx here: WorkOS would not
-    /// send the event again. To return 2xx after the event is stored, use an outer layer, which finds the rejection in the
-    /// response's extensions and can wait for the database.
+    /// The closure can't await, so it passes the event to a task. The event is not stored yet when the closure returns, so the
+    /// response stays 422. Each retry passes the same event again, so store it under its id. Never return 2xx here: WorkOS
+    /// would not send the event again. To return 2xx after the event is stored, use an outer layer, which finds the rejection
+    /// in the response's extensions and can wait for the database.
     ///
     /// ```
     /// use tokio::sync::mpsc;

@@ -17,7 +17,7 @@ const REJECTION: &str = "tower_workos::rejection";
 /// The target of accepted events.
 const VERIFY: &str = "tower_workos::verify";
 
-/// Anybody can send a request that is rejected, so this is the maximum for each kind of rejection.
+/// Anybody can send a request that is rejected, so this is the maximum number of lines for each kind of rejection.
 const LINES_PER_SECOND: u64 = 10;
 
 /// A log with a limited rate, shared by all services of one layer.
@@ -173,7 +173,7 @@ pub(super) fn some(suppressed: u64) -> Option<u64> {
     (suppressed > 0).then_some(suppressed)
 }
 
-/// The lines of the current second: the second is in the upper half, the number of lines in the lower half.
+/// The number of lines in the current second. The upper half is the second, the lower half is the number.
 #[derive(Default)]
 struct Budget(AtomicU64);
 

@@ -2,8 +2,8 @@
 //!
 //! # What happens to a request
 //!
-//! The checks run in this order, and the first that fails ends the request. Nothing of the body is read before the row
-//! "the body stays within the limit".
+//! The checks run in this order, and the first that fails ends the request. The body is not read before the row "the body stays
+//! within the limit".
 //!
 //! | check | rejection | status |
 //! |---|---|---|
@@ -15,7 +15,7 @@
 //! | the body stays within the limit | [`BodyTooLarge`] | 413 |
 //! | it is complete before the deadline | [`BodyTimeout`] | 408 |
 //! | it is received completely | [`BodyRead`] | 400 |
-//! | a signature matches with one of the secrets | [`SignatureMismatch`] | 401 with `WWW-Authenticate` |
+//! | a signature matches one of the secrets | [`SignatureMismatch`] | 401 with `WWW-Authenticate` |
 //! | it is JSON and has the ids that an event needs | [`InvalidPayload`] | 422 |
 //!
 //! A request that passes all checks reaches the inner service with a [`DirectoryEvent`](crate::DirectoryEvent) in its
@@ -23,10 +23,10 @@
 //! body that arrived in a single frame of up to 64 KiB is copied, so that an event that is kept doesn't keep the server's read
 //! buffer alive.
 //!
-//! A rejection is a response, not an error: the error type of the service is that of the inner service, and no outer layer
-//! has to translate it. The response is `application/problem+json` (RFC 9457) with a fixed text for each kind. Its extensions
-//! contain the [`Rejection`](crate::Rejection), which has the details that a log needs. Neither contains the secret or
-//! anything of the body, except the id and the name of a genuine event that can't be read.
+//! A rejection is a response, not an error: the service has the error type of the inner service, and no outer layer has to
+//! convert it. The response is `application/problem+json` (RFC 9457) with a fixed text for each kind. Its extensions contain
+//! the [`Rejection`](crate::Rejection), which has the details that a log needs. Neither contains the secret or any part of the
+//! body, except the id and the name of a genuine event that can't be read.
 //! [`rejection_response`](VerifyWebhookLayer::rejection_response) changes the response, and shows how to keep
 //! [the event that can't be read](crate::Rejection::parse_error).
 //!
@@ -81,9 +81,9 @@
 //! # }
 //! ```
 //!
-//! Tower acquires the permit of a limit, or the slot of a buffer, inside this layer when the service is polled ready. The permit
-//! is then held while the body arrives, **before anything is verified**. A client that sends slow bodies with a current
-//! timestamp can hold as many permits as it has connections, each until the deadline. If that matters, make
+//! A limit or a buffer inside this layer acquires its permit or its slot when the service is polled ready. The permit is then
+//! held while the body arrives, **before anything is verified**. A client that sends slow bodies with a current timestamp can
+//! hold as many permits as it has connections, each until the deadline. If that matters, make
 //! [`body_timeout`](VerifyWebhookLayer::body_timeout) short, limit connections in front of the server, or limit inside the
 //! handler.
 

@@ -37,7 +37,8 @@ impl<S> VerifyWebhook<S> {
         VerifyWebhookLayer::new(verifier).layer(inner)
     }
 
-    /// The layer that makes this service, on which settings can be changed: the same as [`VerifyWebhookLayer::new`].
+    /// Returns the layer that creates this service, for changing settings. This is the same as
+    /// [`VerifyWebhookLayer::new`].
     ///
     /// ```
     /// use tower_workos::{VerifyWebhook, WebhookSecret};
@@ -57,17 +58,17 @@ impl<S> VerifyWebhook<S> {
         VerifyWebhookLayer::new(verifier)
     }
 
-    /// Returns the inner service.
+    /// Returns a reference to the inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// Returns the inner service for changes.
+    /// Returns a mutable reference to the inner service.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// Returns the inner service and drops the rest.
+    /// Consumes this service and returns the inner service.
     pub fn into_inner(self) -> S {
         self.inner
     }
@@ -117,7 +118,7 @@ fn admit<B: Body>(config: &Config, request: &Request<B>) -> Result<SignatureHead
     Ok(header)
 }
 
-/// The value of `Content-Length`, or 0 if there is none that is a number.
+/// The value of `Content-Length`, or 0 if it is absent or not a number.
 fn declared_length(headers: &HeaderMap) -> u64 {
     let Some(text) = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()) else {
         return 0;
