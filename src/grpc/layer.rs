@@ -20,8 +20,8 @@ pub struct GrpcWebhookLayer<D = Identity> {
 }
 
 impl GrpcWebhookLayer {
-    /// Creates a layer for the webhook endpoint at this path, such as `/webhooks/workos`. A request's path must be exactly
-    /// equal.
+    /// Creates a layer for the webhook endpoint at this path, such as `/webhooks/workos`. A request's path must be
+    /// exactly the same.
     pub fn new(path: impl AsRef<str>, verify: VerifyWebhookLayer) -> Self {
         let path = path.as_ref();
         let path = if path.starts_with('/') { path.into() } else { format!("/{path}").into() };

@@ -39,21 +39,21 @@
 //!
 //! `accept_http1(true)` is required: without it, the server can't read the sender's requests.
 //!
-//! # tonic acknowledges what it does not know
+//! # tonic acknowledges requests to unknown paths
 //!
 //! A tonic server responds to a `POST` to an unknown path with HTTP 200 and the status in `grpc-status`, a header that WorkOS
 //! does not read: **without this layer, or with a wrong path in the dashboard, every event would be lost without a trace**. The
-//! layer therefore responds with 404 to requests to other paths that have a `workos-signature` header and are not gRPC.
+//! layer therefore responds with 404 to a request to another path if it has a `workos-signature` header and is not gRPC.
 //!
-//! The same is true for what tonic itself puts around all layers: **don't use `Server::timeout`, `load_shed` or
-//! `concurrency_limit_per_connection`** on a server that receives deliveries. A request that they reject or time out gets
-//! HTTP 200 and a `grpc-status`, and this layer can't change that. Limit the time inside the method instead, and return
+//! The same applies to the limits that tonic itself puts around all layers: **don't use `Server::timeout`, `load_shed` or
+//! `concurrency_limit_per_connection`** on a server that receives deliveries. A request that they reject or time out gets HTTP
+//! 200 and a `grpc-status`, and this layer can't change that. Limit the time inside the method instead, and return
 //! `Status::deadline_exceeded` or `Status::unavailable`, which become 504 and 503.
 //!
 //! # Duplicates
 //!
-//! [`GrpcWebhookLayer::dedupe`] puts a [`DedupeLayer`](crate::DedupeLayer) between the verification and the call. A call that returns
-//! another status than `OK` has failed, and releases the event.
+//! [`GrpcWebhookLayer::dedupe`] puts a [`DedupeLayer`](crate::DedupeLayer) between the verification and the call. A call that
+//! returns a status other than `OK` has failed, and releases the event.
 //!
 //! ```
 //! use tower_workos::{DedupeLayer, VerifyWebhookLayer, MemoryStore, WebhookSecret, grpc::GrpcWebhookLayer};
@@ -67,9 +67,9 @@
 //! # }
 //! ```
 //!
-//! A `DedupeLayer` as a separate layer inside this one, or around the generated service, works as well: it responds to gRPC calls
-//! with gRPC statuses, checks the handler's status, and passes calls of other services. Outside this layer it rejects every
-//! delivery with 500, because it finds no event.
+//! A `DedupeLayer` as a separate layer inside this one, or around the generated service, works as well: it responds to gRPC
+//! calls with gRPC statuses, checks the handler's status, and passes calls of other services through. Outside this layer it
+//! rejects every delivery with 500, because it finds no event.
 //!
 //! # The method can't be called from outside
 //!
@@ -119,8 +119,8 @@ pub fn directory_event<T>(request: &tonic::Request<T>) -> Result<DirectoryEvent,
     })
 }
 
-/// The HTTP status that corresponds to a gRPC code, as documented for `google.rpc.Code`. WorkOS delivers the event again after
-/// all but the first.
+/// The HTTP status that corresponds to a gRPC code, as documented for `google.rpc.Code`. WorkOS delivers the event again unless
+/// the status is 200.
 ///
 /// | code | status |
 /// |---|---|

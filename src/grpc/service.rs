@@ -37,15 +37,15 @@ impl<S: Clone> GrpcWebhook<S> {
 }
 
 impl GrpcWebhook<()> {
-    /// The layer that makes this service: the same as [`GrpcWebhookLayer::new`].
+    /// Returns the layer that creates this service. This is the same as [`GrpcWebhookLayer::new`].
     pub fn layer(path: impl AsRef<str>, verify: VerifyWebhookLayer) -> GrpcWebhookLayer {
         GrpcWebhookLayer::new(path, verify)
     }
 }
 
 impl<S: Clone, D> GrpcWebhook<S, D> {
-    /// Gives up the permit that `poll_ready` acquired, because the inner service is not called now. A delivery acquires one
-    /// again after it has been verified.
+    /// Releases the permit that `poll_ready` acquired, because the inner service is not called now. A delivery acquires
+    /// another one after it has been verified.
     fn release_permit(&mut self) {
         self.inner = self.inner.clone();
     }

@@ -36,7 +36,7 @@ where
     ResBody::Error: Into<StdError> + Send,
 {
     type Response = Response<Full<Bytes>>;
-    // An error of the server is a status of the call.
+    // An error of the server becomes the status of the call.
     type Error = Infallible;
     // The client's method is an `async fn`, whose future has no name.
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
@@ -82,7 +82,7 @@ fn call_headers(mut headers: HeaderMap) -> HeaderMap {
     headers
 }
 
-/// The response to the sender. It leaves out the status's message, in which the application may quote the event.
+/// The response to the sender. It omits the message of the status, because the application may quote the event in it.
 fn respond(code: Code) -> Response<Full<Bytes>> {
     let status = http_status(code);
     if code == Code::Ok {
