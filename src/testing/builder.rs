@@ -19,10 +19,10 @@ const USER: &str = "directory_user_01JTWS2B8G4J0M3Q6V9X5Z7F1H";
 /// Crockford's base 32, in which ULIDs are written.
 const BASE_32: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/// A sample about another user, group or directory, at another time. Made by [`Sample::builder`].
+/// A sample about another user, group or directory, or at another time. [`Sample::builder`] creates it.
 ///
-/// Unless [`id`](Self::id) sets one, the event's id is computed from everything else: two builders with the same settings
-/// make the same event, any difference makes another event.
+/// Unless [`id`](Self::id) sets one, the event's id is computed from everything else: two builders with the same
+/// settings create the same event, and any difference gives a different event.
 ///
 /// ```
 /// use tower_workos::{Timestamp, testing::sample};
@@ -54,7 +54,7 @@ impl SampleBuilder {
             data: Fields,
         }
 
-        // The samples are part of this crate, and a test reads each.
+        // Always `Some`: the samples are part of this crate, and a test parses each of them.
         let body: Option<Body> = serde_json::from_str(sample.body()).ok();
         let (created_at, data) = body.map(|body| (body.created_at, body.data)).unzip();
         Self {
@@ -65,34 +65,34 @@ impl SampleBuilder {
         }
     }
 
-    /// The event's id.
+    /// Sets the event's id.
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.id = Some(id.into());
         self
     }
 
-    /// The directory's id, wherever the sample has one.
+    /// Replaces the directory's id everywhere in the sample.
     pub fn directory(self, id: impl Into<String>) -> Self {
         self.replace(DIRECTORY, id.into())
     }
 
-    /// The group's id, wherever the sample has one.
+    /// Replaces the group's id everywhere in the sample.
     pub fn group(self, id: impl Into<String>) -> Self {
         self.replace(GROUP, id.into())
     }
 
-    /// The organization's id, wherever the sample has one.
+    /// Replaces the organization's id everywhere in the sample.
     pub fn organization(self, id: impl Into<String>) -> Self {
         self.replace(ORGANIZATION, id.into())
     }
 
-    /// The user's id, wherever the sample has one.
+    /// Replaces the user's id everywhere in the sample.
     pub fn user(self, id: impl Into<String>) -> Self {
         self.replace(USER, id.into())
     }
 
-    /// When it happened: the event's `created_at`, and the object's `updated_at`. An event of a membership does not change
-    /// the `updated_at` of the user and of the group in it, because WorkOS's don't.
+    /// Sets when the event happened: the event's `created_at`, and the object's `updated_at`. For a membership event,
+    /// the `updated_at` of its user and of its group does not change, as in events from WorkOS.
     pub fn at(mut self, time: Timestamp) -> Self {
         self.created_at = time;
         if self.data.contains("updated_at") {
@@ -108,7 +108,7 @@ impl SampleBuilder {
         self
     }
 
-    /// The body, as a delivery has it.
+    /// The body, as in a delivery.
     #[must_use]
     pub fn body(&self) -> Bytes {
         // In the order in which WorkOS writes them.
@@ -129,8 +129,8 @@ impl SampleBuilder {
     ///
     /// # Panics
     ///
-    /// If what was set can't be read as an event: [`id`](Self::id) is empty, or [`data`](Self::data) replaced an id by
-    /// something else.
+    /// If the body can't be read as an event: the [`id`](Self::id) is empty, or [`data`](Self::data) replaced an id
+    /// with something else.
     #[must_use]
     pub fn event(&self) -> crate::event::DirectoryEvent {
         match crate::event::DirectoryEvent::parse(self.body()) {

@@ -1,4 +1,4 @@
-//! Checks that a [`DedupeStore`] keeps its contract.
+//! Checks that a [`DedupeStore`] fulfils its contract.
 //!
 //! ```
 //! use tower_workos::{MemoryStore, testing::conformance};
@@ -23,17 +23,17 @@ use crate::{
 
 /// A lease or a retention that expires during the test.
 const SHORT: Duration = Duration::from_millis(300);
-/// After this, it has expired, even on a busy machine.
+/// After this time, [`SHORT`] has expired, even on a busy machine.
 const AFTER: Duration = Duration::from_millis(450);
 const LONG: Duration = Duration::from_secs(600);
 const RACERS: usize = 100;
 
-/// Checks a store against the whole contract, in a few seconds. Each call uses new keys, so the store may already contain
-/// others.
+/// Checks a store against the whole contract, in a few seconds. Each call uses new keys, so the store need not be
+/// empty.
 ///
 /// # Panics
 ///
-/// At the first violation of the contract, which the message names; and if the store returns an error.
+/// At the first violation of the contract, which the message describes, or if the store returns an error.
 pub async fn check<St: DedupeStore>(store: St) {
     one_of_many_racing_claims_is_acquired(&store).await;
     a_key_is_in_flight_until_released(&store).await;
@@ -162,7 +162,7 @@ async fn a_key_is_in_flight_until_released<St: DedupeStore>(store: &St) {
     assert_in_flight(store, &key, LONG, "a claimed key").await;
     release(store, &key, &first).await;
     acquire(store, &key, LONG, "a released key").await;
-    // These fail too if two claims have the same token.
+    // These checks also fail if two claims have the same token.
     release(store, &key, &first).await;
     assert_in_flight(store, &key, LONG, "after a release with a stale token").await;
     let completion = complete(store, &key, &first, LONG).await;
@@ -249,7 +249,7 @@ async fn namespaces_are_apart<St: DedupeStore>(store: &St) {
     let base = fresh("");
     let in_namespace = |namespace: &str, id: String| DedupeKey::new(namespace, EventId::from(id));
     let id = base.id().as_str();
-    // A store that joins namespace and id without care would confuse two of these.
+    // A store that joins the namespace and the id carelessly would confuse two of these.
     let keys = [
         base.clone(),
         in_namespace("a", id.to_owned()),

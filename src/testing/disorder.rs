@@ -9,10 +9,10 @@ use crate::testing::Signer;
 /// WorkOS gives up after this many attempts.
 const ATTEMPTS: usize = 6;
 
-/// Delivers a sequence of events as a bad week would: out of order, some twice, some never.
+/// Delivers a sequence of events out of order, some of them twice or never.
 ///
-/// An application is right if it ends in the same state however its events arrived. The same seed gives the same
-/// disorder, so a failure can be repeated.
+/// A correct application reaches the same state in whatever order its events arrive. The same seed gives the same
+/// order, so a failure can be repeated.
 ///
 /// Without settings, every event is delivered once, in a random order.
 ///
@@ -81,12 +81,12 @@ pub struct Attempt {
 }
 
 impl Disorder {
-    /// A random order of the whole sequence, without duplicates or losses.
+    /// Creates a random order of the whole sequence, without duplicates or losses.
     pub fn new(seed: u64) -> Self {
         Self { seed, window: usize::MAX, duplicates: 0, losses: 0 }
     }
 
-    /// No event arrives more than this many places from where it belongs. 0 keeps the order. Default: any distance.
+    /// How many places an event can move in the sequence. 0 keeps the order. Default: any number.
     pub fn window(mut self, places: usize) -> Self {
         self.window = places;
         self
@@ -115,7 +115,7 @@ impl Disorder {
             }
             let copies = if random.u8(..100) < self.duplicates { 2 } else { 1 };
             for _ in 0..copies {
-                // Sorted by this, no two events that are further apart than the window change places.
+                // Sorting by this keeps the order of events that are further apart than the window.
                 let place = match self.window {
                     window if window >= length => random.usize(..),
                     window => index.saturating_add(random.usize(..=window)),
@@ -127,10 +127,11 @@ impl Disorder {
         places.into_iter().map(|(_, _, index)| index).collect()
     }
 
-    /// Signs the events and sends them into a service, one after the other. What is not answered 2xx is sent again after all
-    /// others, up to five times, as WorkOS does.
+    /// Signs the events and sends them into a service, one after the other. A delivery that does not get a 2xx is sent
+    /// again after all others, up to five times, as WorkOS does.
     ///
-    /// `request` makes the request of a delivery, usually by [`Delivery::into_request`](crate::testing::Delivery::into_request).
+    /// `request` creates the request of a delivery, usually with
+    /// [`Delivery::into_request`](crate::testing::Delivery::into_request).
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Tools for testing applications: a signer, a clock, a sample of every event, and deliveries in disorder.
+//! Tools for testing applications: a signer, a clock, a sample of every event, and out-of-order deliveries.
 //!
 //! ```
 //! use tower_workos::{WebhookSecret, testing::{Signer, sample}};
@@ -14,8 +14,8 @@
 //! `into_request` creates a body of any type that implements `From<Bytes>`, so that the request fits
 //! `app.oneshot(request)` of axum, hyper or tower.
 //!
-//! [`sample`] has a delivery of each event, with a [builder](sample::Sample::builder) for others; [`Disorder`] delivers a sequence of
-//! them out of order; [`conformance`] checks a [`DedupeStore`](crate::DedupeStore).
+//! [`sample`] has one body for each event, with a [builder](sample::Sample::builder) for others; [`Disorder`] delivers
+//! a sequence of events out of order; [`conformance`] checks a [`DedupeStore`](crate::DedupeStore).
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -136,7 +136,7 @@ impl std::fmt::Debug for Delivery {
     }
 }
 
-/// A clock that only moves when told to. Clones share the time.
+/// A clock whose time changes only when a test sets it. Clones share the time.
 #[derive(Clone, Debug)]
 pub struct ManualClock {
     now: Arc<Mutex<SystemTime>>,
@@ -154,7 +154,7 @@ impl ManualClock {
         *self.now.lock().unwrap_or_else(PoisonError::into_inner) = now.into();
     }
 
-    /// Moves forward. The time does not change if the sum is out of range.
+    /// Moves the clock forward. The time does not change if the sum is out of range.
     pub fn advance(&self, by: Duration) {
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         *now = now.checked_add(by).unwrap_or(*now);

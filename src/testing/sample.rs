@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::testing::builder::SampleBuilder;
 
-/// The body of a delivery about an employee of an invented company.
+/// The body of a delivery about an employee of a fictional company.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample {
     name: &'static str,
