@@ -49,7 +49,7 @@ impl fmt::Display for ConfigError {
                 "the environment variable `{name}` is not set, or is not valid Unicode; set it to the endpoint's \
                  secret from the WorkOS dashboard"
             ),
-            Self::NoSecrets => f.write_str("no webhook secret was given; give at least one"),
+            Self::NoSecrets => f.write_str("no webhook secret was given; provide at least one"),
             Self::SecretApiKey => f.write_str(
                 "the webhook secret is an API key (`sk_…`); use the secret of the webhook endpoint, from its page in the \
                  WorkOS dashboard, and replace the key if it was shown to anybody",

@@ -69,7 +69,7 @@ impl Rejection {
         match self.cause {
             Cause::Verify(VerifyError::SignatureMismatch { body_len: 0 }) => {
                 "the body was empty when it reached the verification: look for a layer or a server outside it that \
-                 reads the body, and put that inside"
+                 reads the body, and move it inside the verification"
             }
             _ => self.kind().hint(),
         }
@@ -202,7 +202,7 @@ impl RejectionKind {
     pub fn hint(self) -> &'static str {
         match self {
             Self::BodyRead => {
-                "the sender or a proxy gave up half-way: compare this server's and the proxy's time-outs; \
+                "the sender or a proxy closed the connection before the body ended: compare this server's and the proxy's time-outs; \
                  WorkOS sends the event again"
             }
             Self::BodyTimeout => {
@@ -292,7 +292,7 @@ fn problem(kind: RejectionKind) -> &'static str {
             "BodyRead",
             "400",
             "Unreadable body",
-            "The request body broke off. Send the delivery again."
+            "The request body ended early. Send the delivery again."
         ),
         RejectionKind::BodyTimeout => problem!(
             "BodyTimeout",
@@ -322,7 +322,7 @@ fn problem(kind: RejectionKind) -> &'static str {
             "MethodNotAllowed",
             "405",
             "Method not allowed",
-            "This endpoint accepts webhook deliveries by POST only."
+            "This endpoint only accepts webhook deliveries by POST."
         ),
         RejectionKind::MissingSignature => problem!(
             "MissingSignature",

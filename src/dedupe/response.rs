@@ -135,14 +135,14 @@ fn log(_: &Answer, _: Option<&DirectoryEvent>) {}
 fn log(answer: &Answer, event: Option<&DirectoryEvent>) {
     let outcome = answer.outcome();
     match answer {
-        Answer::Done => log!(debug, event, outcome, "duplicate of a handled event; answered 200"),
+        Answer::Done => log!(debug, event, outcome, "duplicate of a handled event; responded with 200"),
         Answer::InFlight(retry_after) => {
             log!(
                 debug,
                 event,
                 outcome,
                 ?retry_after,
-                "duplicate of an event in progress; answered 503"
+                "duplicate of an event in progress; responded with 503"
             );
         }
         Answer::LeaseExpired => log!(
@@ -150,7 +150,7 @@ fn log(answer: &Answer, event: Option<&DirectoryEvent>) {
             event,
             outcome,
             hint = "make the lease longer than the handler takes",
-            "the lease expired before the handler succeeded; answered 503"
+            "the lease expired before the handler succeeded; responded with 503"
         ),
         // Anybody can cause this one.
         Answer::Misplaced if !a_second_has_passed() => {}
@@ -160,17 +160,17 @@ fn log(answer: &Answer, event: Option<&DirectoryEvent>) {
             outcome,
             hint = "put DedupeLayer inside VerifyWebhookLayer (in axum, add both with one ServiceBuilder, VerifyWebhookLayer \
                 first); under tonic, give it to GrpcWebhookLayer::dedupe",
-            "no DirectoryEvent in the request; answered 500"
+            "no DirectoryEvent in the request; responded with 500"
         ),
         Answer::NotCompleted => log!(
             error,
             event,
             outcome,
             hint = "return 2xx only after the transaction given to complete_in is committed",
-            "the handler answered 2xx, but its transaction is not committed; answered 503"
+            "the handler answered 2xx, but its transaction is not committed; responded with 503"
         ),
         Answer::StoreError(error) => {
-            log!(error, event, outcome, error = %Chain(error), "the dedupe store failed; answered 503");
+            log!(error, event, outcome, error = %Chain(error), "the dedupe store failed; responded with 503");
         }
     }
 }

@@ -93,7 +93,7 @@ fn respond(code: Code) -> Response<Full<Bytes>> {
         target: "tower_workos::grpc",
         code = ?code,
         status = status.as_u16(),
-        "DirectoryEvents/Deliver failed; WorkOS delivers the event again"
+        "DirectoryEvents/Deliver failed; WorkOS will deliver the event again"
     );
     problem(status)
 }

@@ -112,7 +112,7 @@ impl Log {
             status = 404,
             endpoint,
             hint = "set the endpoint's URL in the WorkOS dashboard to the path given to GrpcWebhookLayer",
-            "a webhook delivery was sent to a path that is not the endpoint's; answered 404"
+            "a webhook delivery was sent to a path that is not the endpoint's; responded with 404"
         );
     }
 
