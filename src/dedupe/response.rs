@@ -135,7 +135,9 @@ fn log(_: &Answer, _: Option<&DirectoryEvent>) {}
 fn log(answer: &Answer, event: Option<&DirectoryEvent>) {
     let outcome = answer.outcome();
     match answer {
-        Answer::Done => log!(debug, event, outcome, "duplicate of a handled event; responded with 200"),
+        Answer::Done => {
+            log!(debug, event, outcome, "duplicate of a handled event; responded with 200")
+        }
         Answer::InFlight(retry_after) => {
             log!(
                 debug,

@@ -111,5 +111,6 @@ fn stray() -> Response<Body> {
 }
 
 fn denied() -> Response<Body> {
-    Status::permission_denied("DirectoryEvents can only be called by a webhook delivery").into_http()
+    Status::permission_denied("DirectoryEvents can only be called by a webhook delivery")
+        .into_http()
 }
