@@ -2,9 +2,9 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio::{runtime::Handle, sync::watch, time::timeout};
 
-/// Store calls that continue after nobody waits for them any more.
+/// Store calls that continue after their caller has stopped waiting for them.
 ///
-/// Clones share the count of what is running.
+/// Clones share the count of running tasks.
 #[derive(Clone, Debug)]
 pub(super) struct Background {
     running: Arc<watch::Sender<usize>>,
@@ -15,12 +15,12 @@ impl Background {
         Self { running: Arc::new(watch::Sender::new(0)) }
     }
 
-    /// Whether there is a runtime for tasks.
+    /// Whether there is a current runtime, which tasks need.
     pub(super) fn is_possible(&self) -> bool {
         Handle::try_current().is_ok()
     }
 
-    /// Runs a future in a task of the current runtime, for at most this long. Outside a runtime it is dropped.
+    /// Runs a future in a task of the current runtime, for at most `limit`. Outside a runtime, the future is dropped.
     pub(super) fn spawn<F>(&self, limit: Duration, future: F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -28,7 +28,7 @@ impl Background {
         let Ok(runtime) = Handle::try_current() else { return };
         let running = Running::new(&self.running);
         runtime.spawn(async move {
-            // If the limit ends it, so has the lease.
+            // After a time-out, the lease has expired too, so nothing is left to do.
             let _ = timeout(limit, future).await.is_ok();
             drop(running);
         });
@@ -36,12 +36,12 @@ impl Background {
 
     /// Waits until nothing is running.
     pub(super) async fn idle(&self) {
-        // The sender is `self`'s, so the channel is open.
+        // `self` owns the sender, so the channel is open.
         let _ = self.running.subscribe().wait_for(|running| *running == 0).await.is_ok();
     }
 }
 
-/// Counts a task until it is dropped, at its end or by a runtime that shuts down.
+/// Counts a task as running until it ends or its runtime shuts down.
 struct Running(Arc<watch::Sender<usize>>);
 
 impl Running {

@@ -2,7 +2,7 @@ use std::{any::Any, fmt, sync::Arc, time::Duration};
 
 use crate::dedupe::store::{Claim, Completion, DedupeKey, DedupeStore, StoreError, StoreFuture};
 
-/// A store of any type, for applications that choose one at run time.
+/// A store of any type, for applications that choose their store at run time.
 ///
 /// ```
 /// # #[cfg(feature = "redis")]
@@ -30,14 +30,14 @@ use crate::dedupe::store::{Claim, Completion, DedupeKey, DedupeStore, StoreError
 /// # }
 /// ```
 ///
-/// Clones share the store. Each call allocates its future, and each claim its token; with a store whose calls are a round
-/// trip, that does not matter.
+/// Clones share the store. Each call allocates its future, and each claim allocates its token. Compared with a network
+/// round trip, that costs little.
 ///
 /// # Completing a claim in a transaction
 ///
-/// A handler finds a [`Claimed<BoxStore>`](crate::dedupe::Claimed) in its request.
-/// [`Claimed::downcast`](crate::dedupe::Claimed::downcast) returns the claim in the store that was chosen, which the handler
-/// can complete in its own transaction as if the store had not been boxed.
+/// A handler's request contains a [`Claimed<BoxStore>`](crate::dedupe::Claimed).
+/// [`Claimed::downcast`](crate::dedupe::Claimed::downcast) returns the claim in the store that was chosen. The handler can
+/// complete it in its own transaction as if the store were not boxed.
 #[derive(Clone)]
 pub struct BoxStore {
     store: Arc<dyn AnyStore>,
@@ -50,7 +50,7 @@ impl BoxStore {
         Self { store: Arc::new(Typed(store)) }
     }
 
-    /// The store inside, if it is of this type.
+    /// The inner store, if its type is `St`.
     #[must_use]
     pub fn downcast_ref<St: DedupeStore>(&self) -> Option<&St> {
         self.store.as_any().downcast_ref()
@@ -91,7 +91,7 @@ impl fmt::Debug for BoxStore {
     }
 }
 
-/// The token of a claim in a [`BoxStore`]. It belongs to the store that made it: in another one, it is stale.
+/// The token of a claim in a [`BoxStore`]. In a store other than the one that made it, it is stale.
 #[derive(Clone)]
 pub struct BoxToken {
     token: Arc<dyn Any + Send + Sync>,
@@ -102,7 +102,7 @@ impl BoxToken {
         Self { token: Arc::new(token) }
     }
 
-    /// The token inside, if it is of this type.
+    /// The inner token, if its type is `T`.
     #[must_use]
     pub fn downcast_ref<T: 'static>(&self) -> Option<&T> {
         self.token.downcast_ref()

@@ -12,10 +12,9 @@ use crate::dedupe::{
     store::{DedupeKey, DedupeStore},
 };
 
-/// The claim under which a handler runs, in the extensions of its request.
+/// The claim that a handler runs under, in the extensions of its request.
 ///
-/// A handler that only needs the layer to complete the claim can ignore it. With it, a handler knows the store, the key and
-/// how long it may take:
+/// Most handlers can ignore it, because the layer completes the claim. It contains the store, the key and the lease:
 ///
 /// ```
 /// # #[cfg(all(feature = "axum", feature = "testing"))]
@@ -59,13 +58,13 @@ use crate::dedupe::{
 /// # }
 /// ```
 ///
-/// If the store is in the application's own database, the handler can complete the claim in its own transaction, so that
-/// its effect and the record of it are committed together: then nothing happens twice, even if the process dies right
-/// after. `tower_workos_sqlx::CompleteIn` adds the method `complete_in` for that.
+/// If the store is in the application's own database, the handler can complete the claim in its own transaction. The
+/// handler's changes and the record of the event are then committed together, so the changes can't happen twice, even if
+/// the process dies right after the commit. `tower_workos_sqlx::CompleteIn` adds the method `complete_in` for that.
 ///
-/// Under [`OnStoreError::Pass`](crate::dedupe::OnStoreError::Pass) a handler can run although the store failed. It
-/// still finds a `Claimed` in its request, but without a [`token`](Self::token); `complete_in` then claims the event
-/// in the handler's transaction.
+/// With [`OnStoreError::Pass`](crate::dedupe::OnStoreError::Pass), a handler runs even if the store failed. Its request
+/// still contains a `Claimed`, but without a [`token`](Self::token); `complete_in` then claims the event in the handler's
+/// transaction.
 pub struct Claimed<St: DedupeStore> {
     inner: Arc<Inner<St>>,
 }
@@ -77,7 +76,7 @@ struct Inner<St: DedupeStore> {
     lease: Duration,
     retention: Duration,
     by_handler: AtomicBool,
-    /// The claim that this one was downcast from, which is the one that the layer has.
+    /// The layer's own claim, if this one was downcast from it.
     boxed: Option<Claimed<BoxStore>>,
 }
 
@@ -100,26 +99,27 @@ impl<St: DedupeStore> Claimed<St> {
         &self.inner.store
     }
 
-    /// The claim's token. `None` if the store failed and the handler runs although nothing is claimed.
+    /// The claim's token. `None` if the store failed and the handler runs without a claim.
     #[must_use]
     pub fn token(&self) -> Option<&St::Token> {
         self.inner.token.get()
     }
 
-    /// How long the claim was made for.
+    /// How long the claim lasts, from when it was made.
     #[must_use]
     pub fn lease(&self) -> Duration {
         self.inner.lease
     }
 
-    /// How long the key will be remembered as done.
+    /// How long the key is remembered once it is done.
     #[must_use]
     pub fn retention(&self) -> Duration {
         self.inner.retention
     }
 
-    /// Leaves the completion to the handler. From now on the layer does not complete the claim after a 2xx response:
-    /// it asks the store whether it is completed ([`DedupeStore::confirm`]), and answers 503 if it isn't.
+    /// Leaves the completion to the handler. From now on, the layer does not complete the claim after a 2xx response.
+    /// Instead, it asks the store whether the claim is completed ([`DedupeStore::confirm`]), and responds with 503 if it
+    /// isn't.
     ///
     /// A store's `complete_in` calls this before anything else, so that a transaction that is rolled back or dropped
     /// afterwards can't be mistaken for a success.
@@ -130,8 +130,8 @@ impl<St: DedupeStore> Claimed<St> {
         }
     }
 
-    /// Makes the layer responsible for a claim that the handler made itself, in `complete_in`, because there was none.
-    /// Does nothing if there is a token already.
+    /// Gives the layer a claim that the handler made in `complete_in` because there was none. Does nothing if there already
+    /// is a token.
     pub fn adopt(&self, token: St::Token) {
         if let Some(boxed) = &self.inner.boxed {
             boxed.adopt(BoxToken::new(token.clone()));
@@ -146,8 +146,8 @@ impl<St: DedupeStore> Claimed<St> {
 }
 
 impl Claimed<BoxStore> {
-    /// The claim in the store inside the box, if that is of this type. It is the same claim: what completes one, completes
-    /// the other.
+    /// The claim in the inner store, if the type of that store is `St`. It is the same claim: completing one completes the
+    /// other.
     ///
     /// ```
     /// use tower_workos::{BoxStore, MemoryStore, dedupe::Claimed};

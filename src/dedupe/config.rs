@@ -2,14 +2,14 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use crate::dedupe::background::Background;
 
-/// What happens to an event while the store fails.
+/// What happens to an event if the store fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnStoreError {
-    /// The handler runs all the same, and duplicates are handled twice. For idempotent handlers. The request still waits
-    /// for up to the [time-out](crate::DedupeLayer::store_timeout) first.
+    /// The handler runs anyway, so duplicates are handled again. Only for idempotent handlers. The request first waits for
+    /// the store, for up to the [time-out](crate::DedupeLayer::store_timeout).
     Pass,
-    /// 503: the sender delivers the event again later.
+    /// The response is 503, and the sender delivers the event again later.
     #[default]
     Reject,
 }
@@ -25,18 +25,18 @@ pub(super) struct Config {
 }
 
 impl Config {
-    /// A shorter lease could expire before the completion arrives, so that no event would ever be done.
+    /// With a shorter lease, every completion could arrive too late, and no event would ever be done.
     pub(super) const SHORTEST_LEASE: Duration = Duration::from_millis(100);
 
     pub(super) fn new(namespace: Arc<str>) -> Self {
         Self {
-            // Longer than a handler should take; WorkOS itself waits for seconds.
+            // Longer than a handler should take; WorkOS itself waits for a few seconds only.
             lease: Duration::from_secs(60),
             // Longer than WorkOS's retries, which end after three days.
             retention: Duration::from_secs(7 * 24 * 60 * 60),
             namespace,
             on_store_error: OnStoreError::Reject,
-            // A store that is up answers in milliseconds; the sender waits for a few seconds only.
+            // A store that is up responds in milliseconds; the sender waits for a few seconds only.
             store_timeout: Duration::from_secs(2),
             background: Background::new(),
         }

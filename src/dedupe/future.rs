@@ -33,7 +33,7 @@ pin_project! {
     {
         #[pin]
         state: State<S, St, B, S::Future, S::Response, S::Error>,
-        // `None` for a request that passes untouched.
+        // `None` for a request that passes through unchanged.
         event: Option<DirectoryEvent>,
         is_grpc: bool,
         on_store_error: OnStoreError,
@@ -102,9 +102,9 @@ where
 
     /// # Panics
     ///
-    /// If it is polled again after it was ready.
+    /// If it is polled again after it has completed.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        const READY: &str = "polled after it was ready";
+        const READY: &str = "polled after completion";
         let mut this = self.project();
         let (event, is_grpc) = (this.event.as_ref(), *this.is_grpc);
         let own = |answer| Poll::Ready(Ok(response::own(answer, event, is_grpc)));
@@ -133,7 +133,7 @@ where
                         },
                     }
                     let (mut service, mut request) = pending.take().expect(READY);
-                    // Dropped with the claim still held if the call panics.
+                    // If the call panics, this is dropped and releases the claim.
                     let hold = hold.take().expect(READY);
                     request.extensions_mut().insert(hold.claimed().clone());
                     State::Calling { future: service.call(request), hold: Some(hold) }
@@ -150,7 +150,7 @@ where
                             if hold.complete() {
                                 State::Completing { hold, response: Some(response) }
                             } else if hold.claimed().is_completed_by_handler() {
-                                // It found no claim to complete, and what it did can't be checked.
+                                // The handler had no claim to complete, so its transaction can't be checked.
                                 return own(Answer::NotCompleted);
                             } else {
                                 return passed(Ok(response), DedupeOutcome::NotRecorded, event);
@@ -164,8 +164,8 @@ where
                     let by_handler = hold.claimed().is_completed_by_handler();
                     let completion = ready!(hold.poll_complete(cx));
                     let response = response.take().expect(READY);
-                    // Unless it is completed, what may still be held is released, so that a redelivery need not wait for
-                    // the lease.
+                    // Unless the claim is completed, release it if it may still be held, so that a redelivery does not
+                    // have to wait until the lease expires.
                     hold.continue_in_background();
                     return match (completion, *this.on_store_error) {
                         (Ok(Completion::Completed), _) => {
@@ -184,7 +184,7 @@ where
                 StateProj::Releasing { hold, result } => {
                     let released = ready!(hold.poll_release(cx));
                     let result = result.take().expect(READY);
-                    // The response is the handler's in any case.
+                    // The handler's response is returned in either case.
                     return Poll::Ready(match released {
                         Ok(()) => return passed(result, DedupeOutcome::Released, event),
                         Err(error) => {
@@ -199,7 +199,7 @@ where
     }
 }
 
-/// The handler's own response.
+/// The handler's own response, with the outcome.
 fn passed<B, E>(
     result: Result<Response<B>, E>,
     outcome: DedupeOutcome,
@@ -220,8 +220,8 @@ fn with_outcome<B, E>(
     })
 }
 
-/// 2xx; for gRPC, whose failures are HTTP 200 too, also no status other than `OK` in the headers, where tonic writes the
-/// status of a call that failed before it sent a message.
+/// Whether the status is 2xx and the headers contain no `grpc-status` other than `OK`. A gRPC failure is HTTP 200 too, and
+/// tonic writes the status into the headers if a call fails before it sends a message.
 fn is_success<B>(response: &Response<B>) -> bool {
     response.status().is_success() && grpc_status(response.headers()).is_none_or(|it| it == b"0")
 }

@@ -15,14 +15,14 @@ use crate::dedupe::{
     store::{Claim, Completion, DedupeStore, StoreError},
 };
 
-/// What the middleware has to do with the store about one request, and what of it is under way.
+/// The claim of one request, with the store call that is under way for it.
 ///
-/// If it is dropped, at any point, it leaves nothing that blocks the event's next delivery: a claim that was made, or is
-/// being made, is released. A completion under way continues, and the claim is released only if that fails.
+/// It can be dropped at any point without blocking the event's next delivery: a claim that was made, or is being made, is
+/// released. A completion under way continues, and the claim is released only if the completion fails.
 pub(super) struct Hold<St: DedupeStore> {
     claimed: Claimed<St>,
     call: Call<St>,
-    /// Bounds the call under way; made when the call first has to be waited for.
+    /// Bounds the call under way. Created when the call is first pending.
     deadline: Option<Pin<Box<Sleep>>>,
     timeout: Duration,
     background: Background,
@@ -32,9 +32,9 @@ pub(super) struct Hold<St: DedupeStore> {
 enum Call<St: DedupeStore> {
     Claiming(St::ClaimFuture),
     Completing(St::CompleteFuture),
-    /// None; the claim is held.
+    /// No call; the claim is held.
     Held,
-    /// None; nothing is held.
+    /// No call; nothing is held.
     Nothing,
     Releasing(St::ReleaseFuture),
 }
@@ -50,7 +50,7 @@ impl<St: DedupeStore> Hold<St> {
         &self.claimed
     }
 
-    /// The answer to the claim, without the token, which is in [`Claimed`] from then on.
+    /// Polls the claim. Stores the token in [`Claimed`] instead of returning it.
     ///
     /// After the time-out, the claim continues in the background, where it is released as soon as it is made.
     pub(super) fn poll_claim(
@@ -76,8 +76,8 @@ impl<St: DedupeStore> Hold<St> {
         }))
     }
 
-    /// Starts to complete the claim, or to check that the handler did. `false` if there is nothing to complete, because
-    /// the store failed when the event was to be claimed.
+    /// Starts to complete the claim, or to check that the handler did. `false` if there is no claim because the store
+    /// failed.
     pub(super) fn complete(&mut self) -> bool {
         let Some(token) = self.claimed.token() else { return false };
         let (store, key) = (self.claimed.store(), self.claimed.key());
@@ -89,7 +89,7 @@ impl<St: DedupeStore> Hold<St> {
         true
     }
 
-    /// The answer to the completion. Unless it is [`Completion::Completed`], the claim is still held, or the completion
+    /// Polls the completion. Unless the result is [`Completion::Completed`], the claim is still held, or the completion
     /// continues in the background.
     pub(super) fn poll_complete(
         &mut self,
@@ -121,7 +121,7 @@ impl<St: DedupeStore> Hold<St> {
         }
     }
 
-    /// After the time-out, the release continues in the background.
+    /// Polls the release. After the time-out, it continues in the background.
     pub(super) fn poll_release(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), StoreError>> {
         let Call::Releasing(release) = &mut self.call else {
             return Poll::Ready(Ok(()));
@@ -134,7 +134,7 @@ impl<St: DedupeStore> Hold<St> {
         Poll::Ready(released)
     }
 
-    /// Ready, with the error, once the call has taken too long. It then continues in the background.
+    /// Ready with the error once the call has taken too long. The call then continues in the background.
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<StoreError> {
         let timeout = self.timeout;
         let deadline = self.deadline.get_or_insert_with(|| Box::pin(sleep(timeout)));
@@ -146,7 +146,7 @@ impl<St: DedupeStore> Hold<St> {
         Poll::Ready(StoreError::timeout(timeout))
     }
 
-    /// Leaves whatever is under way or held to a task.
+    /// Lets a task finish the call under way, or release the claim that is held.
     pub(super) fn continue_in_background(&mut self) {
         let call = mem::replace(&mut self.call, Call::Nothing);
         if matches!(call, Call::Nothing) {
@@ -166,12 +166,12 @@ impl<St: DedupeStore> Hold<St> {
                     release(&claimed).await;
                 }
             }),
-            // A release may take effect when it is made, which needs no runtime.
+            // `MemoryStore` releases when it is called, which needs no runtime.
             Call::Held => {
                 if let Some(token) = claimed.token() {
                     let mut release = claimed.store().release(claimed.key(), token);
                     let mut cx = Context::from_waker(Waker::noop());
-                    // A panic while another one unwinds would end the process.
+                    // A second panic during unwinding would abort the process.
                     if !std::thread::panicking()
                         && self.background.is_possible()
                         && Pin::new(&mut release).poll(&mut cx).is_ready()

@@ -7,7 +7,7 @@ use crate::dedupe::{
     service::Dedupe,
 };
 
-/// Lets each event's handler succeed once: see the [module docs](crate::dedupe).
+/// Lets each event be handled successfully only once: see the [module docs](crate::dedupe).
 ///
 /// ```
 /// # #[cfg(feature = "testing")]
@@ -56,50 +56,50 @@ pub struct DedupeLayer<St> {
 }
 
 impl<St> DedupeLayer<St> {
-    /// A layer with the name of this endpoint and the store in which its events are remembered.
+    /// Creates a layer from this endpoint's name and the store that remembers its events.
     ///
-    /// The name is the namespace of the endpoint's events in the store. **Each endpoint needs a name of its own**: WorkOS
-    /// sends an event with one id to each endpoint that is subscribed to it, so of two endpoints that share a store and a
-    /// name, only the first would handle it. The replicas of one endpoint share a name. Renaming an endpoint forgets what
-    /// it has handled.
+    /// The name is the namespace of the endpoint's events in the store. **Each endpoint needs its own name**: WorkOS sends
+    /// an event to every subscribed endpoint under the same id, so if two endpoints shared a store and a name, only one of
+    /// them would handle the event. All replicas of an endpoint use the same name. Under a new name, the events that the
+    /// endpoint has handled are forgotten.
     pub fn new(endpoint: impl Into<Arc<str>>, store: St) -> Self {
         Self { store, config: Config::new(endpoint.into()) }
     }
 
-    /// How long a handler may take. Default: 60 s; at least 100 ms. If it takes longer, a redelivery runs it again in
-    /// the meantime; if its process crashes, the event waits for this long.
+    /// How long a handler may take. Default: 60 s; a value below 100 ms is raised to 100 ms. If a handler takes longer, a
+    /// redelivery can run it a second time at the same time. If the process crashes, the event is blocked for this long.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.config.lease = lease.max(Config::SHORTEST_LEASE);
         self
     }
 
-    /// How long a handled event is remembered. Default: 7 days. Keep it longer than the sender's retries (three
+    /// How long a handled event is remembered. Default: 7 days. Make it longer than the sender's retries (three
     /// days) and than [`Verifier::tolerance`](crate::Verifier::tolerance).
     pub fn retention(mut self, retention: Duration) -> Self {
         self.config.retention = retention;
         self
     }
 
-    /// How long the store may take for each call: to claim, to complete and to release. Default: 2 s. After it, the event
-    /// is handled as [`on_store_error`](Self::on_store_error) says; the call continues in the background, and what it
-    /// claims is released. Let a connection pool give up no later (sqlx's `acquire_timeout` is 30 s by default), or calls
-    /// pile up in it while the database is away.
+    /// How long each call of the store may take: to claim, to complete or to release. Default: 2 s. After that,
+    /// [`on_store_error`](Self::on_store_error) decides what happens to the event. The call continues in the background;
+    /// if it claims the event, the claim is released. The time-out of a connection pool must not be longer (sqlx's
+    /// `acquire_timeout` is 30 s by default); otherwise, calls pile up in the pool while the database is down.
     pub fn store_timeout(mut self, timeout: Duration) -> Self {
         self.config.store_timeout = timeout;
         self
     }
 
-    /// What happens to an event while the store fails. Default: [`OnStoreError::Reject`].
+    /// What happens to an event if the store fails. Default: [`OnStoreError::Reject`].
     pub fn on_store_error(mut self, on_store_error: OnStoreError) -> Self {
         self.config.on_store_error = on_store_error;
         self
     }
 
-    /// Waits until no store call continues in the background.
+    /// Waits until no store call is running in the background.
     ///
-    /// If a sender disconnects, what its request started in the store is brought to an end in a task. A runtime that shuts
-    /// down drops such tasks; the event then waits for its lease and is handled again. To avoid that, await this after the
-    /// server has stopped and before `main` returns, within a time-out of your own. No task runs longer than the lease.
+    /// If a sender disconnects, a task finishes the store call that its request has started. A runtime that shuts down
+    /// drops such tasks; the event is then blocked until its lease expires, and handled again. To avoid that, await this
+    /// after the server has stopped and before `main` returns, with a time-out. No task runs longer than the lease.
     pub async fn idle(&self) {
         self.config.background.idle().await;
     }
@@ -114,12 +114,12 @@ impl<S, St: Clone> Layer<S> for DedupeLayer<St> {
 }
 
 impl<S, St: Clone> Dedupe<S, St> {
-    /// Wraps a service, with the defaults of [`DedupeLayer::new`].
+    /// Wraps a service with the default settings of [`DedupeLayer::new`].
     pub fn new(inner: S, endpoint: impl Into<Arc<str>>, store: St) -> Self {
         DedupeLayer::new(endpoint, store).layer(inner)
     }
 
-    /// The layer that makes this service, on which settings can be changed: the same as [`DedupeLayer::new`].
+    /// Creates the layer that makes this service: the same as [`DedupeLayer::new`].
     pub fn layer(endpoint: impl Into<Arc<str>>, store: St) -> DedupeLayer<St> {
         DedupeLayer::new(endpoint, store)
     }
@@ -137,7 +137,7 @@ mod tests {
     use crate::dedupe::memory::MemoryStore;
 
     #[test]
-    fn debug_shows_the_defaults_and_what_was_set() {
+    fn debug_shows_the_settings() {
         let layer = DedupeLayer::new("workos", MemoryStore::new(1));
         let config = |endpoint, rest| format!("Config {{ endpoint: \"{endpoint}\", {rest}, .. }}");
         let defaults = "lease: 60s, retention: 604800s, store_timeout: 2s, on_store_error: Reject";
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_without_length_would_never_let_an_event_be_done() {
+    fn a_lease_of_zero_is_raised_to_the_minimum() {
         let layer = DedupeLayer::new("workos", MemoryStore::new(1));
         assert_eq!(layer.lease(Duration::ZERO).config.lease, Duration::from_millis(100));
     }

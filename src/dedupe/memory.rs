@@ -10,20 +10,20 @@ use hashlink::LinkedHashMap;
 
 use crate::dedupe::store::{Claim, Completion, DedupeKey, DedupeStore, StoreError};
 
-/// Expired entries that a new key removes at most, of each kind, so that no single call pays for many. (A store that is full
-/// of events in progress looks at all of them.)
+/// A new key removes at most this many expired entries of each kind, so that no single call pays for many. (If the store is
+/// full of events in progress, a call checks all of them.)
 const EXPIRED_PER_KEY: usize = 4;
 
 /// Remembers events in this process's memory: for one replica, until it restarts.
 ///
-/// Bounded by a capacity and by the retention. If it is full, a new event takes the place of the event that has been done
-/// for longest; events in progress are never forgotten, and if there is nothing else, the claim fails with
-/// [`StoreError::full`]. Time is the monotonic clock's, so steps of the wall clock change nothing.
+/// It is bounded by a capacity and by the retention. If it is full, a new event replaces the event that has been done for
+/// longest. Events in progress are never forgotten: if there are no others, the claim fails with [`StoreError::full`].
+/// Times are those of the monotonic clock, so changes of the system time have no effect.
 ///
-/// A key is kept as a 128-bit keyed hash (SipHash, with random keys), not as text: two of 10 million ids share one with a
-/// probability below 10⁻²⁴.
+/// A key is kept as a 128-bit keyed hash (SipHash, with random keys), not as text. The probability that two of 10 million
+/// ids have the same hash is below 10⁻²⁴.
 ///
-/// Clones share what is remembered.
+/// Clones share the remembered events.
 ///
 /// ```
 /// use std::time::Duration;
@@ -40,7 +40,7 @@ const EXPIRED_PER_KEY: usize = 4;
 /// let dedupe = DedupeLayer::new("workos", store.clone());
 /// # let _ = dedupe;
 ///
-/// // What the layer does with it for an event:
+/// // What the layer does for each event:
 /// let key = DedupeKey::new("workos", "event_01HXYZ".into());
 /// let minute = Duration::from_secs(60);
 /// if let Claim::Acquired(token) = store.claim(&key, minute).await? {
@@ -63,7 +63,7 @@ struct Shared {
 }
 
 impl MemoryStore {
-    /// A store for this many events, at least one.
+    /// Creates a store for this many events, at least one.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         Self {
@@ -95,14 +95,14 @@ impl MemoryStore {
         millis(self.shared.start.elapsed())
     }
 
-    /// A poisoned lock is used nevertheless: nothing in a call can panic between two changes that belong together.
+    /// Ignores poisoning: no call can panic between two changes that belong together.
     fn lock(&self) -> MutexGuard<'_, Entries> {
         self.shared.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Default for MemoryStore {
-    /// A store for 100 000 events, about 10 MB when full.
+    /// Creates a store for 100 000 events, about 10 MB when full.
     fn default() -> Self {
         Self::new(100_000)
     }
@@ -158,7 +158,7 @@ struct Entry {
 
 type Map = LinkedHashMap<Fingerprint, Entry, RandomState>;
 
-/// What the store remembers. A key is in at most one of the maps; each is in the order in which its keys came.
+/// The remembered events. A key is in at most one of the maps. Each map is in insertion order.
 struct Entries {
     in_progress: Map,
     done: Map,
@@ -223,7 +223,7 @@ impl Entries {
         }
     }
 
-    /// Forgets the key that has been done for longest, or else one whose holder crashed.
+    /// Forgets the key that has been done for longest. If none is done, forgets one whose lease has expired.
     fn make_room(&mut self, now: u64) -> Result<(), StoreError> {
         if self.done.pop_front().is_some() {
             return Ok(());
@@ -282,12 +282,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_progress_is_never_forgotten() {
+    fn events_in_progress_are_never_forgotten() {
         let mut entries = Entries::new(2);
         let first = acquire(&mut entries, 1, 0);
         acquire(&mut entries, 2, 0);
         assert!(entries.claim(key(3), 0, 10).unwrap_err().is_full());
-        // A done one makes room, the oldest first.
+        // Events that are done make room, the oldest first.
         assert_eq!(entries.complete(key(1), first, 1, 99), Completion::Completed);
         let third = acquire(&mut entries, 3, 1);
         assert_eq!(entries.complete(key(3), third, 1, 99), Completion::Completed);
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_are_forgotten_in_small_steps() {
+    fn expired_events_are_forgotten_in_small_steps() {
         let mut entries = Entries::new(1000);
         for index in 0..100 {
             let token = acquire(&mut entries, index, 0);
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn crashed_holders_are_forgotten_as_others_come() {
+    fn expired_leases_are_forgotten_as_new_events_arrive() {
         let mut entries = Entries::new(1_000_000);
         for index in 0..10_000 {
             acquire(&mut entries, index, index * 10);
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn namespaces_and_clones() {
+    fn namespaces_are_separate_but_clones_share_events() {
         let store = MemoryStore::new(64);
         assert!(store.is_empty());
         let [here, there] = ["here", "there"].map(|name| DedupeKey::new(name, "event_1".into()));

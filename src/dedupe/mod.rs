@@ -1,8 +1,8 @@
-//! Duplicates: [`DedupeLayer`], [`Dedupe`] and the stores.
+//! Deduplication of events: [`DedupeLayer`], [`Dedupe`] and the stores.
 //!
-//! WorkOS delivers an event again when it saw no 2xx, and sometimes when it did. This layer, inside
-//! [`VerifyWebhookLayer`](crate::VerifyWebhookLayer), lets a handler's success happen once and its failure lose
-//! nothing:
+//! WorkOS delivers an event again if it received no 2xx response, and sometimes even if it did. This layer, inside
+//! [`VerifyWebhookLayer`](crate::VerifyWebhookLayer), lets each event be handled successfully only once, and a failure
+//! lose no event:
 //!
 //! ```
 //! use tower::ServiceBuilder;
@@ -24,43 +24,45 @@
 //!
 //! | the store says | the handler | the response | [outcome](DedupeOutcome) |
 //! |---|---|---|---|
-//! | new, or its last holder's lease expired | runs and succeeds (2xx) | the handler's, once the store has it as done | `Completed` |
+//! | new, or its last holder's lease expired | runs and succeeds (2xx) | the handler's, once the event is recorded as done | `Completed` |
 //! | the same | runs and does not succeed | the handler's; the event is released | `Released` |
 //! | in progress | does not run | 503 with `Retry-After` | `InFlight` |
 //! | done | does not run | 200 | `Duplicate` |
 //! | nothing: it failed or took too long | does not run ([`OnStoreError`]) | 503 | `StoreError` |
 //!
-//! A handler that answers anything but 2xx, fails or panics releases the event, and the next delivery runs the handler
-//! again. If the process dies, the lease expires instead. If a handler succeeds, but that can't be recorded
-//! (`StoreError`) or its lease had expired by then (`LeaseExpired`), the response is 503: the handler may run again, so it
+//! If a handler responds with anything but 2xx, fails or panics, the event is released, and the next delivery runs the
+//! handler again. If the process dies, the lease expires instead. If a handler succeeds, but this can't be recorded
+//! (`StoreError`) or the lease has expired (`LeaseExpired`), the response is 503. The handler may then run again, so it
 //! must be idempotent, unless it completes the claim in its own transaction ([`Claimed`]).
 //!
 //! # What happens if the sender disconnects
 //!
-//! The server drops the response's future, as it does if a time-out outside this layer ends. No event is lost by that, and
-//! none is blocked:
+//! The server drops the response's future, as it also does after a time-out outside this layer. This neither loses nor
+//! blocks an event:
 //!
 //! | dropped while | then |
 //! |---|---|
 //! | the event is being claimed | the claim continues in a task, which releases what it claims |
 //! | the handler runs | the handler is cancelled, and a task releases the event |
-//! | the event is being completed | the completion continues in a task, which releases the event only if that fails |
+//! | the event is being completed | the completion continues in a task, which releases the event if the completion fails |
 //!
 //! The same happens to a store call that takes longer than [`store_timeout`](DedupeLayer::store_timeout). Tasks run on the
-//! tokio runtime that dropped the future, for at most the lease. **A runtime that shuts down drops them**: a claim then
-//! blocks its event until the lease expires, and a handler that had succeeded runs again, as after a crash. To give
-//! them time, await [`DedupeLayer::idle`] before `main` returns. A future that is dropped outside a runtime leaves its
-//! event to the lease, unless the store is a [`MemoryStore`]. So does a claim whose reply is lost together with its
-//! connection: the stores try to release it, but they may not be able to reach the database.
+//! tokio runtime in which the future was dropped, for at most the length of the lease. **A runtime that shuts down drops
+//! its tasks**: a claim then blocks its event until the lease expires, and a handler that succeeded runs again, as after a
+//! crash. To let the tasks finish, await [`DedupeLayer::idle`] before `main` returns.
 //!
-//! A store that is not ready at once, as all but `MemoryStore` are, needs a tokio runtime with time enabled; elsewhere its
-//! time-out panics.
+//! In two other cases, an event is blocked until its lease expires. A future that is dropped outside a runtime can't
+//! release its event, unless the store is a [`MemoryStore`]. And if the reply to a claim is lost together with the
+//! connection, the stores try to release the claim, but may not be able to reach the database.
+//!
+//! A store that does not respond immediately (any except `MemoryStore`) needs a tokio runtime with time enabled. Without
+//! one, the layer's time-out panics.
 //!
 //! # One name for each endpoint
 //!
-//! WorkOS sends an event to every endpoint that is subscribed to it, with one id. Two layers that share a store therefore
-//! need two names, the first argument of [`DedupeLayer::new`]: under one name, the second endpoint's handler would never
-//! run for what the first has handled.
+//! WorkOS sends an event to every subscribed endpoint under the same id. Layers of different endpoints that share a store
+//! therefore need different names, the first argument of [`DedupeLayer::new`]. With the same name, only one endpoint would
+//! handle each event.
 //!
 //! # Stores
 //!
@@ -72,22 +74,22 @@
 //! | [`BoxStore`] | any of these, chosen at run time |
 //! | your own | see [`DedupeStore`] |
 //!
-//! # Handlers with a transaction of their own
+//! # Handlers with their own transaction
 //!
-//! With a store of `tower-workos-sqlx`, a handler that calls `complete_in` completes its claim together with its effect, and
-//! nothing happens twice. The layer then checks after a 2xx response that the completion is committed. If it isn't (the
-//! transaction was dropped), the response is 503 and the outcome `NotCompleted`.
+//! With a store of `tower-workos-sqlx`, a handler can call `complete_in` to complete its claim in the transaction of its
+//! changes, so that they can't happen twice. After a 2xx response, the layer then checks that the completion is committed.
+//! If it isn't, for example because the transaction was dropped, the response is 503 and the outcome is `NotCompleted`.
 //!
 //! # Logs
 //!
 //! With the feature `tracing`, each outcome is one event of the target `tower_workos::dedupe`, with the fields `event_id`,
 //! `event_name` and `outcome`: at `DEBUG` for `Completed`, `Released`, `Duplicate` and `InFlight`, at `WARN` for
 //! `LeaseExpired`, and at `ERROR` for the others (`Misplaced` at most once a second). A request that is dropped before its
-//! response, by a disconnect or a time-out outside this layer, is a `WARN` event with the field `during`. An `error` is logged with its causes. The outcome is in the extensions
-//! of the response, too.
+//! response, because of a disconnect or a time-out outside this layer, is logged as a `WARN` event with the field
+//! `during`. An `error` is logged with its causes. The outcome is also in the extensions of the response.
 //!
-//! Without a [`DirectoryEvent`](crate::DirectoryEvent) in the request the response is a 500 that explains the fix. A gRPC
-//! call without one passes: it is for another service of the server (see the `grpc` module).
+//! Without a [`DirectoryEvent`](crate::DirectoryEvent) in the request, the response is a 500 that explains the fix. A gRPC
+//! call without one is passed through, because it is for another service of the server (see the `grpc` module).
 
 mod background;
 pub(crate) mod boxed;

@@ -8,23 +8,23 @@ use std::fmt;
 pub enum DedupeOutcome {
     /// The handler succeeded, and the event is recorded as done.
     Completed,
-    /// The event was done already; the handler did not run: 200.
+    /// The event was already done, and the handler did not run: 200.
     Duplicate,
-    /// Another call is handling the event; the handler did not run: 503 with `Retry-After`.
+    /// Another call is handling the event, and the handler did not run: 503 with `Retry-After`.
     InFlight,
     /// The handler succeeded, but its lease had expired: 503.
     LeaseExpired,
     /// There is no [`DirectoryEvent`](crate::DirectoryEvent) in the request: 500.
     Misplaced,
-    /// The handler tried to complete the claim itself and answered 2xx, but nothing is committed: 503.
+    /// The handler completed the claim itself and responded with 2xx, but its completion is not committed: 503.
     NotCompleted,
-    /// The handler succeeded without a record of it, because the store failed and the layer is configured to
+    /// The handler succeeded, but this is not recorded, because the store failed and the layer is configured to
     /// [pass](crate::dedupe::OnStoreError::Pass).
     NotRecorded,
-    /// The handler did not succeed. The event is free for its next delivery, or if the store failed to release it, once the
+    /// The handler did not succeed. The event is free for its next delivery or, if the store failed to release it, once its
     /// lease expires.
     Released,
-    /// The store failed or took too long; if the handler ran, it may run again: 503.
+    /// The store failed or took too long: 503. If the handler ran, it may run again.
     StoreError,
 }
 

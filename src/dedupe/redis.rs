@@ -14,14 +14,14 @@ use crate::dedupe::{
     token::ClaimToken,
 };
 
-/// A connection that takes longer than this to answer, or to be made, is replaced. The layer's own time-out is as long; a
-/// shorter one would take a busy server for a dead connection.
+/// A connection that takes longer than this to respond, or to be established, is replaced. The layer's own time-out is as
+/// long. With a shorter one, a busy server would look like a dead connection.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A hundred years: longer than any lease or retention, and Redis adds it to the time without an overflow.
+/// A hundred years in milliseconds: longer than any lease or retention, and Redis can add it to the time without overflow.
 const LONGEST: i64 = 100 * 365 * 24 * 60 * 60 * 1000;
 
-/// Free: held from now on (1). Done (2). Held: for how many milliseconds more (0).
+/// Returns 1 if the key was free and is now held, 2 if it is done, or 0 and the milliseconds left if it is held.
 const CLAIM: &str = "\
 local value = redis.call('GET', KEYS[1])
 if not value then
@@ -36,7 +36,7 @@ end
 return {0, redis.call('PTTL', KEYS[1])}
 ";
 
-/// Done, if it is held with this token, or done with it already.
+/// Makes the key done if it is held, or already done, with this token.
 const COMPLETE: &str = "\
 local value = redis.call('GET', KEYS[1])
 if value ~= 'held:' .. ARGV[1] and value ~= 'done:' .. ARGV[1] then
@@ -50,7 +50,7 @@ end
 return 1
 ";
 
-/// Whether it is done with this token.
+/// Whether the key is done with this token.
 const CONFIRM: &str = "\
 if redis.call('GET', KEYS[1]) == 'done:' .. ARGV[1] then
     return 1
@@ -58,7 +58,7 @@ end
 return 0
 ";
 
-/// Free, if it is held with this token.
+/// Makes the key free if it is held with this token.
 const RELEASE: &str = "\
 if redis.call('GET', KEYS[1]) == 'held:' .. ARGV[1] then
     return redis.call('DEL', KEYS[1])
@@ -66,7 +66,7 @@ end
 return 0
 ";
 
-/// Remembers events in Redis: for any number of replicas, as long as Redis remembers.
+/// Remembers events in Redis, for any number of replicas.
 ///
 /// ```no_run
 /// use tower_workos::{DedupeLayer, RedisStore, dedupe::StoreError};
@@ -79,18 +79,18 @@ return 0
 /// # }
 /// ```
 ///
-/// A claim, a completion and a release are one round trip each: a script, atomic on the server, whose clock ends leases.
-/// Clones share one connection. It is made when it is first needed, and replaced after any failure, also if Redis has not
-/// answered for two seconds, which is what a connection looks like that was lost without a reset.
+/// A claim, a completion and a release are one round trip each: a script that is atomic on the server. Leases expire by the
+/// server's clock. Clones share one connection. It is established when it is first needed, and replaced after any failure.
+/// No response within two seconds counts as a failure, because a connection that was lost without a reset looks like that.
 ///
 /// # What Redis can lose
 ///
-/// - **Eviction**: with a `maxmemory-policy` other than `noeviction`, Redis may drop a done key, or one in flight,
-///   before its time. The event's next delivery is then handled again.
+/// - **Eviction**: with a `maxmemory-policy` other than `noeviction`, Redis may drop a key that is done or in flight too
+///   early. The event's next delivery is then handled again.
 /// - **A crash**: without `appendonly yes` and `appendfsync always`, the last seconds are forgotten, with the same
-///   outcome.
-/// - **Failover**: replication is asynchronous, so a promoted replica may not know the last claims and completions;
-///   two handlers may then run for one event.
+///   consequence.
+/// - **Failover**: replication is asynchronous, so a promoted replica may not know the last claims and completions. Two
+///   handlers may then run for one event.
 ///
 /// None of these loses an event; each can let one be handled twice. If that matters, use `PostgresStore` of
 /// `tower-workos-sqlx` with `complete_in`.
@@ -108,9 +108,9 @@ struct Shared {
 #[derive(Default)]
 struct Link {
     connection: Option<MultiplexedConnection>,
-    /// Counts the connections, so that a call that failed does not discard its successor's.
+    /// Counts the connections, so that a failed call does not discard a connection newer than its own.
     generation: u64,
-    /// When the last attempt to connect failed, and how.
+    /// When and why the last attempt to connect failed.
     failed: Option<(Instant, String)>,
 }
 
@@ -126,8 +126,8 @@ impl RedisStore {
         Ok(store)
     }
 
-    /// As [`connect`](Self::connect), but connects when it is first used, so that an application can start while Redis is
-    /// down.
+    /// Like [`connect`](Self::connect), but connects when the store is first used, so that an application can start while
+    /// Redis is down.
     ///
     /// # Errors
     ///
@@ -136,13 +136,13 @@ impl RedisStore {
         Client::open(url).map(Self::new).map_err(|error| unavailable(&error))
     }
 
-    /// A store with a client of the application's own, with TLS for instance. Connects when it is first used.
+    /// Creates a store from the application's own client, for example one with TLS. It connects when it is first used.
     #[must_use]
     pub fn new(client: Client) -> Self {
         Self { shared: Arc::new(Shared { client, link: Mutex::default() }) }
     }
 
-    /// The shared connection, made if there is none.
+    /// The shared connection. Connects if there is none.
     async fn connection(&self) -> Result<(MultiplexedConnection, u64), StoreError> {
         let asked_at = Instant::now();
         let mut link = self.shared.link.lock().await;
@@ -202,12 +202,12 @@ fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).map_or(LONGEST, |millis| millis.min(LONGEST))
 }
 
-/// What is left of a lease, at least a millisecond.
+/// The rest of a lease, at least a millisecond.
 fn remaining(millis: i64) -> Duration {
     Duration::from_millis(u64::try_from(millis).unwrap_or(1).max(1))
 }
 
-/// The length keeps `a` + `b:c` and `a:b` + `c` apart.
+/// The name of a key in Redis. The length distinguishes `a` and `b:c` from `a:b` and `c`.
 fn name(key: &DedupeKey) -> String {
     format!("tower-workos:dedupe:{}:{}:{}", key.namespace().len(), key.namespace(), key.id())
 }
@@ -216,7 +216,7 @@ fn unavailable(error: &RedisError) -> StoreError {
     StoreError::unavailable(describe(error))
 }
 
-/// The driver's message may quote an argument; its kind and code say enough.
+/// The error's kind and code. The driver's message may quote an argument.
 fn describe(error: &RedisError) -> String {
     let cause = if error.is_timeout() { ", timed out" } else { "" };
     match error.code() {
@@ -240,7 +240,7 @@ impl DedupeStore for RedisStore {
             let (answer, left) = match claim {
                 Ok(answer) => answer,
                 Err(error) => {
-                    // The claim may have been made, and nobody else knows its token.
+                    // The claim may have been made, and only this call knows its token.
                     let _ = store.release(&key, &token).await.is_ok();
                     return Err(error);
                 }

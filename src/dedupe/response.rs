@@ -49,7 +49,7 @@ impl Answer {
     }
 }
 
-/// The middleware's own response. A gRPC call gets the same as a gRPC status.
+/// The middleware's own response. For a gRPC call, it is the corresponding gRPC status.
 pub(super) fn own<B>(
     answer: Answer,
     event: Option<&DirectoryEvent>,
@@ -109,7 +109,7 @@ fn grpc<B>(outcome: DedupeOutcome) -> Response<ResponseBody<B>> {
     response
 }
 
-/// Whether these are the headers of a gRPC request. Anybody can send them: good only for a request without an event.
+/// Whether these are the headers of a gRPC request. Anybody can send them, so rely on them only if the request has no event.
 pub(super) fn has_grpc_type(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
@@ -154,7 +154,7 @@ fn log(answer: &Answer, event: Option<&DirectoryEvent>) {
             hint = "make the lease longer than the handler takes",
             "the lease expired before the handler succeeded; responded with 503"
         ),
-        // Anybody can cause this one.
+        // Limited, because anybody can cause it.
         Answer::Misplaced if !a_second_has_passed() => {}
         Answer::Misplaced => log!(
             error,
@@ -177,7 +177,7 @@ fn log(answer: &Answer, event: Option<&DirectoryEvent>) {
     }
 }
 
-/// Whether no line about a misplaced layer was written in this second yet.
+/// Whether nothing was logged about a misplaced layer in this second yet.
 #[cfg(feature = "tracing")]
 fn a_second_has_passed() -> bool {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -187,7 +187,7 @@ fn a_second_has_passed() -> bool {
     LAST.fetch_max(second, Ordering::Relaxed) < second
 }
 
-/// The request was dropped before its response.
+/// Logs that the request was dropped before its response.
 pub(super) fn log_dropped(key: &DedupeKey, during: &'static str) {
     #[cfg(feature = "tracing")]
     tracing::warn!(
@@ -201,7 +201,7 @@ pub(super) fn log_dropped(key: &DedupeKey, during: &'static str) {
     let _ = (key, during);
 }
 
-/// The store failed, and the event is handled all the same.
+/// Logs that the store failed and the event is handled anyway.
 pub(super) fn log_passed(event: Option<&DirectoryEvent>, error: &StoreError) {
     #[cfg(feature = "tracing")]
     log!(
@@ -215,7 +215,7 @@ pub(super) fn log_passed(event: Option<&DirectoryEvent>, error: &StoreError) {
     let _ = (event, error);
 }
 
-/// The store failed to release; the lease will.
+/// Logs that the store failed to release the event, which is blocked until its lease expires.
 pub(super) fn log_unreleased(event: Option<&DirectoryEvent>, error: &StoreError) {
     #[cfg(feature = "tracing")]
     log!(
@@ -229,7 +229,7 @@ pub(super) fn log_unreleased(event: Option<&DirectoryEvent>, error: &StoreError)
     let _ = (event, error);
 }
 
-/// The response is the handler's.
+/// Logs the outcome of an event whose response is the handler's.
 pub(super) fn log_passed_on(outcome: DedupeOutcome, event: Option<&DirectoryEvent>) {
     #[cfg(feature = "tracing")]
     log!(
@@ -247,7 +247,7 @@ pub(super) fn log_passed_on(outcome: DedupeOutcome, event: Option<&DirectoryEven
     let _ = (outcome, event);
 }
 
-/// An error and its causes, which say what the driver said.
+/// An error and its causes, which include the driver's message.
 #[cfg(feature = "tracing")]
 struct Chain<'e>(&'e StoreError);
 
@@ -302,7 +302,7 @@ mod tests {
 
     #[cfg(feature = "tracing")]
     #[test]
-    fn what_is_not_the_handlers_answer_is_logged() {
+    fn responses_of_the_layer_are_logged() {
         use std::{
             io,
             sync::{Arc, Mutex},

@@ -13,11 +13,11 @@ use crate::{
     response_body::ResponseBody,
 };
 
-/// In the extensions of a gRPC call that carries an event: its response is read by a gRPC client.
+/// Marks a gRPC call that has an event, in its extensions: the response must be one of gRPC.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct GrpcCall;
 
-/// Runs the inner service for an event that no other call has handled or is handling. Made by
+/// Calls the inner service only for events that no other call has handled or is handling. Made by
 /// [`DedupeLayer`](crate::DedupeLayer).
 #[derive(Clone)]
 #[must_use]
@@ -28,17 +28,17 @@ pub struct Dedupe<S, St> {
 }
 
 impl<S, St> Dedupe<S, St> {
-    /// The wrapped service.
+    /// The inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The wrapped service, to change it.
+    /// The inner service, mutably.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// Takes the wrapped service out.
+    /// Returns the inner service.
     pub fn into_inner(self) -> S {
         self.inner
     }
@@ -58,17 +58,17 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        // This service was polled ready, a clone of it was not: the future takes this one.
+        // The future takes the service that was polled ready, not a clone of it.
         let clone = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, clone);
         match request.extensions().get::<DirectoryEvent>().cloned() {
             Some(event) => {
-                // Not by the content type, which is not signed: the sender could take a gRPC failure for a success.
+                // The content type is not signed, so it can't decide this: an HTTP client would read a gRPC failure as a success.
                 let is_grpc = request.extensions().get::<GrpcCall>().is_some();
                 let (store, config) = (self.store.clone(), Arc::clone(&self.config));
                 ResponseFuture::starting(inner, request, event, is_grpc, store, config)
             }
-            // Another method of a gRPC server.
+            // A call for another service of a gRPC server.
             None if cfg!(feature = "tonic") && has_grpc_type(request.headers()) => {
                 ResponseFuture::passed(inner.call(request))
             }

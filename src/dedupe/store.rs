@@ -7,38 +7,38 @@ use crate::event::EventId;
 /// # The contract
 ///
 /// Each key has at most one *holder*. [`claim`](Self::claim) makes the caller the holder for the length of a lease, unless
-/// there is one already or the key is done; [`complete`](Self::complete) makes the key done; [`release`](Self::release)
+/// there already is one or the key is done. [`complete`](Self::complete) makes the key done. [`release`](Self::release)
 /// makes it free.
 ///
 /// - **`claim` is one atomic step.** Of any number of concurrent claims of a key, at most one is
 ///   [`Acquired`](Claim::Acquired). If two were, the handler would run twice at the same time.
-/// - **Tokens fence.** Each acquired claim has a token of its own. A holder whose lease has expired can neither complete nor
-///   release anything, whether or not somebody else holds the key by then. Otherwise, a slow holder could mark the key as
-///   done while another one is still handling it; if that one then failed, the event would be lost.
+/// - **Tokens fence.** Each acquired claim has its own token. A holder whose lease has expired can neither complete nor
+///   release anything, even if nobody else has claimed the key since. Otherwise, a slow holder could mark the key as done
+///   while another one is still handling the event; if that one then failed, the event would be lost.
 /// - **A lease expires by the store's own clock**, which is the same for all replicas. If a holder crashes, its key is free
-///   again after that; until then, redeliveries are [`InFlight`](Claim::InFlight).
-/// - **Done is durable** to the degree that the store promises, for the length of the retention.
+///   again once the lease has expired; until then, redeliveries are [`InFlight`](Claim::InFlight).
+/// - **Done is durable** for the length of the retention, to the degree that the store promises.
 ///
 /// # Which failures are safe
 ///
 /// *Forgetting a done key* lets a duplicate through, which is harmless if handlers are idempotent. *Failing a claim* (an
 /// error, or `InFlight` without a holder) delays an event: the sender delivers it again, for days. **Reporting an event as
-/// done that isn't is the one failure that loses it**: a store must return [`Done`](Claim::Done) only after a `complete`
-/// with the token of an unexpired lease.
+/// done although it isn't is the one failure that loses it**: a store must return [`Done`](Claim::Done) only after a
+/// `complete` with the token of an unexpired lease.
 ///
 /// `testing::conformance` checks all of this for a store.
 ///
 /// # Futures
 ///
-/// The futures are named types, so that none has to be boxed; a store of `async fn`s names [`StoreFuture`]. If a request is
-/// cancelled, or the layer's time-out ends, the call continues in a task: a future that has been polled is dropped only if
-/// the runtime shuts down or the lease has passed. That is why futures are `Unpin` and `'static`. A dropped future may or may
-/// not have had its effect.
+/// The futures are associated types, so that a store need not box them; a store with `async` code uses [`StoreFuture`]. If a
+/// request is cancelled or the layer's time-out fires, the call continues in a task, so futures must be `Unpin` and
+/// `'static`. A future that has been polled is dropped early only if the runtime shuts down or the lease has passed. It may
+/// or may not have had its effect by then.
 ///
-/// # A store of your own
+/// # Your own store
 ///
-/// This one is complete, except that it forgets everything when the process ends. A database takes the place of the map: one
-/// atomic statement for each call.
+/// This one is complete, except that it forgets everything when the process ends. With a database instead of the map, each
+/// call is one atomic statement.
 ///
 /// ```
 /// use std::{
@@ -83,11 +83,11 @@ use crate::event::EventId;
 ///             Err(error) => return ready(Err(error)),
 ///         };
 ///         let mut entries = self.entries.lock().unwrap();
-///         // An expired entry is as good as none.
+///         // An expired key is free.
 ///         entries.retain(|_, entry| entry.is_live());
 ///         ready(Ok(match entries.entry(key.clone()) {
 ///             hash_map::Entry::Vacant(free) => {
-///                 // `None` if the lease is longer than the clock can count.
+///                 // `None` if the lease is too long for the clock.
 ///                 let until = Instant::now().checked_add(lease);
 ///                 free.insert(Entry { token, done: false, until });
 ///                 Claim::Acquired(token)
@@ -95,7 +95,7 @@ use crate::event::EventId;
 ///             hash_map::Entry::Occupied(taken) if taken.get().done => Claim::Done,
 ///             hash_map::Entry::Occupied(taken) => Claim::InFlight {
 ///                 retry_after: taken.get().until.map_or(Duration::MAX, |until| {
-///                     // At least a millisecond: it may have expired since.
+///                     // At least a millisecond, because it may have expired by now.
 ///                     until.duration_since(Instant::now()).max(Duration::from_millis(1))
 ///                 }),
 ///             },
@@ -145,7 +145,7 @@ use crate::event::EventId;
 /// # fn main() {}
 /// ```
 pub trait DedupeStore: Clone + Send + Sync + 'static {
-    /// What distinguishes a claim from every other claim of its key; [`ClaimToken`](crate::dedupe::ClaimToken), for example.
+    /// Distinguishes a claim from every other claim of its key, for example [`ClaimToken`](crate::dedupe::ClaimToken).
     type Token: Clone + Send + Sync + Unpin + 'static;
     /// The future of [`claim`](Self::claim).
     type ClaimFuture: Future<Output = Result<Claim<Self::Token>, StoreError>>
@@ -169,16 +169,16 @@ pub trait DedupeStore: Clone + Send + Sync + 'static {
         retention: Duration,
     ) -> Self::CompleteFuture;
 
-    /// Checks whether a key was completed with this token, and that is committed: [`Completion::Completed`] if so, otherwise
+    /// Checks whether a completion with this token is committed: [`Completion::Completed`] if so, otherwise
     /// [`Completion::Stale`]. Changes nothing. The layer calls this instead of [`complete`](Self::complete) if the handler
-    /// completes the claim in a transaction of its own.
+    /// completes the claim in its own transaction.
     fn confirm(&self, key: &DedupeKey, token: &Self::Token) -> Self::CompleteFuture;
 
-    /// Makes a key free, if the token is its holder's. A key that is done stays done.
+    /// Makes a key free if the token is its holder's. A key that is done stays done.
     fn release(&self, key: &DedupeKey, token: &Self::Token) -> Self::ReleaseFuture;
 }
 
-/// A boxed future, for stores that are made of `async fn`s, whose futures have no name.
+/// A boxed future, for stores with `async` code, whose futures can't be named.
 pub type StoreFuture<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>;
 
 /// The result of [`DedupeStore::claim`].
@@ -194,7 +194,7 @@ pub enum Claim<T> {
     Done,
     /// Somebody else is the holder.
     InFlight {
-        /// The time until that one's lease ends, unless it completes earlier.
+        /// The time until that holder's lease expires. It may complete or release the key earlier.
         retry_after: Duration,
     },
 }
@@ -209,7 +209,7 @@ pub enum Claim<T> {
 pub enum Completion {
     /// The key is done.
     Completed,
-    /// The token is not the holder's any more; nothing was changed.
+    /// The token is no longer the holder's. Nothing was changed.
     Stale,
 }
 
@@ -221,7 +221,7 @@ pub struct DedupeKey {
 }
 
 impl DedupeKey {
-    /// The key of an event. Endpoints or environments that share a store need different namespaces.
+    /// Creates the key of an event. Endpoints or environments that share a store need different namespaces.
     #[must_use]
     pub fn new(namespace: impl Into<Arc<str>>, id: EventId) -> Self {
         Self::within(namespace.into(), id)
@@ -250,8 +250,8 @@ impl fmt::Debug for DedupeKey {
     }
 }
 
-/// Why a store failed. The driver's error is its [`source`](Error::source), which the layer logs: a store must not put
-/// the password of a connection there.
+/// The error of a store. The driver's error is its [`source`](Error::source). The layer logs it, so it must not contain the
+/// password of a connection.
 #[derive(Debug)]
 pub struct StoreError {
     kind: StoreErrorKind,
@@ -267,12 +267,12 @@ enum StoreErrorKind {
 }
 
 impl StoreError {
-    /// The store can't be reached, or failed.
+    /// The store failed or can't be reached.
     pub fn unavailable(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { kind: StoreErrorKind::Unavailable, source: Some(source.into()) }
     }
 
-    /// The store can't hold another key without forgetting one in flight.
+    /// The store is full of keys in flight, which it must not forget.
     #[must_use]
     pub fn full() -> Self {
         Self { kind: StoreErrorKind::Full, source: None }
@@ -340,7 +340,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_tell_which_they_are_and_hide_the_driver() {
+    fn errors_have_a_kind_and_hide_the_driver() {
         let full = StoreError::full();
         assert!(full.is_full() && full.source().is_none());
         let unavailable = StoreError::unavailable("of the driver");
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_their_namespace_and_id() {
+    fn keys_consist_of_a_namespace_and_an_id() {
         let key = |namespace: &str| DedupeKey::new(namespace, EventId::from("event_1"));
         assert_eq!(key("").namespace(), "");
         assert_eq!(key("a").namespace(), "a");

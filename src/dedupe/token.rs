@@ -4,8 +4,8 @@ use crate::dedupe::store::StoreError;
 
 /// A token for stores in databases: 128 random bits.
 ///
-/// `RedisStore` and the stores of `tower-workos-sqlx` use it, and a store of your own can.
-/// Its bytes belong in the store only: whoever has them can complete or release the claim.
+/// `RedisStore` and the stores of `tower-workos-sqlx` use it, and your own store can. Keep its bytes in the store only:
+/// anybody who has them can complete or release the claim.
 ///
 /// ```
 /// use tower_workos::dedupe::ClaimToken;
@@ -23,24 +23,24 @@ use crate::dedupe::store::StoreError;
 pub struct ClaimToken([u8; 16]);
 
 impl ClaimToken {
-    /// A token that no other claim has, from the operating system's random numbers.
+    /// Creates a random token, from the operating system's random numbers.
     ///
     /// # Errors
     ///
-    /// [`StoreError::unavailable`] if the operating system has no random numbers.
+    /// [`StoreError::unavailable`] if the operating system returns no random numbers.
     pub fn random() -> Result<Self, StoreError> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes).map_err(|error| StoreError::unavailable(error.to_string()))?;
         Ok(Self(bytes))
     }
 
-    /// The token of these bytes, as [`as_bytes`](Self::as_bytes) returned them.
+    /// Restores a token from the bytes that [`as_bytes`](Self::as_bytes) returned.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
-    /// The token's bytes, to write them into a database.
+    /// The token's bytes, to be stored in a database.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
