@@ -1,27 +1,28 @@
-//! What an event means for somebody's access.
+//! How events change who has access.
 
 use crate::event::{
     data::EventData, directory::Directory, directory_event::DirectoryEvent, group::DirectoryGroup,
     user::DirectoryUser,
 };
 
-/// What an event means for somebody's access, as [`DirectoryEvent::access_change`] returns it.
+/// How an event changes who has access, as [`DirectoryEvent::access_change`] returns it.
 ///
 /// [`Revoked`](Self::Revoked), [`DirectoryRevoked`](Self::DirectoryRevoked) and [`GroupRevoked`](Self::GroupRevoked)
-/// can be acted on at once by ending sessions, in any order and any number of times. An application that stores who has
+/// can be acted on immediately by ending sessions, in any order and any number of times. An application that stores who has
 /// access must not store changes as they arrive: a late [`Granted`](Self::Granted), [`Changed`](Self::Changed) or
-/// [`MembershipAdded`](Self::MembershipAdded) gives former employees their access back. See [the rules](crate::ordering).
+/// [`MembershipAdded`](Self::MembershipAdded) would give former employees their access back. See
+/// [the rules](crate::ordering).
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum AccessChange<'a> {
-    /// The person is active as of this event, and the attributes or roles that decide how much they may do may have
+    /// The person is active as of this event, and their attributes or roles, which may determine what they can do, may have
     /// changed. It can arrive after the person's deletion, so don't create a user from it.
     Changed(&'a DirectoryUser),
     /// Everybody in this directory loses access. No event follows for its users, groups and memberships.
     DirectoryRevoked(&'a Directory),
     /// The group's name or attributes changed.
     GroupChanged(&'a DirectoryGroup),
-    /// Everything that this group gave its members ends. No event follows for its memberships.
+    /// The group's members lose everything that the group gave them. No event follows for its memberships.
     GroupRevoked(&'a DirectoryGroup),
     /// The person is active as of this event: created active, or active again. It can arrive after the person's deletion:
     /// see [the rules](crate::ordering) before you grant anything.
@@ -34,7 +35,7 @@ pub enum AccessChange<'a> {
         /// The group, as of the event.
         group: &'a DirectoryGroup,
     },
-    /// The person left the group, or the group lost a member that was deleted. This never means "create the user".
+    /// The person left the group, perhaps because they were deleted. This never means "create the user".
     #[non_exhaustive]
     MembershipRemoved {
         /// The person, as of the event.
@@ -42,7 +43,7 @@ pub enum AccessChange<'a> {
         /// The group, as of the event.
         group: &'a DirectoryGroup,
     },
-    /// The person has no access any more: deleted, or in any state other than `active`.
+    /// The person no longer has access: deleted, or in any state other than `active`.
     Revoked(&'a DirectoryUser),
 }
 
@@ -53,19 +54,19 @@ impl DirectoryEvent {
     /// # Former employees
     ///
     /// Depending on how a WorkOS environment is set up, a person who leaves arrives as `dsync.user.deleted`
-    /// **or as `dsync.user.updated` whose user is `inactive`**. An application that acts on the first alone
+    /// **or as `dsync.user.updated` whose user is `inactive`**. An application that handles only the first
     /// lets former employees in. Both are [`AccessChange::Revoked`] here.
     ///
     /// # The rules
     ///
     /// Only an explicit `active` grants. A state that is absent, `null`, unreadable or unknown to this version
-    /// revokes: a person locked out by mistake complains, a former employee let in does not.
+    /// revokes: a person who is locked out by mistake complains, but a former employee who still has access does not.
     ///
     /// | event | user's state | result |
     /// |---|---|---|
     /// | `dsync.user.created` | `active` | [`Granted`](AccessChange::Granted) |
     /// | | anything else | [`Revoked`](AccessChange::Revoked) |
-    /// | `dsync.user.updated` | `active`, and another one before | [`Granted`](AccessChange::Granted) |
+    /// | `dsync.user.updated` | `active`, and a different one before | [`Granted`](AccessChange::Granted) |
     /// | | `active` | [`Changed`](AccessChange::Changed) |
     /// | | anything else | [`Revoked`](AccessChange::Revoked) |
     /// | `dsync.user.deleted` | any | [`Revoked`](AccessChange::Revoked) |
@@ -77,18 +78,18 @@ impl DirectoryEvent {
     /// | `dsync.deleted` | | [`DirectoryRevoked`](AccessChange::DirectoryRevoked) |
     /// | any other | | `None` |
     ///
-    /// - In `dsync.group.user_added`, an absent state says nothing about the person, and joining a group gives nobody
-    ///   access, so it does not revoke. An application that stores memberships reads them from
-    ///   [`data`](Self::data): the membership of a person who is not active is there too.
-    /// - `dsync.group.user_removed` is a removal from the group whatever the state is. As a
-    ///   [`Revoked`](AccessChange::Revoked), it would let an application forget to remove the membership, and if the
-    ///   person were reactivated, the group's rights would come back. The user's own event carries the state.
+    /// - In `dsync.group.user_added`, an absent state does not revoke: it says nothing about the person, and joining a
+    ///   group gives nobody access. An application that stores memberships reads them from [`data`](Self::data), which also
+    ///   contains the membership of a person who is not active.
+    /// - `dsync.group.user_removed` is a removal from the group in any state. If it were a
+    ///   [`Revoked`](AccessChange::Revoked), an application could forget to remove the membership, and a person who is
+    ///   reactivated would get the group's rights back. The user's own event contains the state.
     /// - Of the directory events, only `dsync.deleted` revokes. `dsync.activated` says nothing about any person.
     ///
     /// # Late events
     ///
-    /// The result follows from this event alone, and an event can't know that it is late: a
-    /// [`Granted`](AccessChange::Granted) may arrive after the deletion of the same user. Revoking is safe in any
+    /// The result depends on this event alone, which doesn't show whether it is late: a [`Granted`](AccessChange::Granted)
+    /// may arrive after the deletion of the same user. Revoking is safe in any
     /// order. Granting needs versions and tombstones: see [the rules](crate::ordering) and the complete example there.
     ///
     /// ```
@@ -97,8 +98,8 @@ impl DirectoryEvent {
     /// fn act(event: &DirectoryEvent) {
     ///     match event.access_change() {
     ///         Some(AccessChange::Revoked(user)) => { /* end the sessions of user.id */ }
-    ///         Some(AccessChange::DirectoryRevoked(directory)) => { /* and of everybody in directory.id */ }
-    ///         Some(AccessChange::GroupRevoked(group)) => { /* drop what group.id gave from all sessions */ }
+    ///         Some(AccessChange::DirectoryRevoked(directory)) => { /* end the sessions of everybody in directory.id */ }
+    ///         Some(AccessChange::GroupRevoked(group)) => { /* remove the rights of group.id from all sessions */ }
     ///         // If sessions hold roles or group rights: this person may have lost one.
     ///         Some(AccessChange::Changed(user) | AccessChange::MembershipRemoved { user, .. }) => {
     ///             /* end the sessions of user.id; don't take roles from this event, which may be late */

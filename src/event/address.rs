@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Default, PartialEq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct PostalAddress {
-    /// Whether it is the primary one.
+    /// Whether it is the user's primary address.
     pub primary: Option<bool>,
     /// What it is for, for example `work`; `type` in JSON.
     #[serde(rename = "type")]
     pub address_type: Option<String>,
-    /// The whole address as one text.
+    /// The whole address as a single string.
     pub raw_address: Option<String>,
     /// Street and number.
     pub street_address: Option<String>,

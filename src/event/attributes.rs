@@ -9,7 +9,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-/// A JSON object of no fixed shape, for example a provider's own attributes of a group.
+/// A free-form JSON object, for example the attributes that a provider sends for a group.
 ///
 /// It is kept as text and read on demand. To make one, deserialize it from a JSON object; anything else is an error.
 ///
@@ -32,13 +32,13 @@ impl Attributes {
         self.0.as_deref().map_or("{}", RawValue::get)
     }
 
-    /// The JSON of a key; `None` if it is absent or `null`. If the key occurs more than once, the last one counts.
+    /// The JSON value of a key; `None` if it is absent or `null`. If the key occurs more than once, the last one counts.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&RawValue> {
         self.get_or_null(key).filter(|raw| !is_null(raw))
     }
 
-    /// The value of a key as a type that the caller chooses; `None` if it is absent or `null`.
+    /// The value of a key, as a type that the caller chooses; `None` if it is absent or `null`.
     ///
     /// # Errors
     ///
@@ -50,9 +50,9 @@ impl Attributes {
         self.get(key).map(|raw| read_as(raw, key)).transpose()
     }
 
-    /// The JSON of a key; `None` only if it is absent.
+    /// The JSON value of a key; `None` only if it is absent.
     pub(super) fn get_or_null(&self, key: &str) -> Option<&RawValue> {
-        // It was read as JSON before, so it can be read again.
+        // It is valid JSON, so this can't fail.
         serde_json::Deserializer::from_str(self.raw()).deserialize_map(Find { key }).ok()?
     }
 }
@@ -89,7 +89,7 @@ impl<'de> Deserialize<'de> for Attributes {
     }
 }
 
-/// Whether JSON is an object. A [`RawValue`] has no white space around it.
+/// Whether a value is an object. A [`RawValue`] has no white space around it.
 pub(super) fn is_object(raw: &RawValue) -> bool {
     raw.get().starts_with('{')
 }
@@ -98,7 +98,7 @@ pub(super) fn is_null(raw: &RawValue) -> bool {
     raw.get() == "null"
 }
 
-/// Reads one value as a type that the caller chooses.
+/// Reads a value as a type that the caller chooses.
 pub(super) fn read_as<'a, T: Deserialize<'a>>(
     raw: &'a RawValue,
     key: &str,
@@ -106,8 +106,8 @@ pub(super) fn read_as<'a, T: Deserialize<'a>>(
     serde_json::from_str(raw.get()).map_err(|_| AttributeError { key: key.into() })
 }
 
-/// Reads a string, without a copy if it has no escapes. Some providers send numbers and booleans without quotes: their text
-/// is returned. `None` for an object or a list.
+/// Reads a string, without a copy if it has no escapes. Some providers send numbers and booleans instead of strings: these
+/// are returned as their JSON. `None` for an object or a list.
 pub(super) fn read_text(raw: &RawValue) -> Option<Cow<'_, str>> {
     let text = raw.get();
     match text.as_bytes() {
@@ -144,8 +144,8 @@ impl<'de> Visitor<'de> for Find<'_> {
     }
 }
 
-/// Whether a key is this text, however it is escaped. Read as bytes, since a key may have a lone surrogate, which no `str`
-/// can hold.
+/// Whether a key is this text, however it is escaped. Keys are read as bytes, because a key may contain a lone surrogate,
+/// which a `str` can't.
 struct IsKey<'k>(&'k str);
 
 impl<'de> DeserializeSeed<'de> for IsKey<'_> {
@@ -168,7 +168,7 @@ impl Visitor<'_> for IsKey<'_> {
     }
 }
 
-/// An attribute that is not of the type that the caller chose. It contains the key, never the value.
+/// The error if an attribute is not of the type that the caller chose. It contains the key, never the value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttributeError {
     key: Box<str>,
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_object_is_one() {
+    fn only_objects_are_accepted() {
         for json in ["[]", "[1]", "7", "\"x\"", "true", "null"] {
             assert!(serde_json::from_str::<Attributes>(json).is_err(), "{json}");
         }
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn it_serializes_as_it_was_sent() {
+    fn objects_serialize_as_they_were_sent() {
         for json in ["{}", r#"{"b": 1e999, "a":[ ]}"#] {
             assert_eq!(serde_json::to_string(&attributes(json)).unwrap(), json);
         }
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn texts() {
+    fn scalars_are_read_as_text() {
         for (json, text) in [
             (r#""""#, Some("")),
             (r#""\"""#, Some("\"")),

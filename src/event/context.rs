@@ -16,19 +16,19 @@ use crate::event::{
 pub struct EventContext(Attributes);
 
 impl EventContext {
-    /// Who caused the event; `None` also if it is not an object with an `id`.
+    /// Who caused the event. `None` if this is absent, or not an object with an `id`.
     #[must_use]
     pub fn actor(&self) -> Option<Actor> {
         duplicates::read(self.get("actor")?.get())
     }
 
-    /// The JSON of a key; `None` if it is absent or `null`.
+    /// The JSON value of a key; `None` if it is absent or `null`.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&RawValue> {
         self.0.get(key)
     }
 
-    /// The value of a key as a type that the caller chooses; `None` if it is absent or `null`.
+    /// The value of a key, as a type that the caller chooses; `None` if it is absent or `null`.
     ///
     /// # Errors
     ///
@@ -53,14 +53,14 @@ impl EventContext {
 pub struct Actor {
     /// The actor's id.
     pub id: String,
-    /// Where the actor acted: `api`, `dashboard`, `admin_portal` or `system`.
+    /// Where the actor made the change: `api`, `dashboard`, `admin_portal` or `system`.
     pub source: Option<String>,
     /// The actor's name.
     pub name: Option<String>,
 }
 
 impl Actor {
-    /// An actor of whom only the id is known.
+    /// Creates an actor of whom only the id is known.
     #[must_use]
     pub fn new(id: impl Into<String>) -> Self {
         Self { id: id.into(), source: None, name: None }

@@ -12,11 +12,11 @@ use crate::event::{
     email::EmailAddress,
 };
 
-/// A user's custom attributes: a method for each one that WorkOS predefines, and any other as JSON.
+/// A user's custom attributes: those that WorkOS predefines have methods, and any other is available as JSON.
 ///
-/// They are read on demand, so one odd value affects no other. A predefined attribute is `None` if it is absent, `null`, or
-/// of another type; in the last case, [`get`](Self::get) returns it as JSON. A text that is sent as a number or a boolean is
-/// read as text.
+/// They are read on demand, so an invalid value does not affect the others. A predefined attribute is `None` if it is
+/// absent, `null`, or of another type; in the last case, [`get`](Self::get) returns it as JSON. A number or a boolean that
+/// is sent instead of a string is returned as its JSON text.
 ///
 /// To make one, deserialize it from a JSON object.
 ///
@@ -68,19 +68,19 @@ impl CustomAttributes {
         duplicates::read_list(self.get("emails")?.get())
     }
 
-    /// The employee's number, which may have letters.
+    /// The employee number, which may contain letters.
     #[must_use]
     pub fn employee_number(&self) -> Option<Cow<'_, str>> {
         self.text("employee_number")
     }
 
-    /// The kind of employment.
+    /// The type of employment.
     #[must_use]
     pub fn employee_type(&self) -> Option<Cow<'_, str>> {
         self.text("employee_type")
     }
 
-    /// The first day of employment, in the provider's own form.
+    /// The first day of employment, in the provider's format.
     #[must_use]
     pub fn employment_start_date(&self) -> Option<Cow<'_, str>> {
         self.text("employment_start_date")
@@ -110,13 +110,13 @@ impl CustomAttributes {
         self.text("username")
     }
 
-    /// The JSON of a key; `None` if it is absent or `null`.
+    /// The JSON value of a key; `None` if it is absent or `null`.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&RawValue> {
         self.0.get(key)
     }
 
-    /// The value of a key as a type that the caller chooses; `None` if it is absent or `null`.
+    /// The value of a key, as a type that the caller chooses; `None` if it is absent or `null`.
     ///
     /// # Errors
     ///
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn an_odd_entry_hides_no_other_and_the_last_value_of_a_key_counts() {
+    fn an_invalid_entry_hides_no_other_and_the_last_value_of_a_key_counts() {
         let attributes = custom(
             r#"{"emails":[7,{"primary":true,"primary":false,"value":1,"value":"a@b"},{"value":{}},null]}"#,
         );

@@ -13,37 +13,36 @@ use crate::event::{
     user::{DirectoryUser, UserUpdated},
 };
 
-/// What happened.
+/// What happened, with the data of the event.
 ///
-/// One variant for each event of WorkOS Directory Sync. Any other event that an endpoint may be subscribed to, now or
-/// later, is [`Unknown`](Self::Unknown).
+/// There is a variant for each event of WorkOS Directory Sync. Any other event is [`Unknown`](Self::Unknown).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum EventData {
     /// `dsync.activated`: a directory was connected.
     DirectoryActivated(Directory),
-    /// `dsync.deleted`: a directory was deleted, and with it all of its users, groups and memberships, **for which no
+    /// `dsync.deleted`: a directory was deleted together with all of its users, groups and memberships, **for which no
     /// events follow**.
     DirectoryDeleted(Directory),
-    /// `dsync.group.created`
+    /// `dsync.group.created`: a group was created.
     GroupCreated(DirectoryGroup),
-    /// `dsync.group.deleted`: its memberships end, and no events follow for them.
+    /// `dsync.group.deleted`: a group was deleted. Its memberships end, and no events follow for them.
     GroupDeleted(DirectoryGroup),
-    /// `dsync.group.updated`
+    /// `dsync.group.updated`: a group's name or attributes changed.
     GroupUpdated(GroupUpdated),
-    /// `dsync.group.user_added`: can arrive before the user's or the group's own creation.
+    /// `dsync.group.user_added`: a user joined a group. It can arrive before the user or the group is created.
     GroupUserAdded(GroupMembership),
-    /// `dsync.group.user_removed`
+    /// `dsync.group.user_removed`: a user left a group.
     GroupUserRemoved(GroupMembership),
-    /// `dsync.token.created`
+    /// `dsync.token.created`: a directory token was created.
     TokenCreated(DirectoryToken),
-    /// `dsync.token.revoked`
+    /// `dsync.token.revoked`: a directory token was revoked.
     TokenRevoked(DirectoryToken),
-    /// `dsync.user.created`: also sent for each user when a directory first syncs.
+    /// `dsync.user.created`: a user was created. Also sent for each user when a directory first syncs.
     UserCreated(DirectoryUser),
-    /// `dsync.user.deleted`
+    /// `dsync.user.deleted`: a user was deleted.
     UserDeleted(DirectoryUser),
-    /// `dsync.user.updated`: **also sent when a user is deactivated**; see
+    /// `dsync.user.updated`: a user changed. **Also sent when a user is deactivated**; see
     /// [`DirectoryEvent::access_change`](crate::DirectoryEvent::access_change).
     UserUpdated(UserUpdated),
     /// An event that this version has no type for.
@@ -69,7 +68,8 @@ impl EventData {
             Self::Unknown(unknown) => unknown.name(),
         }
     }
-    /// The organization that the data is about, if it contains it.
+
+    /// The organization that the data is about, if the data contains it.
     pub(super) fn organization_id(&self) -> Option<&OrganizationId> {
         match self {
             Self::DirectoryActivated(directory) | Self::DirectoryDeleted(directory) => {
@@ -89,7 +89,7 @@ impl EventData {
         }
     }
 
-    /// The directory that the data is about, if it contains it.
+    /// The directory that the data is about, if the data contains it.
     pub(super) fn directory_id(&self) -> Option<&DirectoryId> {
         match self {
             Self::DirectoryActivated(directory) | Self::DirectoryDeleted(directory) => {
@@ -110,7 +110,7 @@ impl EventData {
     }
 }
 
-/// An event without a type of its own: its name and its data as JSON.
+/// An event that has no type in this version: its name, and its data as JSON.
 #[derive(Clone)]
 pub struct UnknownEvent {
     name: Box<str>,

@@ -1,4 +1,4 @@
-//! A directory.
+//! Directories.
 
 use std::fmt;
 
@@ -21,26 +21,26 @@ pub struct Directory {
     pub id: DirectoryId,
     /// The organization that the directory belongs to.
     pub organization_id: Option<OrganizationId>,
-    /// The provider that it is connected to; `type` in JSON.
+    /// The provider that the directory is connected to; `type` in JSON.
     #[serde(rename = "type")]
     pub directory_type: Option<DirectoryType>,
-    /// Its state; in `dsync.deleted` the one before the deletion.
+    /// The directory's state; in `dsync.deleted`, the one before the deletion.
     pub state: Option<DirectoryState>,
-    /// Its name, as chosen when it was set up.
+    /// The name that was chosen when the directory was set up.
     pub name: Option<String>,
-    /// The key in the URL that the provider's connector sends to. Not in `dsync.deleted`.
+    /// The key in the URL to which the provider's connector sends. Absent in `dsync.deleted`.
     pub external_key: Option<String>,
-    /// The organization's domains. Not in `dsync.deleted`.
+    /// The organization's domains. Empty in `dsync.deleted`.
     #[serde(default, deserialize_with = "null_is_default")]
     pub domains: Vec<OrganizationDomain>,
-    /// When it was created.
+    /// When the directory was created.
     pub created_at: Option<Timestamp>,
-    /// When it last changed.
+    /// When the directory last changed.
     pub updated_at: Option<Timestamp>,
 }
 
 impl Directory {
-    /// A directory of which only the id is known.
+    /// Creates a directory of which only the id is known.
     #[must_use]
     pub fn new(id: impl Into<DirectoryId>) -> Self {
         Self {
@@ -75,12 +75,12 @@ pub struct OrganizationDomain {
     /// The domain's id.
     #[serde(deserialize_with = "not_empty")]
     pub id: OrganizationDomainId,
-    /// The domain itself, for example `foo-corp.com`.
+    /// The domain name, for example `foo-corp.com`.
     pub domain: Option<String>,
 }
 
 impl OrganizationDomain {
-    /// A domain of which only the id is known.
+    /// Creates a domain of which only the id is known.
     #[must_use]
     pub fn new(id: impl Into<OrganizationDomainId>) -> Self {
         Self { id: id.into(), domain: None }

@@ -18,15 +18,15 @@ use crate::event::{
 
 /// An event: its typed data and the bytes that WorkOS signed.
 ///
-/// Cloning it increments a reference count. `Debug` shows ids, states and the paths of unreadable fields, and nothing else
+/// Cloning it increments a reference count. `Debug` shows ids, states and the paths of unreadable fields, but nothing else
 /// of the body.
 ///
-/// For an application's own queues and tables, it serializes to an object with the exact body as a string and with what is
-/// known of the signature, and deserializes from that. To read a plain event object, for example from the Events API, use
+/// It can be serialized for an application's own queues and tables: to an object with the exact body as a string and with
+/// what is known about the signature. To read a plain event object, for example from the Events API, use
 /// [`parse`](Self::parse).
 ///
-/// What is deserialized is trusted, including [`signature`](Self::signature). Deserialize only what this type serialized,
-/// from storage that nobody else can write to, and never from a request's body.
+/// Deserialized values are trusted, including [`signature`](Self::signature). Deserialize only what this type serialized,
+/// from storage that nobody else can write to, and never a request's body.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -70,7 +70,7 @@ impl DirectoryEvent {
     /// [`ParseError`] if the body isn't a JSON object with an `id` and an `event`, or if the `data` of an event of
     /// [`EventData`] lacks the id of an object that it is about (the directory, the user, the group or the token; the user
     /// and the group of a membership). Any other field that can't be read counts as absent: see
-    /// [`unreadable_fields`](Self::unreadable_fields). An event that this version does not know isn't an error.
+    /// [`unreadable_fields`](Self::unreadable_fields). An event that this version does not know is not an error.
     pub fn parse(body: Bytes) -> Result<Self, ParseError> {
         Self::parse_signed(body, None)
     }
@@ -105,7 +105,7 @@ impl DirectoryEvent {
         })))
     }
 
-    /// The event's id: the same in every delivery of it and in the Events API.
+    /// The event's id. It is the same in every delivery of the event and in the Events API.
     #[must_use]
     pub fn id(&self) -> &EventId {
         &self.0.id
@@ -117,14 +117,14 @@ impl DirectoryEvent {
         self.data().event_name()
     }
 
-    /// When it happened: the body's `created_at`. For bodies from before 2023, which have none, when it was signed. `None`
-    /// only if neither is known.
+    /// When the event happened: the body's `created_at`. For a body without it (before 2023), when the event was signed.
+    /// `None` only if neither is known.
     #[must_use]
     pub fn created_at(&self) -> Option<Timestamp> {
         self.0.created_at.or_else(|| self.issued_at())
     }
 
-    /// When this delivery was signed. `None` for an event that came without a signature.
+    /// When this delivery was signed. `None` for an event without a signature.
     #[must_use]
     pub fn issued_at(&self) -> Option<Timestamp> {
         self.signature().map(|signature| signature.issued_at())
@@ -136,7 +136,7 @@ impl DirectoryEvent {
         &self.0.data
     }
 
-    /// What WorkOS sends about the event in addition to its data; empty if it sends nothing.
+    /// What WorkOS sends about the event in addition to its data; empty if it sent nothing.
     #[must_use]
     pub fn context(&self) -> &EventContext {
         &self.0.context
@@ -154,7 +154,7 @@ impl DirectoryEvent {
         self.data().directory_id()
     }
 
-    /// When and with which secret this event was signed; `None` if it came without a signature.
+    /// When and with which secret this event was signed; `None` for an event without a signature.
     ///
     /// After deserializing, this is what was known when the event was serialized. It proves nothing about where the
     /// serialized form came from.
@@ -166,18 +166,18 @@ impl DirectoryEvent {
     /// The paths of the fields that were sent but can't be read, and therefore count as absent, for example `data.role`,
     /// `data.roles[0]`, `data.user.idp_id` or `created_at`. Empty for almost every event.
     ///
-    /// An event that ends somebody's access must not be lost because of a field that doesn't matter. So all that an event
-    /// needs is its `id`, its name, and the id of each object that it is about; any other field of an unexpected type is
-    /// left out of [`data`](Self::data), and [`raw`](Self::raw) still has it. `custom_attributes`, `raw_attributes`,
-    /// `previous_attributes` and the event's `context` must be objects; what is inside them is read on demand. In a list, one odd entry doesn't hide the
-    /// others: only the entry is left out, and the first 16 such entries of a list are listed here. `null` means absent,
-    /// and is never listed.
+    /// An event that revokes somebody's access must not be lost because of a field that doesn't matter. So an event needs
+    /// only its `id`, its name, and the id of each object that it is about. Any other field of an unexpected type is left
+    /// out of [`data`](Self::data), but is still in [`raw`](Self::raw). `custom_attributes`, `raw_attributes`,
+    /// `previous_attributes` and the event's `context` must be objects; what is inside them is read on demand. In a list,
+    /// an unreadable entry doesn't hide the others: only the entry is left out, and the first 16 such entries of a list are
+    /// listed here. `null` means absent, and is never listed.
     ///
-    /// A user whose `data.state` is listed has a state, but it isn't `active`.
+    /// If `data.state` of a user is listed, the user has a state, but it is not `active`.
     ///
-    /// The paths consist of field names that this crate knows and of indexes, never of anything that was sent. With the
-    /// feature `tracing`, the layer and [`Verifier::construct_event`](crate::Verifier::construct_event) also log them: one
-    /// `WARN` event with the target `tower_workos::event` for each such event, with its id and name.
+    /// The paths consist of indexes and of field names that this crate knows; they never contain text that was sent. With
+    /// the feature `tracing`, the layer and [`Verifier::construct_event`](crate::Verifier::construct_event) also log them:
+    /// one `WARN` event with the target `tower_workos::event` for each such event, with its id and name.
     ///
     /// ```
     /// use bytes::Bytes;
@@ -201,8 +201,8 @@ impl DirectoryEvent {
         &self.0.unreadable
     }
 
-    /// The exact bytes that were signed. In the typed values, each lone surrogate (`\ud83d` without its other half, which
-    /// is valid in JSON but not in a `str`) is U+FFFD; here it is as it was sent.
+    /// The exact bytes that were signed. A lone surrogate (`\ud83d` without its other half), which is valid in JSON but not
+    /// in a `str`, is unchanged here; in the typed values, it is replaced by U+FFFD.
     #[must_use]
     pub fn raw(&self) -> &Bytes {
         &self.0.raw
@@ -230,7 +230,7 @@ impl PartialEq for DirectoryEvent {
 
 impl Eq for DirectoryEvent {}
 
-/// How an event is stored. Fields may be added but never renamed: queues outlive versions.
+/// The serialized form of an event. Fields may be added but never renamed: queues outlive versions.
 #[derive(Serialize, Deserialize)]
 #[serde(rename = "DirectoryEvent")]
 struct Stored<'a> {
@@ -253,7 +253,7 @@ impl Serialize for DirectoryEvent {
 
 impl<'de> Deserialize<'de> for DirectoryEvent {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // serde's own message would quote what it found.
+        // serde's own message would quote the input.
         let Stored { body, issued_at, secret_index } = Stored::deserialize(deserializer)
             .map_err(|_| de::Error::custom("not a serialized DirectoryEvent"))?;
         let body = Bytes::from(body.into_owned());

@@ -1,6 +1,6 @@
 //! Objects in which a key occurs more than once.
 //!
-//! serde's derive rejects them. JavaScript, in which WorkOS makes its bodies, takes the last of the values.
+//! serde's derive rejects them. In JavaScript, which WorkOS uses, the last value counts.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ pub(super) fn fields(json: &str) -> Option<Fields> {
     Some(fields.into_iter().filter_map(|(key, value)| Some((key, value?))).collect())
 }
 
-/// The object with each key once; `None` if it is not an object.
+/// The object with only the last value of each key; `None` if it is not an object.
 pub(super) fn last_of_each(json: &str) -> Option<Box<RawValue>> {
     to_raw_value(&fields(json)?).ok()
 }
@@ -27,7 +27,7 @@ pub(super) fn read<T: DeserializeOwned>(json: &str) -> Option<T> {
     strict.or_else(|| serde_json::from_str(last_of_each(json)?.get()).ok())
 }
 
-/// Reads a list of such objects without the entries that can't be read: they don't hide the others.
+/// Reads a list of such objects. Entries that can't be read are left out.
 pub(super) fn read_list<T: DeserializeOwned>(json: &str) -> Option<Vec<T>> {
     let entries: Vec<&RawValue> = serde_json::from_str(json).ok()?;
     Some(entries.into_iter().filter_map(|entry| read(entry.get())).collect())

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Default, PartialEq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct EmailAddress {
-    /// Whether it is the primary one.
+    /// Whether it is the user's primary address.
     pub primary: Option<bool>,
     /// What it is for, for example `work`; `type` in JSON.
     #[serde(rename = "type")]

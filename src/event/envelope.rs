@@ -1,4 +1,4 @@
-//! What an event's envelope consists of.
+//! The envelope of an event.
 
 use serde::{Deserialize, Deserializer};
 
@@ -6,7 +6,7 @@ use crate::event::{
     context::EventContext, data::EventData, id::EventId, kind::Kind, text, timestamp::Timestamp,
 };
 
-/// The fields of an envelope that have been read. Functions fill it in and don't return it: see
+/// The fields of an envelope that have been read. Functions fill it in instead of returning it: see
 /// [`ReadData`](crate::event::kind::ReadData).
 #[cfg_attr(test, derive(PartialEq))]
 #[derive(Debug, Default)]

@@ -1,7 +1,7 @@
-//! The fast path of reading a body: one strict pass.
+//! The fast path, which reads a body in one strict pass.
 //!
-//! The type of `data` depends on `event`, and WorkOS mostly writes `data` first. So the type is guessed from the last
-//! `"event"` in the text, `data` is read as that type, and the guess is checked at the real `event`.
+//! The type of `data` depends on `event`, but WorkOS usually writes `data` first. So the type is guessed from the last
+//! `"event"` in the text, `data` is read as that type, and the guess is checked once `event` is reached.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ use crate::event::{
     kind::{Kind, ReadData},
 };
 
-/// Reads the whole envelope, or returns `None` if anything is unusual. Then, what the envelope contains means nothing.
+/// Reads the whole envelope, or returns `None` if anything is unusual. The content of the envelope is then meaningless.
 pub(super) fn read(text: &str, envelope: &mut Envelope) -> Option<()> {
     let mut found = Found::default();
     let mut deserializer = serde_json::Deserializer::from_str(text);
@@ -37,7 +37,7 @@ pub(super) fn read(text: &str, envelope: &mut Envelope) -> Option<()> {
 #[derive(Default)]
 struct Found {
     name: Option<Name>,
-    /// The kind as which `data` was read; otherwise it is in `untyped`.
+    /// The kind that `data` was read as; if `None`, the data is in `untyped`.
     read_as: Option<Kind>,
     untyped: Option<Box<RawValue>>,
 }

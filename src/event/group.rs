@@ -1,4 +1,4 @@
-//! A directory group.
+//! Directory groups.
 
 use std::fmt;
 
@@ -22,11 +22,11 @@ pub struct DirectoryGroup {
     /// The group's id.
     #[serde(deserialize_with = "not_empty")]
     pub id: DirectoryGroupId,
-    /// The directory that the group is in.
+    /// The directory that the group belongs to.
     pub directory_id: Option<DirectoryId>,
     /// The organization that the directory belongs to.
     pub organization_id: Option<OrganizationId>,
-    /// The group's id at the provider, in the provider's own form.
+    /// The group's id at the provider, in the provider's format.
     pub idp_id: Option<String>,
     /// The group's name.
     pub name: Option<String>,
@@ -40,7 +40,7 @@ pub struct DirectoryGroup {
 }
 
 impl DirectoryGroup {
-    /// A group of which only the id is known.
+    /// Creates a group of which only the id is known.
     #[must_use]
     pub fn new(id: impl Into<DirectoryGroupId>) -> Self {
         Self {
@@ -78,7 +78,7 @@ pub struct GroupUpdated {
 }
 
 impl GroupUpdated {
-    /// The group as it is now and the former values of what changed.
+    /// Creates the data of an update.
     #[must_use]
     pub fn new(group: DirectoryGroup, previous_attributes: PreviousAttributes) -> Self {
         Self { group, previous_attributes }

@@ -1,11 +1,11 @@
-//! A guess of an event's type, before its `event` is reached.
+//! Guesses an event's type before its `event` is reached.
 
 use crate::event::kind::Kind;
 
-/// How far from the end `"event"` is searched. WorkOS writes `event`, `created_at` and `context` last.
+/// How many bytes at the end are searched for `"event"`. WorkOS writes `event`, `created_at` and `context` last.
 pub(super) const WINDOW: usize = 512;
 
-/// The event type that is named near the text's end. Only a guess: the same characters may be in `data`.
+/// The event type that is named near the end of the text. Only a guess: the same characters may be in `data`.
 pub(super) fn guess(text: &str) -> Option<Kind> {
     let mut start = text.len().saturating_sub(WINDOW);
     while !text.is_char_boundary(start) {

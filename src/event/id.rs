@@ -1,4 +1,4 @@
-//! Ids, each with its own type, so that a user's can't be mistaken for a group's.
+//! Ids. Each kind has its own type, so that a user's id can't be mistaken for a group's.
 
 use std::{borrow::Borrow, fmt, sync::Arc};
 
@@ -6,8 +6,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::event::text;
 
-/// A macro and not one generic type, so that each id has documentation and a name of its own in errors. serde's derive
-/// reads an `Arc<str>` through a `Box<str>`, which is one more allocation and copy for each id.
+/// A macro instead of one generic type, so that each id has its own documentation and its own name in errors. serde's
+/// derive would read an `Arc<str>` through a `Box<str>`, with one more allocation and copy for each id.
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident)+) => {$(
         $(#[$doc])*

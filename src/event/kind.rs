@@ -1,4 +1,4 @@
-//! The events that have a type, and how their data is read.
+//! The events that this version knows, and how their data is read.
 
 use serde::{Deserialize, Deserializer, de::DeserializeSeed};
 
@@ -58,10 +58,10 @@ impl Kind {
     }
 }
 
-/// Reads `data` as what the event's kind says.
+/// Reads `data` as the type that the event's kind determines.
 pub(super) struct ReadData<'d> {
     pub(super) kind: Kind,
-    /// The data is stored here and not returned: it is half a kilobyte, and each function between would copy it.
+    /// The data is stored here instead of returned: it is half a kilobyte, and each function in between would copy it.
     pub(super) into: &'d mut Option<EventData>,
 }
 

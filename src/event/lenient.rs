@@ -1,10 +1,10 @@
-//! The lenient path of reading a body: it alone defines which events are readable.
+//! The lenient path, which alone defines which events are readable.
 //!
 //! An event needs an id, a name, and the id of each object that it is about. Any other field that can't be read counts as
-//! absent, and its path is listed: somebody may lose access by this event, whatever its `idp_id` looks like.
+//! absent, and its path is listed: the event may revoke somebody's access, even if its `idp_id` is invalid.
 //!
-//! What a field must look like is not repeated here. An object is taken apart, each field is given to the strict reader
-//! alone, and the readable fields are put together again.
+//! The types of the fields are not repeated here. An object is split into its fields, the strict reader reads each field
+//! alone, and the readable fields are combined again.
 
 use std::fmt;
 
@@ -31,7 +31,7 @@ use crate::event::{
 /// At most this many unreadable entries of a list are listed by path.
 const LISTED_ENTRIES: usize = 16;
 
-/// Reads a text without lone surrogates field by field. Nothing that was in the envelope is kept.
+/// Reads a text without lone surrogates field by field. Replaces the content of the envelope.
 pub(super) fn read(text: &str, envelope: &mut Envelope) -> Result<(), Unread> {
     *envelope = Envelope::default();
     let mut fields = Fields::default();
@@ -49,7 +49,7 @@ pub(super) fn read(text: &str, envelope: &mut Envelope) -> Result<(), Unread> {
     read.map_err(|fault| Unread { id, name: name.map(|name| name.as_str().into()), fault })
 }
 
-/// The id and the name in a text that is not a readable event for this reason.
+/// The error for a text that is not a readable event, with its id and name if they can be read.
 pub(super) fn only_names(text: &str, fault: Fault) -> Unread {
     let mut fields = Fields::default();
     let _ = fields.read(text);
@@ -82,7 +82,7 @@ fn data(
     if let Some(data) = read_data(kind, raw) {
         return Ok(data);
     }
-    // Fields don't depend on each other: what is readable alone is readable together.
+    // Fields don't depend on each other: if each is readable alone, all are readable together.
     read_data(kind, &salvage(kind, raw, unreadable)?).ok_or(Fault::object("data"))
 }
 
@@ -104,7 +104,7 @@ struct Fields<'t> {
 }
 
 impl<'t> Fields<'t> {
-    /// Reads the whole text. After an error, the fields before it are there.
+    /// Reads the whole text. After an error, the fields before it are kept.
     fn read(&mut self, text: &'t str) -> Result<(), Fault> {
         let mut deserializer = serde_json::Deserializer::from_str(text);
         let read = deserializer.deserialize_map(self).and_then(|()| deserializer.end());
@@ -151,7 +151,7 @@ impl<'t> Visitor<'t> for &mut Fields<'t> {
     }
 }
 
-/// The byte that an error of serde_json is about. Its message would quote the body, its position does not.
+/// The byte offset of a serde_json error. The error's message can quote the body, but its position can't.
 fn offset(text: &str, error: &serde_json::Error) -> usize {
     let lines_before = error.line().saturating_sub(1);
     let line_start: usize = text.split_inclusive('\n').take(lines_before).map(str::len).sum();
@@ -168,7 +168,7 @@ impl Fault {
     }
 }
 
-/// Where an object is, and where its id.
+/// The paths of an object and of its id.
 #[derive(Clone, Copy)]
 struct Place {
     object: &'static str,
@@ -179,7 +179,7 @@ const DATA: Place = Place { object: "data", id: "data.id" };
 const USER: Place = Place { object: "data.user", id: "data.user.id" };
 const GROUP: Place = Place { object: "data.group", id: "data.group.id" };
 
-/// What of an event's data can be read, as JSON; adds the paths of what can't.
+/// The readable part of an event's data, as JSON. Adds the paths of the unreadable fields.
 fn salvage(
     kind: Kind,
     data: &RawValue,
@@ -213,7 +213,7 @@ fn membership(mut data: Object, unreadable: &mut Vec<String>) -> Result<Box<RawV
     to_raw_value(&data).map_err(|_| Fault::object("data"))
 }
 
-/// Takes an object out of another one.
+/// Removes an object from another one, and reads it.
 fn part<T: DeserializeOwned>(
     data: &mut Object,
     key: &str,
@@ -225,7 +225,7 @@ fn part<T: DeserializeOwned>(
     identified::<T>(part, place, unreadable)
 }
 
-/// An object that needs nothing but its id.
+/// The readable part of an object that needs only its id.
 fn identified<T: DeserializeOwned>(
     mut object: Object,
     place: Place,
@@ -240,7 +240,7 @@ fn identified<T: DeserializeOwned>(
     to_raw_value(&object).map_err(|_| Fault::object(place.object))
 }
 
-/// Removes the fields, and the entries of lists, with which `T` can't be read. `needed` is what `T` requires.
+/// Removes the fields and list entries that prevent `T` from being read. `needed` contains the fields that `T` requires.
 fn prune<T: DeserializeOwned>(
     object: &mut Object,
     place: Place,
@@ -289,7 +289,7 @@ fn readable_entries(
     kept
 }
 
-/// The value if it is readable, perhaps only after all but the last of its duplicate keys are removed.
+/// The value if it is readable, either as it is or with only the last of each duplicate key.
 fn usable(value: &RawValue, readable: impl Fn(&str) -> bool) -> Option<Box<RawValue>> {
     if readable(value.get()) {
         return Some(value.to_owned());

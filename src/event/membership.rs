@@ -6,12 +6,12 @@ use crate::event::{group::DirectoryGroup, id::DirectoryId, user::DirectoryUser};
 
 /// The data of `dsync.group.user_added` and `dsync.group.user_removed`: the user and the group.
 ///
-/// It has neither an id nor an organization of its own. Order memberships by the event's
+/// A membership has no id and no organization. Order memberships by the event's
 /// [`created_at`](crate::DirectoryEvent::created_at): they don't change the user's `updated_at`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct GroupMembership {
-    /// The directory of both.
+    /// The directory of the user and the group.
     pub directory_id: Option<DirectoryId>,
     /// The user.
     pub user: DirectoryUser,
@@ -20,7 +20,7 @@ pub struct GroupMembership {
 }
 
 impl GroupMembership {
-    /// The membership of a user in a group.
+    /// Creates the membership of a user in a group.
     #[must_use]
     pub fn new(user: DirectoryUser, group: DirectoryGroup) -> Self {
         Self { directory_id: None, user, group }

@@ -1,7 +1,7 @@
-//! From a body's text to its [`Envelope`].
+//! Reads a body's text into its [`Envelope`].
 //!
-//! The [fast path](fast) reads almost every body. Whatever it can't read is left to the [lenient path](lenient), which alone
-//! defines what is valid.
+//! The [fast path](fast) reads almost every body. The [lenient path](lenient) reads the others, and it alone defines what
+//! is valid.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use crate::event::{
     envelope::Envelope, fast, lenient, parse_error::Unread, repair::without_lone_surrogates,
 };
 
-/// Reads the text of a body into an empty envelope: at least its id and its data, or why not.
+/// Reads the text of a body into an empty envelope: at least its id and its data. Otherwise, the error says why not.
 pub(super) fn read(text: &str, envelope: &mut Envelope) -> Result<(), Unread> {
     match without_lone_surrogates(text) {
         Cow::Borrowed(text) => {
@@ -26,7 +26,7 @@ mod tests {
     use super::*;
     use crate::event::guess::WINDOW;
 
-    /// A field of an envelope, well formed or not; several may have one key.
+    /// A field of an envelope, well formed or not. Several fields may have the same key.
     fn field() -> impl Strategy<Value = String> {
         let event = prop::sample::select(vec![
             r#""dsync.user.created""#,
@@ -69,9 +69,9 @@ mod tests {
 
     /// Guards the fast path; a fallback would be correct but slower.
     #[test]
-    fn the_fast_path_is_taken_for_what_is_usual() {
+    fn the_fast_path_reads_usual_bodies() {
         let data = format!(r#"{{"id":"u","name":"{}"}}"#, "é".repeat(WINDOW));
-        // With bytes of either number after them, so that the window's edge falls into a character once.
+        // An odd and an even number of bytes follow, so that the edge of the window splits a character once.
         for id in ["e", "ee"] {
             for text in [
                 format!(r#"{{"id":"{id}","event":"dsync.user.created","data":{data}}}"#),
@@ -91,7 +91,7 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig {
-            // Miri takes a second for each.
+            // Miri takes a second for each case.
             cases: if cfg!(miri) { 16 } else { 4096 },
             failure_persistence: None,
             ..ProptestConfig::default()
@@ -108,7 +108,7 @@ mod tests {
                 prop_assert!(leniently.unreadable.is_empty(), "{text}: {:?}", leniently.unreadable);
                 prop_assert_eq!(quickly, leniently, "{}", text);
             } else if read.is_ok() {
-                // Nothing that the fast path read before it gave up may be left.
+                // Nothing that the fast path read before it gave up may remain.
                 prop_assert_eq!(lenient::read(&text, &mut quickly), Ok(()));
                 prop_assert_eq!(quickly, leniently, "{}", text);
             }

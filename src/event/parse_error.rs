@@ -1,4 +1,4 @@
-//! Why a genuine body is not an event.
+//! The error for a genuine body that is not an event.
 
 use std::{error::Error, fmt, sync::Arc};
 
@@ -6,14 +6,14 @@ use bytes::Bytes;
 
 use crate::event::id::EventId;
 
-/// A genuine body that can't be read as an event. It has what is needed to store the body and to find the cause.
+/// The error for a genuine body that can't be read as an event. It contains the body and the reason.
 ///
 /// The layer returns it in [`Rejection::parse_error`](crate::Rejection::parse_error). A retry can't help, because WorkOS
-/// sends the same bytes again, and stops after some days. An application that must not lose anything stores the bytes and
-/// reads them with [`DirectoryEvent::parse`](crate::DirectoryEvent::parse) once it can.
+/// sends the same bytes again, and stops after some days. An application that must not lose any event stores the bytes, and
+/// reads them with [`DirectoryEvent::parse`](crate::DirectoryEvent::parse) once a later version can.
 ///
 /// `Display` says what is wrong, for example ``event "event_01…" (dsync.user.deleted): `data.id` is missing or not a
-/// non-empty string``. Neither it nor `Debug` shows anything else of the body. The id and the name are escaped and are
+/// non-empty string``. Neither it nor `Debug` shows anything else of the body. The id and the name are escaped, and
 /// truncated after 64 characters.
 ///
 /// Cloning it increments a reference count.
@@ -43,7 +43,7 @@ impl ParseError {
         self.0.unread.name.as_deref()
     }
 
-    /// The field because of which it is unreadable: one of `id`, `event`, `data`, `data.id`, `data.user`, `data.user.id`,
+    /// The field that makes the body unreadable: one of `id`, `event`, `data`, `data.id`, `data.user`, `data.user.id`,
     /// `data.group` and `data.group.id`. `None` if the body is not a JSON object at all.
     #[must_use]
     pub fn path(&self) -> Option<&str> {
@@ -96,10 +96,10 @@ pub(super) struct Unread {
     pub(super) fault: Fault,
 }
 
-/// Why a body is not an event: positions and names known to this crate, nothing of its content.
+/// Why a body is not an event: only positions and names known to this crate, nothing of the body's content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// A field that every event has.
+    /// A field that every event needs.
     Field { path: &'static str, expected: &'static str },
     /// JSON, but not an object.
     NotAnObject,
@@ -120,11 +120,11 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Text from a body as logs and errors may show it: escaped, and not longer than an id or a name would be.
+/// Text from a body that can be shown in logs and errors: escaped, and truncated.
 pub(crate) struct Excerpt<'t>(pub(crate) &'t str);
 
 impl Excerpt<'_> {
-    /// Ids of WorkOS have up to 41 characters.
+    /// In characters. Ids of WorkOS have up to 41.
     const LONGEST: usize = 64;
 }
 
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_lead_to_the_event() {
+    fn messages_name_the_event() {
         let fault = Fault::Field { path: "data.id", expected: "a non-empty string" };
         let reason = "`data.id` is missing or not a non-empty string";
         for (id, name, message) in [
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_with_the_body_is_escaped_and_bounded() {
+    fn text_from_the_body_is_escaped_and_truncated() {
         let event = unreadable(Some("e\n\u{1b}\"\u{202e}"), Some("x\r\n"), Fault::NotAnObject);
         assert_eq!(
             event.to_string(),

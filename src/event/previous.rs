@@ -1,4 +1,4 @@
-//! Former values: what an update replaced.
+//! The former values of an update.
 
 use std::borrow::Cow;
 
@@ -18,23 +18,23 @@ use crate::event::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "absent, null or a value: JSON has no fourth case")]
 pub enum Previous<T> {
-    /// It is not among the changes: it was what it is now.
+    /// It did not change.
     Unchanged,
-    /// It was this.
+    /// It had this value.
     Was(T),
-    /// It was absent (`null` in JSON), or of another type than the method returns.
+    /// It was absent (`null` in JSON), or not of the type that the method returns.
     WasAbsent,
 }
 
 impl<T> Previous<T> {
-    /// Whether it is among the changes.
+    /// Whether the value changed.
     #[must_use]
     pub fn is_changed(&self) -> bool {
         !matches!(self, Self::Unchanged)
     }
 }
 
-/// What an update replaced: former values of root fields and of [`custom_attributes`](Self::custom_attributes).
+/// The former values of what an update changed: of root fields and of [`custom_attributes`](Self::custom_attributes).
 ///
 /// It is read on demand, like [`CustomAttributes`](crate::CustomAttributes). A value of another type than the method
 /// returns is [`WasAbsent`](Previous::WasAbsent); [`get`](Self::get) returns it as JSON.
@@ -134,7 +134,7 @@ impl PreviousAttributes {
 
 impl From<Attributes> for PreviousAttributes {
     fn from(object: Attributes) -> Self {
-        // Most updates don't name the state. Only an escape could hide the key.
+        // Fast path: most updates don't contain the state, whose key could only be hidden by an escape.
         let may_name_it = object.raw().contains("\"state\"") || object.raw().contains('\\');
         let state = if may_name_it { object.get_or_null("state") } else { None };
         let was_not_active =
@@ -158,7 +158,8 @@ impl From<PreviousAttributes> for Attributes {
 pub struct PreviousCustomAttributes(Attributes);
 
 impl PreviousCustomAttributes {
-    /// The former postal addresses. An entry that can't be read is left out; [`get`](Self::get) returns the whole list as JSON.
+    /// The former postal addresses. An entry that can't be read is left out; [`get`](Self::get) returns the whole list as
+    /// JSON.
     #[must_use]
     pub fn addresses(&self) -> Previous<Vec<PostalAddress>> {
         former(&self.0, "addresses", |raw| duplicates::read_list(raw.get()))
@@ -182,19 +183,20 @@ impl PreviousCustomAttributes {
         former(&self.0, "division_name", read_text)
     }
 
-    /// The former e-mail addresses. An entry that can't be read is left out; [`get`](Self::get) returns the whole list as JSON.
+    /// The former e-mail addresses. An entry that can't be read is left out; [`get`](Self::get) returns the whole list as
+    /// JSON.
     #[must_use]
     pub fn emails(&self) -> Previous<Vec<EmailAddress>> {
         former(&self.0, "emails", |raw| duplicates::read_list(raw.get()))
     }
 
-    /// The former number of the employee.
+    /// The former employee number.
     #[must_use]
     pub fn employee_number(&self) -> Previous<Cow<'_, str>> {
         former(&self.0, "employee_number", read_text)
     }
 
-    /// The former kind of employment.
+    /// The former type of employment.
     #[must_use]
     pub fn employee_type(&self) -> Previous<Cow<'_, str>> {
         former(&self.0, "employee_type", read_text)

@@ -1,11 +1,11 @@
-//! Lone surrogates, which are valid in JSON but not in a `str`.
+//! Replaces lone surrogates, which are valid in JSON but not in a `str`.
 
 use std::borrow::Cow;
 
-/// The text with each `\u` escape that is half of a character replaced by `\ufffd`, which is as long.
+/// Replaces each `\u` escape that is only half of a character with `\ufffd`, which has the same length.
 ///
-/// JavaScript writes such halves: `JSON.stringify("Ann 😀".slice(0, 5))`. serde_json rejects them in whatever becomes a
-/// `String`, keys included.
+/// JavaScript can write such halves: `JSON.stringify("Ann 😀".slice(0, 5))`. serde_json rejects them in anything that
+/// becomes a `String`, including keys.
 pub(super) fn without_lone_surrogates(text: &str) -> Cow<'_, str> {
     match next_lone(text, 0) {
         None => Cow::Borrowed(text),
@@ -31,9 +31,9 @@ fn replace_from(text: &str, first: usize) -> String {
 /// The length of `\ud83d`.
 const ESCAPE: usize = 6;
 
-/// Where the next lone surrogate is, from a place that is not within an escape.
+/// The position of the next lone surrogate. `from` must not be within an escape.
 ///
-/// JSON has backslashes in strings only, so where a string begins and ends does not matter here.
+/// JSON has backslashes only in strings, so it does not matter where a string begins and ends.
 fn next_lone(text: &str, mut from: usize) -> Option<usize> {
     let bytes = text.as_bytes();
     loop {
@@ -41,7 +41,7 @@ fn next_lone(text: &str, mut from: usize) -> Option<usize> {
         from = match (surrogate(bytes, at), surrogate(bytes, at + ESCAPE)) {
             (Some(Half::High), Some(Half::Low)) => at + 2 * ESCAPE,
             (Some(_), _) => return Some(at),
-            // The backslash and what it escapes, another backslash perhaps.
+            // Skips the backslash and what it escapes, which may be another backslash.
             (None, _) => at + 2,
         };
     }
@@ -53,7 +53,7 @@ enum Half {
     Low,
 }
 
-/// The surrogate whose escape begins here.
+/// The surrogate whose escape begins at `at`.
 fn surrogate(bytes: &[u8], at: usize) -> Option<Half> {
     let [b'\\', b'u', b'd' | b'D', second, third, fourth] = bytes.get(at..at + ESCAPE)? else {
         return None;
@@ -88,10 +88,10 @@ mod tests {
             (r#""\\\ud83d""#, r#""\\\ufffd""#),
             (r#""\ud83d\\ude00""#, r#""\ufffd\\ude00""#),
             (r#""\"\ud83d\"""#, r#""\"\ufffd\"""#),
-            // Not surrogates: the characters just before and just after their range.
+            // Not surrogates: the characters directly before and after their range.
             (r#"{"\ud7ff":"\ue000"}"#, r#"{"\ud7ff":"\ue000"}"#),
             (r#"{"\udbff":"\udfff"}"#, r#"{"\ufffd":"\ufffd"}"#),
-            // Not JSON, and left to the parser.
+            // Not valid JSON, which the parser reports.
             (r#""\ud83"#, r#""\ud83"#),
             (r#""\ud8zz""#, r#""\ud8zz""#),
             (r#""\"#, r#""\"#),
@@ -106,10 +106,10 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-        /// std's lossy reading of UTF-16 is the oracle.
+        /// The oracle is std's lossy conversion from UTF-16.
         #[test]
         #[cfg_attr(miri, ignore = "Miri takes minutes")]
-        fn what_is_read_afterwards_is_the_text_in_utf_16(
+        fn the_repaired_text_equals_lossy_utf_16(
             units in prop::collection::vec(
                 prop_oneof![0xd800..0xdc00_u16, 0xdc00..0xe000_u16, Just(u16::from(b'\\')), Just(0x41_u16)],
                 0..12,

@@ -11,7 +11,7 @@ pub struct Role {
 }
 
 impl Role {
-    /// The role with this slug.
+    /// Creates the role with this slug.
     #[must_use]
     pub fn new(slug: impl Into<String>) -> Self {
         Self { slug: slug.into() }

@@ -1,12 +1,12 @@
-//! What is known of an event's signature.
+//! What is known about an event's signature.
 
 use crate::event::timestamp::Timestamp;
 
-/// When and with which secret a delivery was signed, as it was verified when it arrived.
+/// When and with which secret a delivery was signed.
 ///
-/// [`Verified::signature`](crate::Verified::signature) returns it, and
-/// [`DirectoryEvent::signature`](crate::DirectoryEvent::signature) for an event that may have been stored since: then it
-/// proves nothing.
+/// [`Verified::signature`](crate::Verified::signature) and
+/// [`DirectoryEvent::signature`](crate::DirectoryEvent::signature) return it. For an event that was stored in the meantime,
+/// it proves nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SignatureInfo {
     pub(crate) issued_at: Timestamp,
@@ -20,8 +20,8 @@ impl SignatureInfo {
         self.issued_at
     }
 
-    /// The index of the secret in the set at that time, from 0. After a rotation, the old secret can be removed once its
-    /// index no longer occurs.
+    /// The secret's index, from 0, in the set of secrets at the time of the verification. After a rotation, the old secret
+    /// can be removed once its index no longer occurs.
     #[must_use]
     pub fn secret_index(&self) -> usize {
         self.secret_index

@@ -1,4 +1,4 @@
-//! Values that are one text in JSON: ids, and enums of documented texts.
+//! Values that are strings in JSON: ids, and enums of documented values.
 
 use std::{fmt, marker::PhantomData};
 
@@ -9,7 +9,7 @@ use serde::{
 
 /// Reads a string as a `T`, without a copy in between.
 ///
-/// `#[serde(from = "String")]` would allocate each text twice, and `#[serde(from = "&str")]` can't read one with an escape.
+/// `#[serde(from = "String")]` would allocate twice, and `#[serde(from = "&str")]` can't read a string with an escape.
 pub(super) fn deserialize<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -32,7 +32,7 @@ where
     deserializer.deserialize_str(Text(PhantomData))
 }
 
-/// Reads the id that an object can't do without.
+/// Reads an id, which must not be empty.
 pub(super) fn not_empty<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -45,7 +45,7 @@ where
     Ok(id)
 }
 
-/// Reads a field of which `null` means the same as no field.
+/// Reads a field; `null` is the default value.
 pub(super) fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -56,8 +56,8 @@ where
 
 /// A value that this version does not know, as it was sent.
 ///
-/// The variants named `Other` hold it, for example [`DirectoryUserState::Other`](crate::DirectoryUserState::Other). A later
-/// version may have a variant for the same text, so compare [`as_str`](Self::as_str) with a text only until then.
+/// The variants named `Other` contain it, for example [`DirectoryUserState::Other`](crate::DirectoryUserState::Other). A
+/// later version may have a variant for the same text, which is then no longer unrecognized.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Unrecognized(Box<str>);
 
@@ -79,11 +79,11 @@ impl fmt::Debug for Unrecognized {
     }
 }
 
-/// An enum of the texts that WorkOS documents, with a variant for those that it will add. Of the texts of a variant, the
-/// first is the one that it serializes to.
+/// An enum of the values that WorkOS documents, with a variant for any other. A variant with several texts serializes to
+/// the first.
 ///
-/// A macro because serde's derive can't do this: `#[serde(other)]` loses the text, and `#[serde(untagged)]` copies it into
-/// a buffer first. Neither gives `as_str`.
+/// It is a macro because serde's derive can't do this: `#[serde(other)]` loses the text, and `#[serde(untagged)]` copies it
+/// into a buffer first. Neither provides `as_str`.
 macro_rules! text_enum {
     (
         $(#[$doc:meta])*
@@ -99,7 +99,7 @@ macro_rules! text_enum {
         }
 
         impl $name {
-            /// The text that WorkOS uses for it.
+            /// The text that WorkOS uses for this value.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 match self {

@@ -1,4 +1,4 @@
-//! Times. No type of the time crate is public.
+//! Times. No type of jiff is public.
 
 use std::{
     fmt,
@@ -9,25 +9,25 @@ use std::{
 use jiff::{civil, tz::TimeZone};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A moment with a resolution of nanoseconds. It is printed and serialized as RFC 3339 text in UTC.
+/// A point in time with nanosecond resolution. It is displayed and serialized as RFC 3339 in UTC.
 ///
-/// RFC 3339 has no years after 9999. A signature's `t` that is later is read as [`Timestamp::MAX`].
+/// RFC 3339 has no years after 9999. If a signature's `t` is later, it is read as [`Timestamp::MAX`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(jiff::Timestamp);
 
 impl Timestamp {
-    /// The latest moment.
+    /// The latest point in time.
     pub const MAX: Self = Self(jiff::Timestamp::MAX);
     /// 1970-01-01T00:00:00Z.
     pub const UNIX_EPOCH: Self = Self(jiff::Timestamp::UNIX_EPOCH);
 
-    /// The current time of the machine's clock.
+    /// The current system time.
     #[must_use]
     pub fn now() -> Self {
         SystemTime::now().into()
     }
 
-    /// The moment this many milliseconds after the Unix epoch, or before it if negative.
+    /// The time this many milliseconds after the Unix epoch, or before it if negative.
     ///
     /// # Errors
     ///
@@ -37,7 +37,7 @@ impl Timestamp {
         timestamp.map(Self).map_err(|_| TimestampError(Fault::OutOfRange))
     }
 
-    /// Like [`from_unix_millis`](Self::from_unix_millis), but the nearest possible moment if there is none.
+    /// Like [`from_unix_millis`](Self::from_unix_millis), but returns the nearest possible time instead of an error.
     #[must_use]
     pub fn from_unix_millis_saturating(millis: i64) -> Self {
         let nearest = if millis < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
@@ -54,8 +54,8 @@ impl Timestamp {
 impl FromStr for Timestamp {
     type Err = TimestampError;
 
-    /// Reads RFC 3339. A text without an offset, as one of WorkOS's documented samples has it
-    /// (`2023-04-28 20:05:31.093`), is UTC.
+    /// Reads RFC 3339. A time without an offset, as in one of WorkOS's documented samples (`2023-04-28 20:05:31.093`), is
+    /// in UTC.
     fn from_str(text: &str) -> Result<Self, TimestampError> {
         if let Ok(timestamp) = text.parse() {
             return Ok(Self(timestamp));
@@ -68,7 +68,7 @@ impl FromStr for Timestamp {
 }
 
 impl From<Timestamp> for SystemTime {
-    /// The Unix epoch if `SystemTime` can't represent the moment, for example before 1601 on Windows.
+    /// Returns the Unix epoch if `SystemTime` can't represent the time, for example before 1601 on Windows.
     fn from(timestamp: Timestamp) -> Self {
         let since = timestamp.0.as_duration();
         let magnitude: Duration = since.unsigned_abs();
@@ -82,7 +82,7 @@ impl From<Timestamp> for SystemTime {
 }
 
 impl From<SystemTime> for Timestamp {
-    /// The nearest moment that RFC 3339 can represent.
+    /// Returns the nearest time that RFC 3339 can represent.
     fn from(time: SystemTime) -> Self {
         let nearest = if time < UNIX_EPOCH { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
         Self(jiff::Timestamp::try_from(time).unwrap_or(nearest))
@@ -127,7 +127,7 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-/// A text that is not an RFC 3339 time, or a number of milliseconds for which there is no RFC 3339 time.
+/// The error for a text that is not an RFC 3339 time, or for milliseconds outside the range of RFC 3339.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimestampError(Fault);
 
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn orders_below_the_millisecond_and_prints_what_it_reads() {
+    fn nanoseconds_are_compared_and_displayed() {
         let early: Timestamp = "2021-06-25T19:07:33.155000001Z".parse().unwrap();
         let late: Timestamp = "2021-06-25T19:07:33.155000002Z".parse().unwrap();
         assert!(early < late);
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn milliseconds_without_a_time_are_an_error() {
+    fn milliseconds_out_of_range_are_an_error() {
         assert_eq!(Timestamp::from_unix_millis(0), Ok(Timestamp::UNIX_EPOCH));
         assert_eq!(Timestamp::from_unix_millis(-1).unwrap().as_unix_millis(), -1);
         for millis in [i64::MIN, i64::MAX] {
@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(Timestamp::from_unix_millis_saturating(i64::MAX), Timestamp::MAX);
         assert!(Timestamp::from_unix_millis_saturating(i64::MIN) < Timestamp::UNIX_EPOCH);
         let _ = SystemTime::from(Timestamp::from_unix_millis_saturating(i64::MIN));
-        // A million years off, which a `SystemTime` can be.
+        // A million years away, which a `SystemTime` can represent.
         let far = Duration::from_secs(1_000_000 * 366 * 24 * 60 * 60);
         assert_eq!(Timestamp::from(UNIX_EPOCH + far), Timestamp::MAX);
         assert_eq!(Timestamp::from(UNIX_EPOCH - far).0, jiff::Timestamp::MIN);

@@ -1,4 +1,4 @@
-//! A directory token.
+//! Directory tokens.
 
 use std::fmt;
 
@@ -10,27 +10,27 @@ use crate::event::{
     timestamp::Timestamp,
 };
 
-/// A bearer token with which a provider's connector authenticates to WorkOS. The token itself is never sent.
+/// A bearer token that a provider's connector uses to authenticate to WorkOS. The token itself is never sent.
 ///
-/// So far, WorkOS lists its events for the Events API only.
+/// So far, WorkOS documents its events only for the Events API.
 #[derive(Clone, PartialEq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct DirectoryToken {
     /// The token's id.
     #[serde(deserialize_with = "not_empty")]
     pub id: DirectoryTokenId,
-    /// The directory that it authenticates to.
+    /// The directory that the token gives access to.
     pub directory_id: Option<DirectoryId>,
     /// The organization that the directory belongs to.
     pub organization_id: Option<OrganizationId>,
-    /// The token's last characters, by which a person can recognize it.
+    /// The token's last characters, to recognize it.
     pub token_suffix: Option<String>,
-    /// When it was created.
+    /// When the token was created.
     pub created_at: Option<Timestamp>,
 }
 
 impl DirectoryToken {
-    /// A token of which only the id is known.
+    /// Creates a token of which only the id is known.
     #[must_use]
     pub fn new(id: impl Into<DirectoryTokenId>) -> Self {
         Self {

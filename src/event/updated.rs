@@ -1,4 +1,4 @@
-//! How the object of an update is read together with its `previous_attributes`.
+//! Reads the object of an update together with its `previous_attributes`.
 
 use std::{fmt, marker::PhantomData};
 
@@ -13,9 +13,9 @@ use crate::event::previous::PreviousAttributes;
 
 const KEY: &str = "previous_attributes";
 
-/// Reads an object, and the `previous_attributes` among its fields, in one pass.
+/// Reads an object and its field `previous_attributes` in one pass.
 ///
-/// `#[serde(flatten)]` would put all fields into a buffer first, from which free-form JSON can't be read as text.
+/// `#[serde(flatten)]` would copy all fields into a buffer, from which free-form JSON can't be read as text.
 pub(super) fn with_previous<'de, D, T>(deserializer: D) -> Result<(T, PreviousAttributes), D::Error>
 where
     D: Deserializer<'de>,
@@ -28,7 +28,7 @@ where
 }
 
 struct WithPrevious<'p, T> {
-    /// The value of `previous_attributes`, once it was reached; `null` is `Some(None)`.
+    /// The value of `previous_attributes` once it has been read; `null` is `Some(None)`.
     previous: &'p mut Option<Option<PreviousAttributes>>,
     object: PhantomData<T>,
 }
@@ -45,7 +45,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for WithPrevious<'_, T> {
     }
 }
 
-/// All fields but `previous_attributes`.
+/// All fields except `previous_attributes`.
 struct Others<'p, A> {
     map: A,
     previous: &'p mut Option<Option<PreviousAttributes>>,
@@ -81,7 +81,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Others<'_, A> {
 
 enum Key<V, K> {
     Other(V),
-    /// Gives back the seed, which reads the next key.
+    /// Returns the seed, to read the next key.
     Previous(K),
 }
 

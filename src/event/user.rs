@@ -1,4 +1,4 @@
-//! A directory user.
+//! Directory users.
 
 use std::{borrow::Cow, fmt};
 
@@ -17,7 +17,7 @@ use crate::event::{
 
 /// A person in a directory.
 ///
-/// Only the id is certain: there are recorded deliveries without almost any other field. The root fields `emails`,
+/// Only the id is certain: recorded deliveries lack almost every other field. The root fields `emails`,
 /// `job_title`, `username` and `raw_attributes`, which WorkOS has deprecated and sends empty, are only in
 /// [`DirectoryEvent::raw`](crate::DirectoryEvent::raw); [`custom_attributes`](Self::custom_attributes) replaces them.
 ///
@@ -37,14 +37,14 @@ use crate::event::{
 #[derive(Clone, PartialEq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct DirectoryUser {
-    /// The user's id. A person who was deleted and returns has another one.
+    /// The user's id. A person who is deleted and returns gets a new one.
     #[serde(deserialize_with = "not_empty")]
     pub id: DirectoryUserId,
-    /// The directory that the user is in.
+    /// The directory that the user belongs to.
     pub directory_id: Option<DirectoryId>,
     /// The organization that the directory belongs to.
     pub organization_id: Option<OrganizationId>,
-    /// The user's id at the provider, in the provider's own form.
+    /// The user's id at the provider, in the provider's format.
     pub idp_id: Option<String>,
     /// The primary e-mail address.
     pub email: Option<String>,
@@ -61,18 +61,18 @@ pub struct DirectoryUser {
     /// All roles.
     #[serde(default, deserialize_with = "null_is_default")]
     pub roles: Vec<Role>,
-    /// The attributes that are mapped in the WorkOS dashboard.
+    /// The attributes that the WorkOS dashboard maps.
     #[serde(default, deserialize_with = "null_is_default")]
     pub custom_attributes: CustomAttributes,
     /// When the user was created in WorkOS.
     pub created_at: Option<Timestamp>,
-    /// When the user last changed. Compare it to distinguish a late event from a new one. A change of group membership
-    /// does not change it.
+    /// When the user last changed. Compare it to distinguish late events from new ones. A change of group membership does
+    /// not affect it.
     pub updated_at: Option<Timestamp>,
 }
 
 impl DirectoryUser {
-    /// A user of whom only the id is known.
+    /// Creates a user of whom only the id is known.
     #[must_use]
     pub fn new(id: impl Into<DirectoryUserId>) -> Self {
         Self {
@@ -93,20 +93,21 @@ impl DirectoryUser {
         }
     }
 
-    /// Whether the directory says explicitly that this person may have access: the state is `active`.
+    /// Whether the directory explicitly allows this person to have access: the state is `active`.
     ///
-    /// A state that is absent, unreadable or unknown to this version is not active: a person locked out by mistake
-    /// complains, a former employee let in does not.
+    /// A state that is absent, unreadable or unknown to this version is not active: a person who is locked out by mistake
+    /// complains, but a former employee who still has access does not.
     #[must_use]
     pub fn is_active(&self) -> bool {
         self.state == Some(DirectoryUserState::Active)
     }
 
-    /// The e-mail address to contact the person at: [`email`](Self::email), or otherwise the primary one of
+    /// The person's e-mail address: [`email`](Self::email) or, if that is absent, the primary one of
     /// [`custom_attributes.emails`](CustomAttributes::emails). An empty address counts as absent.
     ///
     /// An entry is primary if it has `primary: true`; if there are several, the first with an address counts. If no entry
-    /// is primary, this is `None`: the first entry may be a private address, and accounts are matched by the result.
+    /// is primary, the result is `None`: the first entry may be a private address, and applications match accounts by the
+    /// result.
     ///
     /// ```
     /// use tower_workos::DirectoryUser;
@@ -153,14 +154,14 @@ pub struct UserUpdated {
 }
 
 impl UserUpdated {
-    /// The user as it is now and the former values of what changed.
+    /// Creates the data of an update.
     #[must_use]
     pub fn new(user: DirectoryUser, previous_attributes: PreviousAttributes) -> Self {
         Self { user, previous_attributes }
     }
 
-    /// Whether this update made the user active: the state is explicitly `active`, and according to
-    /// [`previous_attributes`](Self::previous_attributes) it was another one or absent.
+    /// Whether this update made the user active: the state is explicitly `active` and, according to
+    /// [`previous_attributes`](Self::previous_attributes), was different or absent before.
     #[must_use]
     pub fn is_reactivation(&self) -> bool {
         self.user.is_active() && self.previous_attributes.was_not_active()

@@ -9,7 +9,7 @@ text_enum! {
         Active = "active",
         /// Deactivated in the directory: no access.
         Inactive = "inactive",
-        /// No access, in older deliveries.
+        /// No access. Only in older deliveries.
         Suspended = "suspended",
     }
 }

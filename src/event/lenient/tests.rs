@@ -14,7 +14,7 @@ fn paths(event: &str, data: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_is_left_out_is_listed_by_path() {
+fn unreadable_fields_are_listed_by_path() {
     for (event, data, expected) in [
         ("dsync.user.updated", r#"{"id":"u","role":"member"}"#, vec!["data.role"]),
         ("dsync.user.updated", r#"{"id":"u","role":{}}"#, vec!["data.role"]),
@@ -33,11 +33,11 @@ fn what_is_left_out_is_listed_by_path() {
             r#"{"directory_id":7,"user":{"id":"u","state":1},"group":{"id":"g","name":[]}}"#,
             vec!["data.user.state", "data.group.name", "data.directory_id"],
         ),
-        // The last of a key that occurs twice counts, and null is absent.
+        // The last value of a key counts, and null means absent.
         ("dsync.user.created", r#"{"id":7,"email":7,"id":"u","email":"x"}"#, vec![]),
         ("dsync.user.created", r#"{"id":"u","email":7,"email":null}"#, vec![]),
         ("dsync.user.created", r#"{"id":"u","email":7,"role":null}"#, vec!["data.email"]),
-        // Of any size and depth, also in an object that is taken apart.
+        // Numbers of any size, also in an object with an unreadable field.
         ("dsync.user.created", r#"{"id":"u","x":1e999,"email":1e999}"#, vec!["data.email"]),
         // Free-form objects must be objects, and `previous_attributes` belongs to updates.
         (
@@ -47,7 +47,7 @@ fn what_is_left_out_is_listed_by_path() {
         ),
         ("dsync.user.created", r#"{"id":"u","previous_attributes":[],"name":null}"#, vec![]),
         ("dsync.group.deleted", r#"{"id":"g","raw_attributes":""}"#, vec!["data.raw_attributes"]),
-        // The last of a key counts in a part of an object, too.
+        // The last value of a key also counts in a nested object.
         ("dsync.user.created", r#"{"id":"u","role":{"slug":7,"slug":"a"}}"#, vec![]),
         ("dsync.user.created", r#"{"id":"u","role":{"slug":"a","slug":7}}"#, vec!["data.role"]),
         (
@@ -55,7 +55,7 @@ fn what_is_left_out_is_listed_by_path() {
             r#"{"id":"u","roles":[{"slug":7,"slug":"a"},{"slug":"b"}]}"#,
             vec![],
         ),
-        // Known to another object only.
+        // Only another object has this field.
         ("dsync.user.created", r#"{"id":"u","token_suffix":7,"name":7}"#, vec!["data.name"]),
     ] {
         assert_eq!(paths(event, data), expected, "{data}");
@@ -63,7 +63,7 @@ fn what_is_left_out_is_listed_by_path() {
 }
 
 #[test]
-fn great_depth_harms_nothing_else() {
+fn deep_nesting_affects_only_its_field() {
     let depth = if cfg!(miri) { 1000 } else { 100_000 };
     let deep = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     for key in ["x", "email", "roles", "role", "custom_attributes"] {
@@ -79,7 +79,7 @@ fn great_depth_harms_nothing_else() {
     }
 }
 
-/// A list of nothing but odd entries would otherwise make a log line longer than the body.
+/// Otherwise, a list of unreadable entries could make a log line longer than the body.
 #[test]
 fn at_most_16_entries_of_a_list_are_listed() {
     let roles = vec!["7"; 1000].join(",");
@@ -94,7 +94,7 @@ fn at_most_16_entries_of_a_list_are_listed() {
 }
 
 #[test]
-fn what_every_event_needs() {
+fn required_fields_are_reported_by_path() {
     let user = r#"{"id":"u"}"#;
     let member = |user: &str, group: &str| format!(r#"{{"user":{user},"group":{group}}}"#);
     for (id, event, data, path) in [
@@ -125,7 +125,7 @@ fn what_every_event_needs() {
 }
 
 #[test]
-fn what_is_read_before_the_json_breaks_off_is_named() {
+fn the_error_names_what_precedes_truncated_json() {
     let text = "{\"id\":\"e\",\n\"event\":\"dsync.deleted\",\"data\":{\"id\":";
     let unread = of(text).unwrap_err();
     assert_eq!(unread.fault, Fault::Syntax { at: text.len() });
