@@ -1,13 +1,14 @@
-//! What remembering events in databases costs.
+//! The cost of remembering events in databases.
 //!
 //! ```text
 //! cargo bench -p tower-workos-sqlx --bench stores --features postgres
 //! ```
 //!
-//! Prints one line for each store: claim-and-complete pairs a second, one after the other and eight at a time, and the
-//! longest wait. For SQLite, also deliveries whose handler writes and completes the claim in one transaction. SQLite is a
-//! file in the system's temporary folder; Postgres and Redis are those of `TEST_POSTGRES_URL` and `TEST_REDIS_URL`,
-//! and are skipped if they can't be reached. As a test (`cargo test --benches`), everything runs in small.
+//! Prints one line for each store: claim-and-complete pairs per second, one at a time and eight at a time, and the longest
+//! wait. For SQLite, also deliveries whose handler writes and completes the claim in one transaction. The SQLite database
+//! is a file in the system's temporary directory. The Postgres and Redis servers are those of `TEST_POSTGRES_URL` and
+//! `TEST_REDIS_URL`, and are skipped if they can't be reached. As a test (`cargo test --benches`), it runs only a few
+//! iterations.
 #![allow(clippy::unwrap_used, reason = "a bench may panic")]
 
 #[path = "../tests/databases/mod.rs"]
@@ -75,7 +76,7 @@ async fn acquire<St: DedupeStore>(store: &St, key: &DedupeKey) -> St::Token {
     }
 }
 
-/// A claim and its completion.
+/// A claim followed by its completion.
 async fn pair<St: DedupeStore>(store: St, key: DedupeKey) {
     let token = acquire(&store, &key).await;
     assert_eq!(store.complete(&key, &token, LEASE).await.unwrap(), Completion::Completed);
@@ -96,7 +97,7 @@ async fn delivery(store: SqliteStore, key: DedupeKey) {
     assert_eq!(store.confirm(&key, &token).await.unwrap(), Completion::Completed);
 }
 
-/// One after the other, then eight at a time.
+/// Measures runs one at a time, then eight at a time.
 async fn measure<St, F>(name: &str, store: &St, pairs: usize, run: impl Fn(St, DedupeKey) -> F)
 where
     St: DedupeStore,
@@ -114,7 +115,7 @@ where
     let start = Instant::now();
     let mut tasks = JoinSet::new();
     for task in 1..=TASKS {
-        // Made here, so that the closure need not be shared. A future does nothing before it is awaited.
+        // Created here, so that the closure need not be shared between tasks. A future does nothing until it is awaited.
         let runs: Vec<F> =
             (0..pairs).map(|index| run(store.clone(), key(task * pairs + index))).collect();
         tasks.spawn(async move {

@@ -78,7 +78,7 @@ async fn open(file: &PathBuf) -> Result<SqliteStore, BoxError> {
         .journal_mode(SqliteJournalMode::Wal)
         .busy_timeout(Duration::from_secs(2));
     let pool = SqlitePoolOptions::new()
-        // SQLite has one writer at a time. In a pool, the deliveries take turns; at SQLite's lock, some wait for long.
+        // SQLite has one writer at a time. In the pool, deliveries take turns; at SQLite's lock, some would wait long.
         .max_connections(1)
         .acquire_timeout(Duration::from_secs(2))
         .connect_with(options)

@@ -10,7 +10,7 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// Completes a claim in the handler's own transaction: an extension of [`Claimed`].
+/// Completes a claim in the handler's own transaction. An extension of [`Claimed`].
 ///
 /// The handler's changes and the record that the event is done are then committed together, or not at all.
 ///
@@ -77,27 +77,27 @@ mod sealed {
 /// # }
 /// ```
 ///
-/// With a store that is chosen at run time, [`Claimed::downcast`] returns the claim in the store that was chosen.
+/// If the store is a [`BoxStore`](tower_workos::BoxStore), [`Claimed::downcast`] returns the claim in the inner store.
 ///
-/// It can't be implemented outside this crate.
+/// This trait can't be implemented outside this crate.
 pub trait CompleteIn: sealed::Sealed {
     /// The database of the claim's store.
     type Database: SqlDatabase;
 
-    /// Completes the claim in a transaction of the handler's. Begin it with [`SqlStore::begin`].
+    /// Completes the claim in the handler's transaction. Begin the transaction with [`SqlStore::begin`].
     ///
-    /// Commit only if the answer is [`Completion::Completed`]. If it is [`Completion::Stale`], the lease has expired
-    /// and the event may be handled elsewhere: roll back and answer 503.
+    /// Commit only if the result is [`Completion::Completed`]. If it is [`Completion::Stale`], the lease has expired
+    /// and another call may be handling the event: roll back and respond with 503.
     ///
-    /// From the first call on, the layer completes nothing itself: after a 2xx response, it checks that the completion
-    /// is committed, and answers 503 if it isn't.
+    /// After this has been called, the layer no longer completes the claim itself. After a 2xx response, it checks that
+    /// the completion is committed, and responds with 503 if it isn't.
     ///
-    /// If the store failed when the event was to be claimed, and the layer is configured to
-    /// [pass](tower_workos::dedupe::OnStoreError::Pass), this claims the event too.
+    /// If the store failed to claim the event, and the layer is configured to
+    /// [pass](tower_workos::dedupe::OnStoreError::Pass), this also claims the event.
     ///
     /// # Errors
     ///
-    /// If the database fails. Roll back and answer 503.
+    /// If the database fails. Roll back and respond with 503.
     fn complete_in(
         &self,
         connection: &mut <Self::Database as Database>::Connection,

@@ -1,10 +1,10 @@
-//! What differs between the databases: their SQL.
+//! The SQL of each database.
 
 use std::{borrow::Cow, fmt, future::Future};
 
 use sqlx::{Database, error::DatabaseError};
 
-/// A database that [`SqlStore`](crate::SqlStore) knows. It can't be implemented outside this crate.
+/// A database that [`SqlStore`](crate::SqlStore) supports. This trait can't be implemented outside this crate.
 pub trait SqlDatabase: Statements {}
 
 impl<DB: Statements> SqlDatabase for DB {}
@@ -14,20 +14,20 @@ impl<DB: Statements> SqlDatabase for DB {}
 /// The statements take the parameters of [`Binds`], in order, and return rows of a verdict and a number.
 #[expect(unnameable_types, reason = "it seals `SqlDatabase`")]
 pub trait Statements: Database {
-    /// Begins a transaction in which none of the statements fails because of another transaction.
+    /// Begins a transaction in which no statement fails because of another transaction.
     const BEGIN: &'static str;
-    /// Version n is the n-th text.
+    /// The n-th statement creates version n.
     const MIGRATIONS: &'static [&'static str];
-    /// Whether the key is done or held, without a lock: for a database whose `CLAIM` locks even if it changes nothing.
+    /// Checks without a lock whether the key is done or held. For a database whose `CLAIM` locks even if it changes
+    /// nothing.
     const LOOK: Option<&'static str>;
     const CLAIM: &'static str;
     const COMPLETE: &'static str;
     const CONFIRM: &'static str;
     const RELEASE: &'static str;
-    /// Deletes at most [`Binds::number`] expired rows. The numbers of the rows returned add up to how many were
-    /// deleted.
+    /// Deletes at most [`Binds::number`] expired rows. The sum of the returned numbers is the number of deleted rows.
     const PURGE: &'static str;
-    /// What to do about a [`Fault::Conflict`] in the application's own transaction.
+    /// The hint for a [`Fault::Conflict`] in the application's own transaction.
     const CONFLICT: &'static str;
 
     fn rows(
@@ -41,7 +41,7 @@ pub trait Statements: Database {
         connection: &mut Self::Connection,
     ) -> impl Future<Output = Result<i64, sqlx::Error>> + Send;
 
-    /// Lets the transaction be the only one that migrates these tables. `false` if another one is.
+    /// Makes the transaction the only one that migrates these tables. `false` if another one is migrating them.
     fn lock_migrations(
         connection: &mut Self::Connection,
     ) -> impl Future<Output = Result<bool, sqlx::Error>> + Send;
@@ -54,16 +54,16 @@ pub trait Statements: Database {
     fn fault(error: &dyn DatabaseError) -> Fault;
 }
 
-/// What a statement found.
+/// The verdicts that statements return.
 pub(crate) mod verdict {
     pub(crate) const ACQUIRED: &str = "acquired";
     pub(crate) const COMPLETED: &str = "completed";
     pub(crate) const DONE: &str = "done";
     /// With the rest of the lease, in milliseconds.
     pub(crate) const HELD: &str = "held";
-    /// The transaction's isolation level is not the one that the statement needs, and it did nothing.
+    /// The transaction does not have the isolation level that the statement needs, so it did nothing.
     pub(crate) const ISOLATION: &str = "isolation";
-    /// A transaction that is not committed yet has claimed the key.
+    /// An open transaction has claimed the key.
     pub(crate) const LOCKED: &str = "locked";
 }
 
@@ -83,7 +83,7 @@ pub struct Binds<'a> {
     pub(crate) token: &'a [u8],
     /// 4: milliseconds, or a number of rows.
     pub(crate) number: i64,
-    /// 5: whether the statement is its own transaction, and may therefore set how long to wait for locks.
+    /// 5: whether the statement is its own transaction, so that it can set the lock time-out.
     pub(crate) alone: bool,
 }
 
@@ -93,11 +93,11 @@ impl fmt::Debug for Binds<'_> {
     }
 }
 
-/// What kind of error the database returned.
+/// The kind of an error that the database returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(unnameable_types, reason = "of a sealed trait")]
 pub enum Fault {
-    /// Another transaction was in the way. The same can succeed in a new transaction.
+    /// A conflict with another transaction. The statement can succeed in a new transaction.
     Conflict,
     /// A lock could not be acquired in time.
     Locked,

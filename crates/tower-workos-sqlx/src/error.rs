@@ -4,7 +4,7 @@ use tower_workos::dedupe::StoreError;
 
 use crate::database::{Fault, Statements, fault};
 
-/// A driver's error with what to do about it.
+/// A driver's error with a hint how to fix it.
 #[derive(Debug)]
 struct Hint {
     hint: &'static str,
@@ -41,7 +41,7 @@ pub(crate) fn joined<DB: Statements>(error: sqlx::Error) -> StoreError {
     }
 }
 
-/// The tables could not be locked for a migration.
+/// The error if the tables can't be locked for a migration.
 pub(crate) fn blocked(source: sqlx::Error) -> StoreError {
     let hint = "the migration waits for transactions that use the store's tables; end them, or migrate while there are none";
     StoreError::unavailable(Hint { hint, source })

@@ -1,4 +1,4 @@
-//! The texts that a key has in a database.
+//! The form in which a database stores the texts of a key.
 
 use std::{borrow::Cow, fmt::Write as _};
 
@@ -8,11 +8,11 @@ use sha2::{Digest, Sha256};
 const LONGEST: usize = 255;
 const HASHED: &str = "sha256:";
 
-/// A text as a database holds it: printable ASCII of bounded length.
+/// A text as it is stored: printable ASCII of bounded length.
 ///
-/// Namespaces are the application's, and the ids are whatever the sender chose. NUL can't be in a text in PostgreSQL,
-/// other characters can't be in a database of every encoding, and long texts don't fit into an index. Such a text
-/// becomes its hash; so does one that looks like a hash, so that no two texts become one.
+/// The application chooses the namespaces, and the sender chooses the ids. PostgreSQL can't store NUL in a text, some
+/// database encodings can't represent other characters, and long texts don't fit into an index. Such a text is replaced by
+/// its hash. So is a text that looks like a hash, so that different texts stay different.
 pub(crate) fn bounded(text: &str) -> Cow<'_, str> {
     let fits = text.len() <= LONGEST
         && !text.starts_with(HASHED)
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_is_not_mistaken_for_the_text_that_it_is_of() {
+    fn a_text_that_looks_like_a_hash_is_hashed() {
         let hashed = bounded("a\0b").into_owned();
         assert_ne!(bounded(&hashed), hashed);
     }

@@ -2,8 +2,8 @@
 //!
 //! # Stores
 //!
-//! `SqliteStore` and `PostgresStore` are [`SqlStore`] over two databases; their pages say what each promises, and which
-//! settings its pool needs. [`CompleteIn`] is the extension that completes a claim in a handler's transaction.
+//! `SqliteStore` and `PostgresStore` are [`SqlStore`] over different databases. Their pages say what each promises, and
+//! which settings its pool needs. [`CompleteIn`] completes a claim in a handler's transaction.
 //!
 //! # Features
 //!

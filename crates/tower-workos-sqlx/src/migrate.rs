@@ -12,10 +12,10 @@ use crate::{
 
 /// How long a migration waits for other transactions in total.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Between two attempts. While one waits for a lock, the claims queue behind it; between the attempts they run.
+/// The pause between two attempts. While an attempt waits for a lock, claims queue behind it; during the pause, they run.
 const PAUSE: Duration = Duration::from_millis(400);
 
-/// The attempt failed, but the next one may not.
+/// Why an attempt failed. Only [`Final`](Self::Final) ends the migration at once.
 enum Failure {
     AnotherMigrates,
     Blocked(sqlx::Error),
@@ -23,27 +23,27 @@ enum Failure {
 }
 
 impl<DB: SqlDatabase> SqlStore<DB> {
-    /// The SQL that creates the tables: version n is the n-th text. For applications that run their migrations with a
-    /// tool of their own; [`migrate`](Self::migrate) is for all others.
+    /// The SQL that creates the tables: the n-th script creates version n. It is for applications that run migrations with
+    /// their own tool; all others call [`migrate`](Self::migrate).
     ///
-    /// Run them in order, each in a transaction. Each records its version in the table
-    /// `tower_workos_dedupe_migrations`, and running it again does no harm. Released texts are never changed; new
-    /// versions add texts.
+    /// Run the scripts in order, each in a transaction. Each records its version in the table
+    /// `tower_workos_dedupe_migrations`, and can safely be run again. Released scripts never change; new versions add
+    /// scripts.
     pub const MIGRATIONS: &'static [&'static str] = DB::MIGRATIONS;
 
     /// Creates the tables, or brings them up to date. Call it at start-up.
     ///
-    /// Any number of replicas can call it at once. If the tables are up to date, or of a later version of this crate,
-    /// it only reads: it needs no privilege to create tables, and doesn't wait for locks. A table that was created
+    /// Any number of replicas can call it at once. If the tables are up to date, or were created by a later version of this
+    /// crate, it only reads: it needs no privilege to create tables, and doesn't wait for locks. A table that was created
     /// before there were versions is kept.
     ///
-    /// Otherwise, one replica migrates, in one transaction. A migration of a table that is in use waits for the
-    /// transactions that use it, each time only for a moment, so that claims are not held up for longer than that.
+    /// Otherwise, one replica migrates the tables in one transaction. If other transactions use a table, the migration
+    /// waits for them in short attempts, so that it delays claims only briefly.
     ///
     /// # Errors
     ///
-    /// If the database fails, or if other transactions keep the tables locked for five seconds. Nothing is changed
-    /// then.
+    /// If the database fails, or if other transactions keep the tables locked for five seconds. Nothing is changed in
+    /// either case.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let mut connection = self.pool().acquire().await.map_err(StoreError::unavailable)?;
         let version = DB::version(&mut connection).await.map_err(error::alone::<DB>)?;
@@ -73,12 +73,12 @@ impl<DB: SqlDatabase> SqlStore<DB> {
         if !DB::lock_migrations(&mut tx).await.map_err(failure::<DB>)? {
             return Err(Failure::AnotherMigrates);
         }
-        // What was current before the lock may not be any more.
+        // Another process may have migrated the tables before this one acquired the lock.
         let version = DB::version(&mut tx).await.map_err(failure::<DB>)?;
         for sql in missing::<DB>(version) {
             while let Err(error) = apply::<DB>(&mut tx, sql).await {
                 match failure::<DB>(error) {
-                    // Keeps its turn, so that of many replicas only one tries.
+                    // Keeps the lock, so that only one of many replicas tries.
                     Failure::Blocked(_) if Instant::now() < deadline => sleep(PAUSE).await,
                     failure => return Err(failure),
                 }

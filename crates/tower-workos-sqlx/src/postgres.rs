@@ -5,7 +5,7 @@ use crate::{
     store::SqlStore,
 };
 
-/// Remembers events in a PostgreSQL database (12 or later): for any number of replicas, across crashes.
+/// Remembers events in a PostgreSQL database (12 or later), for any number of replicas and across crashes.
 ///
 /// ```no_run
 /// # use std::{error::Error, time::Duration};
@@ -15,7 +15,7 @@ use crate::{
 ///
 /// # async fn run() -> Result<(), Box<dyn Error + Send + Sync>> {
 /// let pool = PgPoolOptions::new()
-///     // Shorter than the sender waits for an answer.
+///     // Shorter than the sender waits for a response.
 ///     .acquire_timeout(Duration::from_secs(2))
 ///     .connect("postgres://app@localhost/app")
 ///     .await?;
@@ -30,19 +30,19 @@ use crate::{
 /// # What it promises
 ///
 /// - Each call is one statement in a transaction of its own, usually one round trip. (A pool with sqlx's default
-///   `test_before_acquire(true)` makes another one.) What is committed survives a crash to the degree that the
-///   database's settings promise (`synchronous_commit`, replication).
-/// - Times are the database's, so the replicas' clocks don't matter.
-/// - **A claim never waits for another transaction.** A key that an open transaction has claimed, or is completing,
-///   is in flight. Completions and releases wait for at most a second.
+///   `test_before_acquire(true)` adds another one.) Committed changes survive a crash to the degree that the database's
+///   settings promise (`synchronous_commit`, replication).
+/// - Times come from the database's clock, so the replicas' clocks don't matter.
+/// - **A claim never waits for another transaction.** A key that an open transaction has claimed or completed is in
+///   flight. Completions and releases wait for at most a second.
 /// - A claim of a key that is done or in flight only reads.
-/// - It works under any `default_transaction_isolation`. Its statements need `READ COMMITTED`; if that isn't the
-///   default, each call takes three round trips, to begin and commit a transaction that is.
+/// - It works with any `default_transaction_isolation`. Its statements need `READ COMMITTED`; if that isn't the default,
+///   each call takes three round trips, because it begins and commits such a transaction.
 ///
 /// # One transaction with the handler's changes
 ///
 /// A handler whose tables are in the same database can complete its claim in the transaction that changes them. Then
-/// both are committed, or neither is, whatever crashes: no change is lost, and none happens twice.
+/// either both are committed or neither is, even after a crash: no change is lost, and none happens twice.
 ///
 /// ```
 /// use axum::{Extension, http::StatusCode};
@@ -81,9 +81,9 @@ use crate::{
 /// # fn main() { let _ = on_event; }
 /// ```
 ///
-/// [`begin`](Self::begin) begins a `READ COMMITTED` transaction. `complete_in` works in a transaction of any other
-/// isolation level too. But under `REPEATABLE READ` and `SERIALIZABLE`, PostgreSQL may fail it, or the commit, with
-/// SQLSTATE 40001 because of another event's transaction: roll back, and run the transaction again or answer 503.
+/// [`begin`](Self::begin) begins a `READ COMMITTED` transaction. `complete_in` also works with any other isolation level.
+/// But with `REPEATABLE READ` or `SERIALIZABLE`, it or the commit may fail with SQLSTATE 40001 because of another event's
+/// transaction: roll back, and run the transaction again or respond with 503.
 ///
 /// The statement is:
 ///
@@ -96,15 +96,15 @@ use crate::{
 ///
 /// # Time-outs
 ///
-/// A sender that gets no answer within seconds disconnects and delivers the event again. Set the pool's
-/// `acquire_timeout` (30 s by default) to less than that, so that a delivery fails while somebody still waits for the
-/// answer. [`DedupeLayer::store_timeout`](tower_workos::DedupeLayer::store_timeout) limits how long the *layer* waits, but
-/// not your handler's own `begin()`. Handlers and the store share the pool: it needs a connection for each handler
-/// that runs at once, and some for the store.
+/// A sender that gets no response within seconds disconnects, and delivers the event again. Set the pool's
+/// `acquire_timeout` (30 s by default) to less than that, so that a delivery fails while the sender is still waiting for
+/// the response. [`DedupeLayer::store_timeout`](tower_workos::DedupeLayer::store_timeout) limits how long the *layer*
+/// waits, but not your handler's own `begin()`. If handlers and the store share a pool, it needs a connection for each
+/// concurrent handler, and some for the store.
 pub type PostgresStore = SqlStore<Postgres>;
 
-/// The start of each statement. If the statement is its own transaction, this limits the wait for locks, until the
-/// transaction's end, and `rules.met` says whether the isolation level is the one that the statement needs.
+/// The start of each statement. If the statement is its own transaction, this sets the transaction's lock time-out, and
+/// `rules.met` says whether the transaction has the isolation level that the statement needs.
 macro_rules! rules {
     ($lock_timeout:literal) => {
         concat!(
@@ -123,7 +123,7 @@ macro_rules! rules {
 impl Statements for Postgres {
     const BEGIN: &'static str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
-    // Not `CREATE INDEX IF NOT EXISTS`: even if the index exists, as it does if it was created before there were versions, that waits
+    // Not `CREATE INDEX IF NOT EXISTS`: even if the index exists, as in tables from before there were versions, that waits
     // for all open transactions that have changed the table.
     const MIGRATIONS: &'static [&'static str] = &["\
 CREATE TABLE IF NOT EXISTS tower_workos_dedupe (
@@ -148,18 +148,17 @@ INSERT INTO tower_workos_dedupe_migrations (version) VALUES (1) ON CONFLICT DO N
 
     const LOOK: Option<&'static str> = None;
 
-    // All parts read one snapshot, taken before anything is locked:
+    // All parts read the same snapshot, which is taken before anything is locked:
     //
-    // - `known` is what was committed: "done" stays true, and "held" was true at that moment.
+    // - `known` is what was committed: "done" remains true, and "held" was true at that moment.
     // - An insert would wait for a transaction that has inserted the same key. Hence `turn`: a claim inserts only if
     //   it gets the key's advisory lock, which it keeps until the end of its transaction. If another claim has
     //   inserted the key and committed since the snapshot, the insert does nothing, and the verdict is "undecided".
     // - Only one transaction can lock an expired row. If another one has changed it since the snapshot, PostgreSQL
     //   checks `until` again, in the row's newest version; if another one has it locked, SKIP LOCKED finds nothing.
     // - The lease begins after that, hence `clock_timestamp()`.
-    // - The insert can still wait for a transaction that has changed the row since the snapshot, or that takes no
-    //   turn. It then fails soon, so that the lease, whose end was computed before, isn't much shorter than it should
-    //   be.
+    // - The insert can still wait for a transaction that has changed the row since the snapshot, or that doesn't use the
+    //   advisory lock. It then fails soon, so that the lease, whose end is already computed, isn't much too short.
     const CLAIM: &'static str = concat!(
         rules!("100ms"),
         "known AS MATERIALIZED (
@@ -228,7 +227,7 @@ SELECT CASE
 END, 0::bigint FROM rules"
     );
 
-    // Waits for a transaction that completes the claim: it may be about to be rolled back.
+    // Waits for a transaction that completes the claim, because it may be rolled back.
     const RELEASE: &'static str = concat!(
         rules!("1s"),
         "released AS (
@@ -287,7 +286,7 @@ FROM rules"
             .await
     }
 
-    // The lock is of this schema, so that the tables of another one are migrated at the same time.
+    // One lock per schema, so that the tables of several schemas can be migrated at the same time.
     async fn lock_migrations(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
         sqlx::query_scalar(
             "SELECT pg_try_advisory_xact_lock(hashtextextended(\

@@ -9,12 +9,12 @@ use crate::{
     store::SqlStore,
 };
 
-/// The most rows that one statement deletes.
+/// One statement deletes at most this many rows.
 const BATCH: i64 = 512;
-/// Lets others write in between.
+/// Between two statements, so that others can write.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// A purge that runs; at its end, or if its task is dropped, the next one is scheduled.
+/// A running purge. When it ends or its task is dropped, the next one is scheduled.
 struct Running<DB: SqlDatabase>(SqlStore<DB>);
 
 impl<DB: SqlDatabase> Drop for Running<DB> {
@@ -24,9 +24,9 @@ impl<DB: SqlDatabase> Drop for Running<DB> {
 }
 
 impl<DB: SqlDatabase> SqlStore<DB> {
-    /// Deletes up to 512 rows whose lease or retention has ended, and returns their number.
+    /// Deletes up to 512 rows whose lease or retention has expired, and returns their number.
     ///
-    /// The store purges automatically, while events are completed: there is no need to call this.
+    /// There is no need to call this: the store purges automatically when events are completed.
     ///
     /// # Errors
     ///
@@ -47,7 +47,7 @@ impl<DB: SqlDatabase> SqlStore<DB> {
         }
         let running = Running(self.clone());
         runtime.spawn(async move {
-            // An error ends it; the next purge does the rest.
+            // An error ends this purge; the next one deletes the rest.
             while running.0.purge().await.is_ok_and(|purged| i64::try_from(purged) == Ok(BATCH)) {
                 sleep(PAUSE).await;
             }

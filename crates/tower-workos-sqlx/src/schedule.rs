@@ -3,8 +3,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// When the next purge is due: after a number of completions or, at the first one after it, a time. Both are random,
-/// so that the replicas don't purge at the same moment.
+/// When the next purge is due: after a number of completions, or at the first completion after a certain time. Both are
+/// random, so that the replicas don't purge at the same time.
 #[derive(Debug)]
 pub(crate) struct Schedule(Mutex<Next>);
 
@@ -17,12 +17,12 @@ struct Next {
 
 impl Schedule {
     pub(crate) fn new() -> Self {
-        // Soon, for processes that don't live long.
+        // Soon, for short-lived processes.
         let completions = 1 + u32::from(random() % 32);
         Self(Mutex::new(Next { completions, at: next_time(), running: false }))
     }
 
-    /// Counts a completion. `true` if the caller has to purge.
+    /// Counts a completion. `true` if the caller must purge.
     pub(crate) fn count(&self) -> bool {
         let mut next = self.lock();
         next.completions = next.completions.saturating_sub(1);
@@ -47,7 +47,7 @@ fn next_time() -> Instant {
 
 fn random() -> u8 {
     let mut byte = [0];
-    // If there is no randomness, the replicas may purge at the same moment.
+    // Without random numbers, the replicas may purge at the same time, which is safe.
     let _ = getrandom::fill(&mut byte).is_ok();
     let [byte] = byte;
     byte
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_purge_at_a_time_is_due_after_some_completions() {
+    fn a_purge_is_due_after_some_completions_but_only_one_runs() {
         let schedule = Schedule::new();
         let first = (1..=100).find(|_| schedule.count()).unwrap();
         assert!(first <= 32);

@@ -5,7 +5,7 @@ use crate::{
     store::SqlStore,
 };
 
-/// Remembers events in a SQLite database: for one machine, across crashes and restarts.
+/// Remembers events in a SQLite database, for one machine and across crashes and restarts.
 ///
 /// ```
 /// # use std::{error::Error, time::Duration};
@@ -25,7 +25,7 @@ use crate::{
 /// let pool = SqlitePoolOptions::new()
 ///     // SQLite has one writer at a time: see below.
 ///     .max_connections(1)
-///     // Shorter than the sender waits for an answer.
+///     // Shorter than the sender waits for a response.
 ///     .acquire_timeout(Duration::from_secs(2))
 ///     .connect_with(options)
 ///     .await?;
@@ -39,32 +39,32 @@ use crate::{
 ///
 /// # What it promises
 ///
-/// - Each change is one statement in a transaction of its own. What is committed survives a crash of the process and,
+/// - Each change is one statement in a transaction of its own. Committed changes survive a crash of the process and,
 ///   with SQLite's default `synchronous = FULL`, of the machine.
 /// - A claim of a key that is done or in flight only reads. With `journal_mode = WAL`, it doesn't wait for a writer.
 /// - SQLite has one writer at a time. A claim of a new event, a completion and a release wait for any transaction
-///   that has begun to write, for as long as the connection's `busy_timeout` says, and at least for a second. Keep
+///   that has begun to write. They give up after the connection's `busy_timeout`, but not before a second has passed. Keep
 ///   write transactions short, and don't call other services inside one.
 ///
 /// # One connection for writing
 ///
-/// Give the store, and the handlers' transactions, a pool of **one connection**, and the rest of the application another
-/// pool for reading. A pool lets those who wait have the connection in turn. With several connections, writers wait for
-/// SQLite's lock instead, which polls and keeps no order: of 160 deliveries, eight at a time, with a transaction each, the
+/// Give the store and the handlers' transactions a pool of **one connection**, and the rest of the application another
+/// pool for reading. A pool gives its connection to the callers in turn. With several connections, writers wait for
+/// SQLite's lock instead, which polls and has no order: of 160 deliveries, eight at a time, with a transaction each, the
 /// slowest took 430 to 750 ms with eight connections and 16 to 44 ms with one, which also handled more of them in a second
 /// (three runs of the bench `stores`, on a busy machine with two cores).
 ///
-/// While a handler has a transaction open, it must not ask that pool for a second connection: it would wait for itself until
-/// the `acquire_timeout`.
+/// While a handler has an open transaction, it must not acquire a second connection from that pool: it would wait for
+/// itself until the `acquire_timeout`.
 ///
 /// # One transaction with the handler's changes
 ///
 /// A handler whose tables are in the same database can complete its claim in the transaction that changes them. Then
-/// both are committed, or neither is, whatever crashes: no change is lost, and none happens twice.
+/// either both are committed or neither is, even after a crash: no change is lost, and none happens twice.
 ///
-/// **Begin it with [`begin`](Self::begin)**, which is `BEGIN IMMEDIATE`. A transaction that is begun with plain
-/// `BEGIN` (sqlx's `pool.begin()`) and reads first fails at its first write, without waiting, if anything was written
-/// since it read (`SQLITE_BUSY_SNAPSHOT`); of many events that arrive at once, most would be answered 503.
+/// **Begin it with [`begin`](Self::begin)**, which is `BEGIN IMMEDIATE`. A transaction that is begun with plain `BEGIN`
+/// (sqlx's `pool.begin()`) and reads first fails at its first write, without waiting, if another connection has written in
+/// the meantime (`SQLITE_BUSY_SNAPSHOT`). If many events arrived at once, the response to most of them would be 503.
 ///
 /// ```
 /// use axum::{Extension, http::StatusCode};
@@ -114,10 +114,10 @@ use crate::{
 ///
 /// # Time-outs
 ///
-/// A sender that gets no answer within seconds disconnects and delivers the event again. Set the pool's
-/// `acquire_timeout` (30 s by default) and the `busy_timeout` (5 s) to less than that, so that a delivery fails while
-/// somebody still waits for the answer. [`DedupeLayer::store_timeout`](tower_workos::DedupeLayer::store_timeout) limits how
-/// long the *layer* waits, but not your handler's own `begin()`.
+/// A sender that gets no response within seconds disconnects, and delivers the event again. Set the pool's
+/// `acquire_timeout` (30 s by default) and the `busy_timeout` (5 s) to less than that, so that a delivery fails while the
+/// sender is still waiting for the response. [`DedupeLayer::store_timeout`](tower_workos::DedupeLayer::store_timeout)
+/// limits how long the *layer* waits, but not your handler's own `begin()`.
 pub type SqliteStore = SqlStore<Sqlite>;
 
 /// Unix time in milliseconds. SQLite computes it once for each statement, after it has acquired the lock.
@@ -220,7 +220,7 @@ INSERT INTO tower_workos_dedupe_migrations (version) VALUES (1) ON CONFLICT DO N
             .await
     }
 
-    // `BEGIN IMMEDIATE` has locked the database.
+    // `BEGIN IMMEDIATE` has already locked the database.
     async fn lock_migrations(_: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
         Ok(true)
     }
@@ -231,7 +231,7 @@ INSERT INTO tower_workos_dedupe_migrations (version) VALUES (1) ON CONFLICT DO N
 
     fn fault(error: &dyn DatabaseError) -> Fault {
         let message = error.message();
-        // The extended code; its lowest byte is the code.
+        // This is the extended result code; its lowest byte is the primary one.
         match error.code().and_then(|code| code.parse::<i32>().ok()).map(|code| code & 0xff) {
             // SQLITE_BUSY, SQLITE_LOCKED
             Some(5 | 6) => Fault::Conflict,

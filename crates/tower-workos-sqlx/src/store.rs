@@ -21,11 +21,11 @@ use crate::{
     schedule::Schedule,
 };
 
-/// How long a statement that is its own transaction is retried if another transaction is in the way.
+/// How long a statement that is its own transaction is retried if it conflicts with another transaction.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Between two attempts.
+/// The pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(20);
-/// When to ask again for a key that a transaction has locked whose end can't be known.
+/// When to retry a key that is locked by an open transaction, whose end is unknown.
 const LOCKED: Duration = Duration::from_secs(1);
 
 /// Remembers events in a SQL database: `PostgresStore` or `SqliteStore`.
@@ -35,14 +35,14 @@ pub struct SqlStore<DB: SqlDatabase> {
 
 struct Shared<DB: SqlDatabase> {
     pool: Pool<DB>,
-    /// Whether statements have to be run in a transaction that is begun with [`BEGIN`](crate::database::Statements::BEGIN),
-    /// because by default the isolation level is another one.
+    /// Whether statements must run in a transaction that is begun with [`BEGIN`](crate::database::Statements::BEGIN),
+    /// because the default isolation level is a different one.
     begin: AtomicBool,
     schedule: Schedule,
 }
 
 impl<DB: SqlDatabase> SqlStore<DB> {
-    /// A store in this database. [`migrate`](Self::migrate) creates its tables.
+    /// Creates a store in the pool's database. [`migrate`](Self::migrate) creates its tables.
     #[must_use]
     pub fn new(pool: Pool<DB>) -> Self {
         let (begin, schedule) = (AtomicBool::new(false), Schedule::new());
@@ -59,9 +59,9 @@ impl<DB: SqlDatabase> SqlStore<DB> {
         &self.shared.schedule
     }
 
-    /// Begins a transaction for [`complete_in`](crate::CompleteIn::complete_in): on PostgreSQL with `READ COMMITTED`, whatever the default
-    /// isolation level is; on SQLite with `BEGIN IMMEDIATE`, so that it waits for its turn to write here, instead of
-    /// failing later.
+    /// Begins a transaction for [`complete_in`](crate::CompleteIn::complete_in). On PostgreSQL, it is `READ COMMITTED`,
+    /// regardless of the default isolation level. On SQLite, it begins with `BEGIN IMMEDIATE`, so that it waits here for
+    /// its turn to write, instead of failing later.
     ///
     /// # Errors
     ///
@@ -70,8 +70,8 @@ impl<DB: SqlDatabase> SqlStore<DB> {
         self.pool().begin_with(DB::BEGIN).await
     }
 
-    /// Claims a key as part of the caller's transaction: the claim exists once that commits. Until then, the key is
-    /// in flight for other claims.
+    /// Claims a key as part of the caller's transaction: the claim exists once the transaction is committed. Until then,
+    /// the key is in flight for other claims.
     ///
     /// [`complete_in`](crate::CompleteIn::complete_in) does this if necessary; few applications call it themselves.
     ///
@@ -97,7 +97,7 @@ impl<DB: SqlDatabase> SqlStore<DB> {
         Ok(answer.unwrap_or(Claim::InFlight { retry_after: LOCKED }))
     }
 
-    /// Completes a claim as part of the caller's transaction: the key is done once that commits.
+    /// Completes a claim as part of the caller's transaction: the key is done once the transaction is committed.
     ///
     /// Handlers use [`complete_in`](crate::CompleteIn::complete_in), which knows the claim.
     ///
@@ -128,7 +128,7 @@ impl<DB: SqlDatabase> SqlStore<DB> {
                 Err(error) if fault::<DB>(&error) == Fault::Locked => break,
                 Err(error) => {
                     if is_lost(&error) {
-                        // The claim may have been made, and nobody else knows its token.
+                        // The claim may have been made, and only this call knows its token.
                         let _ = self.alone(DB::RELEASE, &binds).await.is_ok();
                     }
                     return Err(error::alone::<DB>(error));
@@ -184,12 +184,13 @@ impl<DB: SqlDatabase> SqlStore<DB> {
     }
 }
 
-/// Whether a statement may have been committed although it failed: the connection broke, not the statement.
+/// Whether a statement may have been committed although it failed, because the connection failed and not the statement.
 fn is_lost(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_))
 }
 
-/// What a claim runs until it has an answer. A second time, because a key can become free, or be claimed, in between.
+/// The statements that a claim runs until it has a result. Each occurs twice, because a key can be claimed or become free
+/// in between.
 fn claim_statements<DB: SqlDatabase>() -> impl Iterator<Item = &'static str> {
     let statements = DB::LOOK.into_iter().chain([DB::CLAIM]);
     statements.clone().chain(statements)
@@ -210,7 +211,8 @@ fn binds<'a>(
     }
 }
 
-/// A hundred years: longer than any lease or retention, and every database can add it to a time without an overflow.
+/// A hundred years in milliseconds: longer than any lease or retention, and every database can add it to a time without
+/// overflow.
 const LONGEST: i64 = 100 * 365 * 24 * 60 * 60 * 1000;
 
 fn millis(duration: Duration) -> i64 {
@@ -227,7 +229,7 @@ fn claim_answer(rows: &[(String, i64)], token: ClaimToken) -> Option<Claim<Claim
         verdict::ACQUIRED => Some(Claim::Acquired(token)),
         verdict::DONE => Some(Claim::Done),
         verdict::HELD => {
-            // At least a millisecond of it is left, or the row would have expired.
+            // At least a millisecond is left; otherwise, the row would have expired.
             let left = u64::try_from(*millis).unwrap_or(1).max(1);
             Some(Claim::InFlight { retry_after: Duration::from_millis(left) })
         }

@@ -1,5 +1,5 @@
-//! A server that is killed again and again, between claim, handler and commit, and a sender that delivers again like
-//! WorkOS: no event's effect is lost, and with a claim completed in the handler's transaction none happens twice.
+//! Kills a server again and again, between claim, handler and commit, while a sender retries like WorkOS. No event's effect
+//! is lost and, if the claim is completed in the handler's transaction, none happens twice.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod databases;
@@ -37,7 +37,7 @@ const SECRET: &str = "whsec_of_the_crash_test";
 const EVENTS_PER_PROCESS: usize = 20;
 /// After all events have been released, a redelivery only waits for a lease. A slow machine needs less than this.
 const LIMIT: Duration = Duration::from_secs(300);
-/// Short, so that what a dead server held is free again soon.
+/// Short, so that events that a killed server held are soon free again.
 const LEASE: Duration = Duration::from_millis(250);
 
 fn stack<St>(store: St, namespace: &str) -> (VerifyWebhookLayer, DedupeLayer<St>) {
@@ -45,14 +45,14 @@ fn stack<St>(store: St, namespace: &str) -> (VerifyWebhookLayer, DedupeLayer<St>
     (VerifyWebhookLayer::new(secret), DedupeLayer::new(namespace, store).lease(LEASE))
 }
 
-/// Something to die in the middle of.
+/// Pauses for a random time, so that the server can be killed here.
 async fn pause() {
     let mut random = [0];
     getrandom::fill(&mut random).unwrap();
     tokio::time::sleep(Duration::from_micros(u64::from(random[0]) * 16)).await;
 }
 
-/// The effect and the memory of it in one transaction.
+/// Commits the effect and the completion in one transaction.
 async fn on_sqlite(
     Extension(claimed): Extension<Claimed<SqliteStore>>,
     event: DirectoryEvent,
@@ -74,7 +74,7 @@ async fn on_sqlite(
     Ok(())
 }
 
-/// The same in Postgres.
+/// Like [`on_sqlite`], but in Postgres.
 async fn on_postgres(
     Extension(claimed): Extension<Claimed<PostgresStore>>,
     event: DirectoryEvent,
@@ -96,7 +96,7 @@ async fn on_postgres(
     Ok(())
 }
 
-/// The effect by itself, and the memory of it after: in SQLite, whatever the store is.
+/// Commits only the effect, in SQLite; the layer completes the claim afterwards, in any store.
 async fn on_its_own(
     State(pool): State<SqlitePool>,
     event: DirectoryEvent,
@@ -111,7 +111,7 @@ async fn on_its_own(
     Ok(())
 }
 
-/// Not a test by itself: the server, in the process that a test starts and kills.
+/// Not a test: the server, in the process that a test starts and kills.
 #[tokio::test]
 async fn server() {
     let Ok(kind) = env::var("CRASH_TEST_SERVER") else { return };
@@ -144,7 +144,7 @@ async fn server() {
     axum::serve(listener, app).await.unwrap();
 }
 
-/// A server process, which dies with this value at the latest.
+/// A server process, which is killed when this is dropped.
 struct Server(Child);
 
 impl Server {
@@ -156,7 +156,7 @@ impl Server {
         Self(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
     }
 
-    /// `SIGKILL`: nothing of it runs any more.
+    /// Sends `SIGKILL`.
     fn kill(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -188,7 +188,7 @@ async fn deliver(address: SocketAddr, id: String) -> usize {
     unreachable!("an event is sent until it is acknowledged");
 }
 
-/// One crash test at a time, because they need the processors.
+/// Crash tests run one at a time, so that they don't compete for processors.
 static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// The number of events, which must be a multiple of [`EVENTS_PER_PROCESS`].
@@ -196,7 +196,7 @@ fn events() -> usize {
     env::var("CRASH_EVENTS").map_or(1000, |events| events.parse().unwrap())
 }
 
-/// Sends the events while the server is killed again and again; returns the numbers of kills and of deliveries.
+/// Sends the events while the server is killed again and again. Returns the numbers of kills and of deliveries.
 async fn run(kind: &'static str, place: &str) -> (usize, usize) {
     let events = events();
     let _alone = ALONE.lock().await;
@@ -210,7 +210,7 @@ async fn run(kind: &'static str, place: &str) -> (usize, usize) {
         senders.spawn(async move {
             released.acquire().await.unwrap().forget();
             let id = format!("event_{index}");
-            // Every fourth comes twice at once.
+            // Every fourth event is delivered twice at the same time.
             let sent = if index % 4 == 0 {
                 let (first, second) =
                     tokio::join!(deliver(address, id.clone()), deliver(address, id));
@@ -229,7 +229,7 @@ async fn run(kind: &'static str, place: &str) -> (usize, usize) {
         while tokio::net::TcpStream::connect(address).await.is_err() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        // Not more than twice the number at once, or the senders would only wait for each other.
+        // Limits the events under way to those of two servers; otherwise, the senders would only wait for each other.
         if sent_out < events && delivered.load(Ordering::SeqCst) + EVENTS_PER_PROCESS >= sent_out {
             released.add_permits(EVENTS_PER_PROCESS);
             sent_out += EVENTS_PER_PROCESS;
@@ -256,7 +256,7 @@ async fn run(kind: &'static str, place: &str) -> (usize, usize) {
     (deaths, sent)
 }
 
-/// Compares what happened with what should have happened.
+/// Compares the effects with the expected ones.
 fn judge(
     kind: &str,
     (deaths, sent): (usize, usize),
@@ -312,7 +312,7 @@ async fn redis_and_an_effect_elsewhere() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    // The place is the namespace too: nobody else has it.
+    // The path is also the namespace, so that it is unique.
     let file = folder.path().join("crash.db");
     let pool = databases::sqlite_pool(&file).await;
     sqlx::raw_sql("CREATE TABLE effects (id TEXT)").execute(&pool).await.unwrap();

@@ -1,4 +1,4 @@
-//! The examples as a user runs them: real processes, real sockets, real databases.
+//! Runs the examples as a user does, with real processes, sockets and databases.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod databases;
@@ -13,10 +13,10 @@ use tower_workos::{
     testing::{Signer, sample},
 };
 
-/// The package of the examples.
+/// The package that contains the examples.
 const PACKAGE: &str = env!("CARGO_PKG_NAME");
 
-/// Both print one line that starts with "handled" per event; the response to its duplicates is 200 too.
+/// Both examples print one line that starts with "handled" for each event. The response to duplicates is also 200.
 fn handles_each_event_once(name: &str, settings: &[(&str, &str)]) {
     let mut example = Example::start_with(name, None, settings);
     let text = example.read_until("Ctrl-C to stop");

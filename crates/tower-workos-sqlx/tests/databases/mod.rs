@@ -24,7 +24,7 @@ pub fn postgres_address() -> String {
     format!("{}:{}", options.get_host(), options.get_port())
 }
 
-/// A schema of its own in Postgres, which is dropped with it.
+/// A test's own schema in Postgres. Call [`drop`](Self::drop) at the end.
 pub struct Schema {
     pub name: String,
 }
@@ -53,7 +53,7 @@ impl Schema {
         postgres_pool(&self.name).await
     }
 
-    /// A pool of this size, with a setting of its own.
+    /// A pool of this size with an additional setting.
     pub async fn pool_with(&self, connections: u32, setting: (&str, &str)) -> PgPool {
         let options = PgConnectOptions::from_str(&postgres_url()).unwrap();
         let options = options.options([("search_path", self.name.as_str()), setting]);
@@ -76,7 +76,7 @@ impl Schema {
     }
 }
 
-/// How to connect so that tables are in this schema.
+/// The options to connect so that tables are in this schema.
 pub fn postgres_options(schema: &str) -> PgConnectOptions {
     PgConnectOptions::from_str(&postgres_url()).unwrap().options([("search_path", schema)])
 }

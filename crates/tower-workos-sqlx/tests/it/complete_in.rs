@@ -1,4 +1,4 @@
-//! Handlers that complete their claim in a transaction of their own, or seem to.
+//! Handlers that complete their claim in their own transaction, or fail to.
 
 use std::{
     sync::{
@@ -25,11 +25,11 @@ use crate::{
     support::{delivery, layer},
 };
 
-/// What the handler does with its transaction, and what it answers.
+/// What the handler does with its transaction, and the status that it returns.
 #[derive(Clone, Copy)]
 enum Act {
     Commit(StatusCode),
-    /// Drops it, after the claim was completed in it.
+    /// Drops the transaction after completing the claim in it.
     Forget(StatusCode),
 }
 
@@ -99,7 +99,7 @@ impl Database for PgPool {
     }
 }
 
-/// The same database, whose store is boxed.
+/// A SQLite database with a boxed store.
 #[derive(Clone)]
 struct Boxed(SqlitePool);
 
@@ -134,7 +134,7 @@ async fn check<P: Database>(store: P::Store, pool: P) {
     let app =
         |act| P::app(dedupe.clone(), App { pool: pool.clone(), act, calls: Arc::clone(&calls) });
     let forget = app(Act::Forget(StatusCode::OK));
-    // Nothing of the event is committed: it must come again, and does so at once.
+    // Nothing is committed, so the event must be delivered again, and is free immediately.
     for call in 1..=2 {
         let answer = deliver(forget.clone(), "event_1").await;
         assert_eq!(answer, (503, DedupeOutcome::NotCompleted));
@@ -145,7 +145,7 @@ async fn check<P: Database>(store: P::Store, pool: P) {
     assert_eq!(deliver(commit.clone(), "event_1").await, (201, DedupeOutcome::Completed));
     assert_eq!(deliver(commit, "event_1").await, (200, DedupeOutcome::Duplicate));
     assert_eq!(calls.load(Ordering::SeqCst), 3);
-    // Whatever it answers afterwards, what is committed is done.
+    // An event whose transaction is committed is done, even if the handler fails afterwards.
     let fails_late = app(Act::Commit(StatusCode::BAD_GATEWAY));
     assert_eq!(deliver(fails_late.clone(), "event_2").await, (502, DedupeOutcome::Released));
     assert_eq!(deliver(fails_late, "event_2").await, (200, DedupeOutcome::Duplicate));
@@ -153,7 +153,7 @@ async fn check<P: Database>(store: P::Store, pool: P) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_transaction_that_is_dropped_is_no_success_on_sqlite() {
+async fn a_dropped_transaction_is_not_a_success_on_sqlite() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("dedupe.db");
     let store = databases::sqlite_store(&file).await;
@@ -161,14 +161,14 @@ async fn a_transaction_that_is_dropped_is_no_success_on_sqlite() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_transaction_that_is_dropped_is_no_success_with_a_boxed_store() {
+async fn a_dropped_transaction_is_not_a_success_with_a_boxed_store() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("dedupe.db");
     let store = BoxStore::new(databases::sqlite_store(&file).await);
     check(store, Boxed(databases::sqlite_pool(&file).await)).await;
 }
 
-/// The store's connections are closed; the handler's own work.
+/// The store's connections are closed, but the handler has its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_boxed_claim_that_the_handler_made_is_adopted() {
     let folder = tempfile::tempdir().unwrap();
@@ -193,13 +193,13 @@ async fn a_boxed_claim_that_the_handler_made_is_adopted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_transaction_that_is_dropped_is_no_success_on_postgres() {
+async fn a_dropped_transaction_is_not_a_success_on_postgres() {
     let Some(schema) = Schema::create().await else { return };
     check(schema.store().await, schema.pool().await).await;
     schema.drop().await;
 }
 
-/// The store can't be reached when the event is claimed; the handler's own connection works.
+/// The store can't be reached, but the handler has its own connection.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handler_that_runs_without_a_claim_claims_in_its_transaction() {
     let Some(schema) = Schema::create().await else { return };
@@ -215,7 +215,7 @@ async fn a_handler_that_runs_without_a_claim_claims_in_its_transaction() {
         .on_store_error(OnStoreError::Pass);
     let (pool, calls) = (schema.pool().await, Arc::new(AtomicUsize::new(0)));
     let app = |act| App { pool: pool.clone(), act, calls: Arc::clone(&calls) };
-    // What the handler committed can't be checked, so it is not reported as done; it is, all the same.
+    // The handler's commit can't be checked, so the event is not reported as done, although it is.
     let blind = PgPool::app(dedupe, app(Act::Commit(StatusCode::OK)));
     assert_eq!(deliver(blind.clone(), "event_1").await, (503, DedupeOutcome::StoreError));
     let again = deliver(blind, "event_1").await;

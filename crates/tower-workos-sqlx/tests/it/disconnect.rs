@@ -1,4 +1,4 @@
-//! Senders that disconnect from an application over SQLite or Postgres with latency; and a Postgres that does not answer.
+//! Senders that disconnect from an application with a slow SQLite or Postgres store, and a Postgres that does not respond.
 
 use sqlx::postgres::PgPoolOptions;
 use tower_workos_sqlx::PostgresStore;
@@ -15,7 +15,7 @@ async fn with_a_sqlite_store() {
     let file = folder.path().join("dedupe.db");
     let store = databases::sqlite_store(&file).await;
     let writer = databases::sqlite_pool(&file).await;
-    // It holds the database's only write lock.
+    // This holds the database's only write lock.
     check(store, true, async || writer.begin_with("BEGIN IMMEDIATE").await.unwrap()).await;
 }
 
@@ -35,7 +35,7 @@ async fn with_a_postgres_store() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_silent_postgres_delays_nothing_for_long() {
+async fn a_silent_postgres_causes_only_short_delays() {
     let Some(schema) = Schema::create().await else { return };
     schema.store().await;
     let proxy = Proxy::start(databases::postgres_address()).await;

@@ -1,4 +1,4 @@
-//! Claims next to other transactions.
+//! Claims during other transactions.
 
 use std::{error::Error, time::Duration};
 
@@ -34,7 +34,7 @@ async fn expire(pool: &PgPool, key: &DedupeKey) {
 }
 
 #[tokio::test]
-async fn a_claim_waits_for_no_open_transaction() {
+async fn a_claim_does_not_wait_for_open_transactions() {
     let Some(schema) = Schema::create().await else { return };
     let (store, pool) = (schema.store().await, schema.pool().await);
     for commit in [false, true] {
@@ -114,9 +114,9 @@ async fn two_open_transactions_do_not_both_claim() {
     schema.drop().await;
 }
 
-/// A lock that is not the store's own, such as one of an older version of it.
+/// The lock is not one that the store takes, for example one of an older version.
 #[tokio::test]
-async fn calls_wait_only_briefly_for_locks_of_others() {
+async fn calls_wait_only_briefly_for_other_locks() {
     let Some(schema) = Schema::create().await else { return };
     let store = schema.store().await;
     let token = acquire(&store, &key("event_held"), LONG).await;
@@ -140,7 +140,7 @@ async fn calls_wait_only_briefly_for_locks_of_others() {
     schema.drop().await;
 }
 
-/// Three duplicates wait for nothing, so that the handler gets its second connection.
+/// Three duplicates return immediately, so that the handler gets its second connection.
 #[tokio::test]
 async fn duplicates_leave_connections_to_the_handler() {
     let Some(schema) = Schema::create().await else { return };
@@ -165,9 +165,9 @@ async fn duplicates_leave_connections_to_the_handler() {
     schema.drop().await;
 }
 
-/// A lease that began while the claim waited would be over when the claim is made.
+/// A lease that began while the claim waited would have expired by the time the claim is made.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_claim_that_met_a_transaction_has_no_stale_lease() {
+async fn a_claim_that_waited_for_a_transaction_has_a_full_lease() {
     const LEASE: Duration = Duration::from_secs(1);
     const INSERT: &str = "INSERT INTO tower_workos_dedupe \
         VALUES ('', 'event_inserted', '', false, now() + interval '1 hour')";
@@ -220,7 +220,7 @@ async fn a_lease_in_sqlite_begins_once_the_claim_is_made() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn postgres_store_keeps_the_contract_under_any_default_isolation() {
+async fn postgres_store_fulfills_the_contract_with_any_default_isolation() {
     let Some(schema) = Schema::create().await else { return };
     schema.store().await;
     for isolation in ["serializable", "repeatable read"] {
@@ -248,7 +248,7 @@ async fn duplicates_in_postgres_write_nothing() {
     let (store, pool) = (schema.store().await, schema.pool().await);
     done(&store, &key("event_done")).await;
     acquire(&store, &key("event_held"), LONG).await;
-    // A lock or a new version of a row would change these.
+    // A lock or a new version of the row would change these.
     let versions = async || -> Vec<(String, String, String)> {
         sqlx::query("SELECT ctid::text, xmin::text, xmax::text FROM tower_workos_dedupe ORDER BY 1")
             .fetch_all(&pool)
@@ -275,7 +275,7 @@ async fn duplicates_in_sqlite_write_nothing() {
     let store = databases::sqlite_store(&file).await;
     done(&store, &key("event_done")).await;
     acquire(&store, &key("event_held"), LONG).await;
-    // With the lock that a write needs.
+    // This holds the lock that a write would need.
     let writer = SqliteStore::new(databases::sqlite_pool(&file).await).begin().await.unwrap();
     for _ in 0..50 {
         assert_eq!(promptly(store.claim(&key("event_done"), LONG)).await.unwrap(), Claim::Done);

@@ -1,4 +1,4 @@
-//! What the stores say when they fail.
+//! The errors of the stores.
 
 use std::{error::Error, time::Duration};
 
@@ -12,7 +12,7 @@ use tower_workos_sqlx::{PostgresStore, SqliteStore};
 use super::{LONG, acquire, key};
 use crate::databases::{self, Schema};
 
-/// The error and its sources, as a log shows them, and with their `Debug`.
+/// `Display` and `Debug` of the error and its sources.
 fn all_of(error: &StoreError) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -56,7 +56,7 @@ async fn missing_tables_and_columns_are_reported() {
 }
 
 #[tokio::test]
-async fn a_table_dropped_after_it_was_migrated_is_created_again() {
+async fn a_table_dropped_after_its_migration_is_created_again() {
     let Some(schema) = Schema::create().await else { return };
     let store = schema.store().await;
     sqlx::raw_sql("DROP TABLE tower_workos_dedupe").execute(store.pool()).await.unwrap();

@@ -1,7 +1,6 @@
-//! Random histories of concurrent claims, completions, releases, transactions and purges, judged by what can be known
-//! from outside.
+//! Random histories of concurrent claims, completions, releases, transactions and purges, checked from the outside.
 //!
-//! `HISTORY_SECONDS=60 cargo test -p tower-workos-sqlx --all-features --test it histor` runs them for longer.
+//! To run them for longer: `HISTORY_SECONDS=60 cargo test -p tower-workos-sqlx --all-features --test it histor`.
 
 use std::{
     env,
@@ -29,19 +28,19 @@ use crate::{
 #[derive(Clone, Debug)]
 struct Holding {
     key: u64,
-    /// From here to there its holder was certainly the only one: from the answer, to when the shortest possible lease
-    /// ended or the holder started to give it up. `None` means forever: it was completed.
+    /// Between `from` and `to`, this holder must be the only one: from the result of the claim until the shortest possible
+    /// lease ended or the holder began to release it. `None` means forever: it was completed.
     from: Instant,
     to: Option<Instant>,
 }
 
-/// What each key's answers and completions were.
+/// The claims and completions of all keys.
 #[derive(Debug, Default)]
 struct Log {
     holdings: Vec<Holding>,
-    /// When a completion that succeeded was started and answered.
+    /// The key of a successful completion, and when it started and returned.
     completions: Vec<(u64, Instant, Instant)>,
-    /// When a claim was started and answered, and whether the answer was `Done`.
+    /// The key of a claim, when it started and returned, and whether the result was `Done`.
     claims: Vec<(u64, Instant, Instant, bool)>,
 }
 
@@ -74,7 +73,7 @@ struct Worker<DB: SqlDatabase> {
     prefix: String,
     random: Random,
     log: Arc<Mutex<Log>>,
-    /// The keys up to this one are done, or nearly.
+    /// Most keys up to this one are done.
     current: Arc<AtomicU64>,
 }
 
@@ -195,7 +194,7 @@ impl<DB: SqlDatabase> Worker<DB> {
         if completion == Completion::Stale {
             return self.held(number, from, Some(expired));
         }
-        // The clocks of databases have milliseconds.
+        // The resolution of the databases' clocks is a millisecond.
         let latest = from + lease + Duration::from_millis(5);
         assert!(start <= latest, "completed {:?} after the lease", start - latest);
         self.held(number, from, None);
@@ -248,7 +247,7 @@ async fn history<DB: SqlDatabase>(name: &str, stores: Vec<SqlStore<DB>>) {
     workers.join_all().await;
     let log: &Mutex<Log> = &log;
     services::report(format!("{name}: {}", judge(&log.lock().unwrap())));
-    // Whatever is not done becomes free.
+    // Keys that are not done become free.
     tokio::time::sleep(Duration::from_millis(60)).await;
     for number in 0..=current.load(Ordering::SeqCst) {
         let claim = stores[0].claim(&key(&format!("{prefix}_{number}")), LONG).await.unwrap();

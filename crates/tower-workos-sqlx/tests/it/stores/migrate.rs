@@ -1,4 +1,4 @@
-//! `migrate()` with other processes at work.
+//! `migrate()` while other processes use the database.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tower_workos_sqlx::{PostgresStore, SqliteStore};
 use super::{LONG, acquire, done, key, promptly};
 use crate::databases::{self, Schema};
 
-/// How tables were created before there were versions.
+/// The SQL that created the table before there were versions.
 const POSTGRES_0_1: &str = "\
 CREATE TABLE IF NOT EXISTS tower_workos_dedupe (
     namespace TEXT NOT NULL,
@@ -95,7 +95,7 @@ async fn replicas_migrate_sqlite_at_once() {
 }
 
 #[tokio::test]
-async fn a_current_postgres_is_only_read_though_a_transaction_is_open() {
+async fn a_current_postgres_schema_is_only_read_during_an_open_transaction() {
     let Some(schema) = Schema::create().await else { return };
     let store = schema.store().await;
     let token = acquire(&store, &key("event_1"), LONG).await;
@@ -109,7 +109,7 @@ async fn a_current_postgres_is_only_read_though_a_transaction_is_open() {
 }
 
 #[tokio::test]
-async fn a_current_sqlite_is_only_read_though_a_transaction_is_open() {
+async fn a_current_sqlite_schema_is_only_read_during_an_open_transaction() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("dedupe.db");
     let store = databases::sqlite_store(&file).await;
@@ -119,7 +119,7 @@ async fn a_current_sqlite_is_only_read_though_a_transaction_is_open() {
 }
 
 #[tokio::test]
-async fn a_table_without_a_version_is_kept_though_a_transaction_uses_it() {
+async fn a_table_without_a_version_is_kept_while_a_transaction_uses_it() {
     let folder = tempfile::tempdir().unwrap();
     let pool = databases::sqlite_pool(&folder.path().join("dedupe.db")).await;
     sqlx::raw_sql(SQLITE_0_1).execute(&pool).await.unwrap();
@@ -163,9 +163,9 @@ async fn the_migrations_can_be_run_by_another_tool() {
     schema.drop().await;
 }
 
-/// A table in use that still needs an index: the worst that a migration can meet.
+/// A table in use that still needs an index is the worst case for a migration.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_migration_that_waits_lets_claims_pass_and_says_what_it_waits_for() {
+async fn a_waiting_migration_lets_claims_run_and_explains_the_wait() {
     let Some(schema) = Schema::create().await else { return };
     let pool = schema.pool().await;
     sqlx::raw_sql(POSTGRES_0_1).execute(&pool).await.unwrap();

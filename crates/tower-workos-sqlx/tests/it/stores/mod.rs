@@ -1,4 +1,4 @@
-//! The stores over real databases.
+//! The stores with real databases.
 
 mod claims;
 mod errors;
@@ -41,26 +41,26 @@ async fn done<St: DedupeStore>(store: &St, key: &DedupeKey) {
     assert_eq!(completion, Completion::Completed);
 }
 
-/// The answer to something that must not wait for a transaction that this test has open: it would wait forever.
+/// The result of a future that must not wait for a transaction that the test has open. Fails instead of waiting forever.
 async fn promptly<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(20), future).await.expect("it waits")
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sqlite_store_keeps_the_contract() {
+async fn sqlite_store_fulfills_the_contract() {
     let folder = tempfile::tempdir().unwrap();
     conformance::check(databases::sqlite_store(&folder.path().join("dedupe.db")).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_boxed_sqlite_store_keeps_the_contract() {
+async fn a_boxed_sqlite_store_fulfills_the_contract() {
     let folder = tempfile::tempdir().unwrap();
     let store = databases::sqlite_store(&folder.path().join("dedupe.db")).await;
     conformance::check(BoxStore::new(store)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn postgres_store_keeps_the_contract() {
+async fn postgres_store_fulfills_the_contract() {
     let Some(schema) = Schema::create().await else { return };
     conformance::check(schema.store().await).await;
     schema.drop().await;

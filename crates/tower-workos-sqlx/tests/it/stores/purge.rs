@@ -1,4 +1,4 @@
-//! Expired rows disappear.
+//! Expired rows are deleted.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ const SQLITE_EXPIRED: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT 
 const REST: &str = "SELECT count(*) FROM tower_workos_dedupe WHERE event_id LIKE 'old_%'";
 const ALL: &str = "SELECT count(*) FROM tower_workos_dedupe";
 
-/// A process's part of 400 completions.
+/// Completes 400 events over several stores, as several processes would.
 async fn work<St: DedupeStore>(stores: Vec<St>) {
     let mut processes = JoinSet::new();
     for (process, store) in stores.into_iter().enumerate() {
@@ -29,7 +29,7 @@ async fn work<St: DedupeStore>(stores: Vec<St>) {
     processes.join_all().await;
 }
 
-/// Waits until a count is 0.
+/// Waits until the count is 0.
 async fn until_none(what: &str, count: impl AsyncFn() -> i64) {
     for _ in 0..400 {
         if count().await == 0 {
@@ -68,7 +68,7 @@ async fn busy_processes_purge_sqlite() {
     assert_eq!(all, 400, "what has not expired stays");
 }
 
-/// The layer confirms what the handler completed, and completes nothing itself.
+/// If the handler completes the claim, the layer only confirms it.
 #[tokio::test(flavor = "multi_thread")]
 async fn completions_in_transactions_count_too() {
     let Some(schema) = Schema::create().await else { return };

@@ -1,4 +1,4 @@
-//! Claims completed in the handler's transaction.
+//! Claims that are completed in the handler's transaction.
 
 use std::{error::Error, time::Duration};
 
@@ -40,7 +40,7 @@ async fn sqlite_claims_join_a_transaction() {
     assert_eq!(store.claim(&key("event_1"), LONG).await.unwrap(), Claim::Done);
 }
 
-/// Reads, then writes, then completes: the order that needs `BEGIN IMMEDIATE`.
+/// Reads, then writes, then completes. This order needs `BEGIN IMMEDIATE`.
 async fn on_event(
     Extension(claimed): Extension<Claimed<SqliteStore>>,
     event: DirectoryEvent,
@@ -61,12 +61,12 @@ async fn on_event(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn events_at_once_are_all_handled_in_sqlite_transactions() {
+async fn concurrent_events_are_all_handled_in_sqlite_transactions() {
     const EVENTS: usize = 40;
     let folder = tempfile::tempdir().unwrap();
     let store = databases::sqlite_store(&folder.path().join("dedupe.db")).await;
     sqlx::raw_sql("CREATE TABLE effects (id TEXT)").execute(store.pool()).await.unwrap();
-    // A busy machine may need long for 40 transactions in a row.
+    // A busy machine may need a long time for 40 transactions in a row.
     let dedupe = DedupeLayer::new("workos", store.clone()).store_timeout(LONG);
     let stack = ServiceBuilder::new().layer(layer()).layer(dedupe);
     let app = Router::new().route("/", post(on_event)).route_layer(stack);
@@ -98,12 +98,12 @@ async fn a_deferred_sqlite_transaction_fails_with_a_hint() {
     let hint = error.source().unwrap().to_string();
     assert!(hint.contains("begin it with SqliteStore::begin"), "{hint}");
     tx.rollback().await.unwrap();
-    // Nothing of it was done.
+    // It changed nothing.
     let completion = store.complete(&key("event_1"), &token, LONG).await.unwrap();
     assert_eq!(completion, Completion::Completed);
 }
 
-/// With a connection that doesn't wait for its turn, the store does.
+/// If the connection doesn't wait for its turn, the store does.
 #[tokio::test(flavor = "multi_thread")]
 async fn sqlite_calls_wait_for_their_turn_without_a_busy_timeout() {
     let folder = tempfile::tempdir().unwrap();
@@ -125,7 +125,7 @@ async fn a_conflict_in_a_serializable_transaction_is_explained() {
     let (store, pool) = (schema.store().await, schema.pool().await);
     let token = acquire(&store, &key("event_1"), LONG).await;
     let mut tx = pool.begin_with("BEGIN ISOLATION LEVEL SERIALIZABLE").await.unwrap();
-    // The transaction's snapshot is older than what happens next to its row.
+    // The snapshot of the transaction is older than the next change of its row.
     sqlx::query("SELECT 1").execute(&mut *tx).await.unwrap();
     sqlx::raw_sql("UPDATE tower_workos_dedupe SET until = until + interval '1 s'")
         .execute(&pool)
@@ -139,7 +139,7 @@ async fn a_conflict_in_a_serializable_transaction_is_explained() {
     assert_eq!(driver.as_database_error().unwrap().code().unwrap(), "40001");
     tx.rollback().await.unwrap();
 
-    // Without a conflict it works.
+    // Without a conflict, it succeeds.
     let mut tx = pool.begin_with("BEGIN ISOLATION LEVEL SERIALIZABLE").await.unwrap();
     let completion = PostgresStore::complete_in(&mut tx, &key("event_1"), &token, LONG).await;
     assert_eq!(completion.unwrap(), Completion::Completed);
