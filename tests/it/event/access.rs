@@ -1,4 +1,4 @@
-//! What events mean for access.
+//! The access change of each event.
 
 use serde_json::{Value, json};
 use tower_workos::{AccessChange, DirectoryEvent, testing::sample};
@@ -6,7 +6,7 @@ use tower_workos::{AccessChange, DirectoryEvent, testing::sample};
 use super::{event, parse};
 
 #[test]
-fn access_change_of_every_event() {
+fn every_event_has_the_right_access_change() {
     fn of(event: &DirectoryEvent) -> String {
         match event.access_change() {
             None => "none".into(),
@@ -48,7 +48,7 @@ fn access_change_of_every_event() {
         ("dsync.group.user_added", member(json!("inactive")), "revoked u"),
         ("dsync.group.user_added", member(json!("suspended")), "revoked u"),
         ("dsync.group.user_added", member(json!("unheard_of")), "revoked u"),
-        // Not readable, which is not the same as absent.
+        // Unreadable, which is different from absent.
         ("dsync.group.user_added", member(json!(7)), "revoked u"),
         ("dsync.group.user_removed", member(json!(7)), "removed u from g"),
         ("dsync.user.created", user(json!(7), Value::Null), "revoked u"),
@@ -80,7 +80,7 @@ fn access_change_of_every_event() {
         ("dsync.user.updated", user(active(), json!({"state": "suspended"})), "granted u"),
         ("dsync.user.updated", user(active(), json!({"state": null})), "granted u"),
         ("dsync.user.updated", user(active(), json!({"state": "active"})), "changed u"),
-        // The state has disappeared, whether the change is named or not.
+        // The state has disappeared, whether or not the change is listed.
         ("dsync.user.updated", user(Value::Null, json!({"state": "active"})), "revoked u"),
         ("dsync.user.updated", stateless(json!({"state": "active"})), "revoked u"),
         ("dsync.user.updated", user(Value::Null, json!({"state": "inactive"})), "revoked u"),

@@ -6,7 +6,7 @@ use tower_workos::{DirectoryUser, EventData, GroupMembership};
 use super::{NO_ID, fault, parse};
 
 #[test]
-fn parts_of_a_membership_are_required_and_the_last_of_each_counts() {
+fn a_membership_requires_its_parts_and_the_last_of_each_counts() {
     for (data, missing) in [
         (r#"{"user":null,"group":{"id":"g"}}"#, true),
         (r#"{"user":{"id":"u"},"group":null}"#, true),
@@ -27,7 +27,7 @@ fn parts_of_a_membership_are_required_and_the_last_of_each_counts() {
 }
 
 #[test]
-fn an_error_names_the_missing_field_and_its_place() {
+fn an_error_names_the_missing_field_and_its_path() {
     let missing = |json| serde_json::from_str::<DirectoryUser>(json).unwrap_err().to_string();
     assert_eq!(missing("{}"), "missing field `id` at line 1 column 2");
     assert_eq!(
@@ -42,7 +42,7 @@ fn an_error_names_the_missing_field_and_its_place() {
         ),
         "event \"e\" (dsync.group.user_added): `data.group.id` is missing or not a non-empty string"
     );
-    // What is missing in the envelope comes before what is wrong in the data.
+    // Errors of the envelope take precedence over those of the data.
     assert_eq!(fault("{}"), NO_ID);
     assert_eq!(
         fault(r#"{"event":"dsync.deleted","data":7}"#),
@@ -76,7 +76,7 @@ fn an_error_names_the_event_and_quotes_nothing() {
             assert_eq!(unreadable.name(), Some("dsync.user.created"));
             assert_eq!(unreadable.path(), Some(path));
             assert_eq!(unreadable.raw(), &body);
-            // Two errors are equal if the bodies are.
+            // Two errors are equal if their bodies are.
             assert_eq!(parse(body.clone()).unwrap_err(), unreadable);
             assert_ne!(parse(format!("{body} ")).unwrap_err(), unreadable);
         }
@@ -112,7 +112,7 @@ fn bodies_that_are_not_events_are_errors() {
     ] {
         assert_eq!(fault(body), expected, "{body}");
     }
-    // Its id and name can be read nevertheless.
+    // The id and the name can still be read.
     let body = b"{\"id\":\"event_1\",\"event\":\"dsync.user.deleted\",\"data\":\"\xff\"}".to_vec();
     let unreadable = parse(body.clone()).unwrap_err();
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Bodies and what they mean.
+//! The events that bodies are read as.
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -18,7 +18,7 @@ fn event(name: &str, data: Value) -> DirectoryEvent {
     let first = format!(r#"{{"id":"event_1","event":"{name}","data":{data}}}"#);
     let last = format!(r#"{{"id":"event_1","data":{data},"event":"{name}"}}"#);
     let event = parse(first).unwrap();
-    assert_eq!(parse(last).unwrap().data(), event.data(), "the order of keys means nothing");
+    assert_eq!(parse(last).unwrap().data(), event.data(), "the order of the keys does not matter");
     event
 }
 

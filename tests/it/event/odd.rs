@@ -1,4 +1,4 @@
-//! Unusual bodies that are read nevertheless.
+//! Unusual bodies that are readable.
 
 use serde_json::json;
 use tower_workos::{AccessChange, DirectoryUserState, EventData, Previous, Role, testing::sample};
@@ -57,9 +57,9 @@ fn unknown_fields_and_values_are_not_errors() {
     assert_eq!(directory.state, Some("paused".into()));
 }
 
-/// A reader that rejected them would answer 422 for ever, although the person leaves.
+/// If they were rejected, the response would be 422 forever, and a person who leaves would keep their access.
 #[test]
-fn a_genuine_event_is_not_lost_because_of_a_detail() {
+fn a_genuine_event_is_not_lost_because_of_an_invalid_field() {
     for (detail, path) in [
         (r#""role":"member""#, "data.role"),
         (r#""role":{}"#, "data.role"),
@@ -106,7 +106,7 @@ fn a_genuine_event_is_not_lost_because_of_a_detail() {
 }
 
 #[test]
-fn an_odd_entry_does_not_hide_the_others() {
+fn an_unreadable_entry_does_not_hide_the_others() {
     let updated = event(
         "dsync.user.updated",
         json!({"id": USER, "roles": [null, {"slug": "admin"}, "x", {"slug": 7}, {"slug": "member"}]}),
@@ -123,7 +123,7 @@ fn an_odd_entry_does_not_hide_the_others() {
 }
 
 #[test]
-fn a_membership_needs_its_ids_and_nothing_else() {
+fn a_membership_needs_only_its_ids() {
     let removed = event(
         "dsync.group.user_removed",
         json!({"directory_id": 1, "user": {"id": "u", "idp_id": 2, "state": "inactive"},
@@ -139,9 +139,9 @@ fn a_membership_needs_its_ids_and_nothing_else() {
     );
 }
 
-/// The result of `JSON.stringify("Ann 😀".slice(0, 5))` has one.
+/// For example, the result of `JSON.stringify("Ann 😀".slice(0, 5))` contains one.
 #[test]
-fn a_lone_surrogate_is_a_replacement_character_wherever_it_is() {
+fn lone_surrogates_are_replaced_everywhere() {
     let lone = r"Ann \ud83d";
     for (data, more) in [
         (format!(r#"{{"id":"u","first_name":"{lone}"}}"#), ""),
@@ -157,7 +157,7 @@ fn a_lone_surrogate_is_a_replacement_character_wherever_it_is() {
         assert_eq!(event.raw(), &body);
         assert_eq!(event.unreadable_fields(), [""; 0], "{body}");
     }
-    // Read on demand, and of an unknown event.
+    // In fields that are read on demand, and in an unknown event.
     let body = format!(
         r#"{{"id":"e","event":"dsync.user.updated","context":{{"actor":{{"id":"{lone}"}}}},"data":{{"id":"u",
             "custom_attributes":{{"job_title":"{lone}","{lone}":"x","username":"\\ud83d","n":"\ud83d\ude00"}},
@@ -167,7 +167,11 @@ fn a_lone_surrogate_is_a_replacement_character_wherever_it_is() {
     let EventData::UserUpdated(change) = event.data() else { panic!() };
     let attributes = &change.user.custom_attributes;
     assert_eq!(attributes.job_title().unwrap(), "Ann \u{fffd}");
-    assert_eq!(attributes.username().unwrap(), r"\ud83d", "a backslash is no escape");
+    assert_eq!(
+        attributes.username().unwrap(),
+        r"\ud83d",
+        "an escaped backslash is not a surrogate"
+    );
     assert_eq!(attributes.get_as::<String>("n").unwrap().unwrap(), "\u{1f600}");
     assert!(attributes.raw().contains(r"Ann \ufffd"), "{}", attributes.raw());
     let state = change.previous_attributes.state();
@@ -176,13 +180,13 @@ fn a_lone_surrogate_is_a_replacement_character_wherever_it_is() {
     let unknown = parse(format!(r#"{{"id":"e","event":"x.y","data":"{lone}"}}"#)).unwrap();
     let EventData::Unknown(unknown) = unknown.data() else { panic!() };
     assert_eq!(serde_json::from_str::<String>(unknown.data().get()).unwrap(), "Ann \u{fffd}");
-    // Ids and names too: an id is whatever it is.
+    // In ids and names, too.
     let odd = parse(r#"{"id":"\ud83d","event":"\ud83d","data":1}"#).unwrap();
     assert_eq!((odd.id(), odd.name()), (&"\u{fffd}".into(), "\u{fffd}"));
 }
 
 #[test]
-fn depth_harms_only_its_field() {
+fn deep_nesting_affects_only_its_field() {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let body = |data: &str| format!(r#"{{"id":"e","event":"dsync.user.created","data":{data}}}"#);
     assert_eq!(
@@ -217,7 +221,7 @@ fn the_last_of_duplicate_keys_counts() {
         assert_eq!(event.id(), &"b", "{body}");
         assert!(matches!(event.data(), EventData::UserCreated(user) if user.id == "u1"), "{body}");
     }
-    // Whether somebody has access may depend on it.
+    // Somebody's access can depend on it.
     let body = r#"{"id":"e","created_at":"2020-01-01T00:00:00Z","data":{"id":"u","state":"active","state":"inactive"},
         "event":"dsync.user.updated","created_at":"2026-01-01T00:00:00Z"}"#;
     let event = parse(body).unwrap();
@@ -228,8 +232,8 @@ fn the_last_of_duplicate_keys_counts() {
     assert_eq!(fault(body), no_data);
     let body =
         r#"{"id":"e","data":{"id":"u"},"event":"x","data":null,"event":"dsync.user.created"}"#;
-    assert_eq!(fault(body), no_data, "a guessed type does not keep what was replaced");
-    // The later one empties it.
+    assert_eq!(fault(body), no_data, "the guessed type does not keep the replaced data");
+    // A later `null` removes the value.
     assert_eq!(
         fault(r#"{"id":"e","id":null,"event":"x","data":{}}"#),
         format!("event (x): {NO_ID}")
@@ -297,7 +301,7 @@ fn free_form_fields_that_are_not_objects_are_absent_and_listed() {
         assert_eq!(change.user.custom_attributes.raw(), "{}");
         assert_eq!(change.previous_attributes.raw(), "{}");
         assert_eq!(event.context().raw(), "{}");
-        // What can't be read grants nothing.
+        // An unreadable value grants nothing.
         assert!(matches!(event.access_change(), Some(AccessChange::Changed(_))), "{body}");
     }
     let group = event("dsync.group.created", json!({"id": "g", "raw_attributes": []}));

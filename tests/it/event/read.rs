@@ -1,4 +1,4 @@
-//! Bodies and the typed values that they are read as.
+//! The typed values that bodies are read as.
 
 use serde_json::json;
 use tower_workos::{
@@ -64,7 +64,7 @@ fn every_event_has_its_type() {
 }
 
 #[test]
-fn a_full_user_is_read_whole() {
+fn all_fields_of_a_user_are_read() {
     let event = parse(sample::USER_UPDATED).unwrap();
     let EventData::UserUpdated(change) = event.data() else { panic!("{:?}", event.data()) };
     let user = &change.user;
@@ -94,7 +94,7 @@ fn a_full_user_is_read_whole() {
 }
 
 #[test]
-fn other_objects_are_read_whole() {
+fn all_fields_of_other_objects_are_read() {
     let event = parse(sample::DIRECTORY_ACTIVATED).unwrap();
     let EventData::DirectoryActivated(directory) = event.data() else { panic!() };
     assert_eq!(directory.directory_type, Some(DirectoryType::OktaScim));
@@ -126,7 +126,7 @@ fn other_objects_are_read_whole() {
 }
 
 #[test]
-fn a_membership_is_where_its_user_or_its_group_is() {
+fn a_membership_has_the_directory_of_its_user_or_group() {
     for (data, organization, directory) in [
         (
             json!({"directory_id": "d1", "user": {"id": "u", "directory_id": "d2"}, "group": {"id": "g"}}),
@@ -227,7 +227,7 @@ fn unknown_events_keep_their_name_and_data() {
         assert_eq!(unknown.data().get(), r#"{"id":"conn_1"}"#);
         assert_eq!(event.access_change(), None);
     }
-    // Not even its data is certain.
+    // Even the data can be absent.
     for body in
         [r#"{"id":"e","event":"dsync.new","data":null}"#, r#"{"id":"e","event":"dsync.new"}"#]
     {
@@ -235,7 +235,7 @@ fn unknown_events_keep_their_name_and_data() {
         let EventData::Unknown(unknown) = event.data() else { panic!() };
         assert_eq!(unknown.data().get(), "null");
     }
-    // A name is matched whole.
+    // A prefix of a name does not match.
     for name in ["dsync.user.created ", "DSYNC.USER.CREATED", "dsync.user.create", ""] {
         let event = parse(format!(r#"{{"id":"e","event":"{name}","data":[]}}"#)).unwrap();
         assert!(matches!(event.data(), EventData::Unknown(_)), "{name}");
@@ -276,7 +276,7 @@ fn the_primary_email_is_the_first_that_is_not_empty() {
 }
 
 #[test]
-fn odd_times_are_read() {
+fn unusual_times_are_read() {
     let event = parse(
         r#"{"id":"e","event":"dsync.activated","data":{"id":"d"},"created_at":"2023-04-28 20:05:31.093"}"#,
     )
@@ -285,7 +285,7 @@ fn odd_times_are_read() {
 }
 
 #[test]
-fn without_created_at_the_time_is_that_of_the_signature() {
+fn without_created_at_the_time_of_the_signature_counts() {
     let body = r#"{"id":"wh_1","event":"dsync.activated","data":{"id":"d"}}"#;
     let delivery = crate::support::signer().sign(body);
     let event = crate::support::verifier()
@@ -295,7 +295,7 @@ fn without_created_at_the_time_is_that_of_the_signature() {
 }
 
 #[test]
-fn objects_from_the_rest_api_are_read_by_the_same_types() {
+fn objects_from_the_rest_api_have_the_same_types() {
     let user: DirectoryUser =
         serde_json::from_value(json!({"object": "directory_user", "id": USER, "state": "active"}))
             .unwrap();

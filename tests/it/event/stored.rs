@@ -1,4 +1,4 @@
-//! Events as values: stored, compared, printed and built.
+//! Events as values: serialization, equality, `Debug` and constructors.
 
 use std::time::SystemTime;
 
@@ -21,7 +21,7 @@ fn bytes_round_trip_exactly() {
     let again: DirectoryEvent = serde_json::from_str(&stored).unwrap();
     assert_eq!((again.raw(), &again), (event.raw(), &event));
     assert_eq!(again.signature(), None);
-    // What an older version stored, and what is no event.
+    // The format of an older version, and text that is not an event.
     assert!(
         serde_json::from_str::<DirectoryEvent>(r#"{"body":"{\"id\":\"e\",\"event\":\"x\"}"}"#)
             .is_ok()
@@ -87,7 +87,7 @@ fn debug_shows_ids_and_states_only() {
 }
 
 #[test]
-fn clones_share_and_times_convert() {
+fn clones_share_their_bytes_and_times_convert() {
     let event = parse(sample::USER_CREATED).unwrap();
     let clone = event.clone();
     assert_eq!(clone.raw().as_ptr(), event.raw().as_ptr());
@@ -100,7 +100,7 @@ fn clones_share_and_times_convert() {
 
 /// Every sample, and a context.
 #[test]
-fn objects_serialize_to_what_they_are_read_from() {
+fn objects_round_trip() {
     fn again<T>(value: &T)
     where
         T: std::fmt::Debug + PartialEq + Serialize + for<'de> Deserialize<'de>,
@@ -127,7 +127,7 @@ fn objects_serialize_to_what_they_are_read_from() {
 }
 
 #[test]
-fn objects_can_be_built() {
+fn objects_can_be_constructed() {
     let mut user = DirectoryUser::new(USER);
     user.state = Some(DirectoryUserState::Active);
     user.custom_attributes = serde_json::from_value(json!({"job_title": "Engineer"})).unwrap();
@@ -141,7 +141,7 @@ fn objects_can_be_built() {
     let mut change = UserUpdated::new(user.clone(), inactive);
     assert!(change.is_reactivation());
     change.user.state = None;
-    assert!(!change.is_reactivation(), "it follows from the fields as they are now");
+    assert!(!change.is_reactivation(), "the result depends on the current fields");
     assert!(!UserUpdated::new(user.clone(), PreviousAttributes::default()).is_reactivation());
 
     for (built, json) in [
