@@ -1,4 +1,4 @@
-//! What is allocated for a request, exactly.
+//! The exact allocations for a request.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "../benches/support/mod.rs"]
@@ -38,7 +38,7 @@ fn call<B>(
     let mut future = pin!(service.call(request));
     match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Ok(response)) => response.status().as_u16(),
-        _ => panic!("not answered at once"),
+        _ => panic!("no immediate response"),
     }
 }
 
@@ -50,7 +50,7 @@ fn verifying_a_body_allocates_nothing() {
         let header: SignatureHeader = delivery.signature().parse().unwrap();
         verifier.verify(&header, delivery.body()).unwrap()
     };
-    // The first call on a thread sets up what reading the secrets without a lock needs.
+    // The first call on a thread allocates what it needs to read the secrets without a lock.
     let _ = verify();
     assert_eq!(measure(|| assert_eq!(verify().signature().secret_index(), 0)).count_total, 0);
 }
@@ -66,13 +66,13 @@ fn the_layer_adds_five_allocations_to_the_parse() {
         let parse = measure(|| drop(DirectoryEvent::parse(body.clone()).unwrap())).count_total;
         let request = request();
         let whole = measure(|| assert_eq!(call(&mut service, request), 200)).count_total;
-        // The body's copy and its reference count; the extensions' map, its table, and the event's box in it. The `Arc`
-        // is the parse's own.
+        // The copy of the body and its reference count; the map of the extensions, its table, and the boxed event in it.
+        // The event's `Arc` belongs to the parse.
         assert_eq!(whole, parse + 5, "{}", sample.name());
     }
 }
 
-/// The event that a service was last called with.
+/// A service that keeps the last event that it was called with.
 #[derive(Clone, Default)]
 struct Keep(Arc<Mutex<Option<DirectoryEvent>>>);
 
@@ -91,9 +91,9 @@ impl Service<Request<VerifiedBody>> for Keep {
     }
 }
 
-/// hyper's frame is a slice of its read buffer of 8 KiB and more.
+/// hyper's frame is a slice of its read buffer, which has at least 8 KiB.
 #[test]
-fn a_kept_event_keeps_its_body_and_not_the_servers_buffer() {
+fn an_event_keeps_its_body_but_not_the_servers_buffer() {
     let body = r#"{"id":"event_01JTWS3C9H5K1N4R7W0Y6A8G2J","event":"dsync.user.deleted","data":{"id":"directory_user_01JTWS2B8G4J0M3Q6V9X5Z7F1H","state":"active"}}"#;
     let delivery = Signer::new(secret()).sign(body);
     let request = format!(
@@ -116,7 +116,7 @@ fn a_kept_event_keeps_its_body_and_not_the_servers_buffer() {
             assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
         });
     };
-    // What is set up once for a thread is not the event's.
+    // Excludes what is allocated once for a thread.
     serve();
     drop(kept.0.lock().unwrap().take());
     let held = measure(serve).bytes_current;
@@ -127,7 +127,7 @@ fn a_kept_event_keeps_its_body_and_not_the_servers_buffer() {
 }
 
 #[test]
-fn nothing_is_read_or_allocated_for_a_stale_request_but_its_answer() {
+fn a_stale_request_allocates_only_its_response() {
     let mut service = VerifyWebhookLayer::new(secret()).layer(Nothing);
     let stale = Signer::new(secret()).at(std::time::UNIX_EPOCH).sign(sample::USER_UPDATED);
     let request = stale.into_request::<Full<Bytes>, _>("/").unwrap();
@@ -135,7 +135,7 @@ fn nothing_is_read_or_allocated_for_a_stale_request_but_its_answer() {
     assert!(info.bytes_max < 2048, "{} bytes", info.bytes_max);
 }
 
-/// Says that it is a mebibyte, sends two bytes, and waits.
+/// A body that declares a length of 1 MiB, but sends two bytes and then stalls.
 struct Liar(usize);
 
 impl Body for Liar {
@@ -160,7 +160,7 @@ impl Body for Liar {
 }
 
 #[test]
-fn a_declared_length_is_not_believed_beyond_64_kib() {
+fn a_declared_length_is_trusted_only_up_to_64_kib() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let _inside = runtime.enter();
     let mut service = VerifyWebhookLayer::new(secret()).layer(Nothing);
@@ -175,7 +175,7 @@ fn a_declared_length_is_not_believed_beyond_64_kib() {
 }
 
 #[test]
-fn events_clone_and_tell_without_allocating() {
+fn clones_and_accessors_of_events_do_not_allocate() {
     let event = DirectoryEvent::parse(sample::USER_DEACTIVATED.into()).unwrap();
     let info = measure(|| {
         let clone = event.clone();

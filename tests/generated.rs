@@ -1,5 +1,5 @@
-//! The committed gRPC code is what `proto/` generates. To renew it: `UPDATE_GENERATED=1 cargo test --all-features
-//! --test generated`.
+//! Checks that the committed gRPC code is what `proto/` generates. To update it:
+//! `UPDATE_GENERATED=1 cargo test --all-features --test generated`.
 #![cfg(feature = "tonic")]
 
 use std::{env, fs, path::Path};
@@ -9,7 +9,7 @@ fn grpc_code_is_up_to_date() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("generated");
     fs::create_dir_all(&out).unwrap();
-    // protox stands in for protoc, which a machine may not have.
+    // Uses protox instead of protoc, which may not be installed.
     let descriptors =
         protox::compile(["tower_workos/v1/directory_events.proto"], [root.join("proto")]).unwrap();
     tonic_prost_build::configure()

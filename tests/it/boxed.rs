@@ -18,13 +18,13 @@ use crate::support::{delivery, layer};
 const LONG: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_boxed_store_keeps_the_contract() {
+async fn a_boxed_store_fulfills_the_contract() {
     conformance::check(BoxStore::new(MemoryStore::default())).await;
     conformance::check(BoxStore::new(BoxStore::new(MemoryStore::default()))).await;
 }
 
 #[tokio::test]
-async fn clones_share_the_store_inside() {
+async fn clones_share_the_inner_store() {
     let memory = MemoryStore::default();
     let store = BoxStore::new(memory.clone());
     let key = DedupeKey::new("", "event_1".into());
@@ -37,9 +37,9 @@ async fn clones_share_the_store_inside() {
 }
 
 #[tokio::test]
-async fn the_token_of_another_kind_of_store_is_stale() {
+async fn a_token_of_another_store_type_is_stale() {
     let store = BoxStore::new(MemoryStore::default());
-    // Its tokens are those of boxes.
+    // The tokens of this store are those of a boxed store.
     let other = BoxStore::new(BoxStore::new(MemoryStore::default()));
     let key = DedupeKey::new("", "event_1".into());
     let Claim::Acquired(own) = store.claim(&key, LONG).await.unwrap() else { panic!() };
@@ -52,7 +52,7 @@ async fn the_token_of_another_kind_of_store_is_stale() {
     assert_eq!(store.confirm(&key, &own).await.unwrap(), Completion::Completed);
 }
 
-/// What a handler does to a downcast claim, it does to the one that the layer has.
+/// A handler that changes the downcast claim changes the layer's own claim.
 #[tokio::test]
 async fn a_downcast_claim_is_the_same_claim() {
     let store = BoxStore::new(MemoryStore::default());

@@ -1,4 +1,4 @@
-//! The layer around a handler: what happens once, what is released, and the responses.
+//! The layer around a handler: which events are done, which are released, and the responses.
 
 use std::{
     convert::Infallible,
@@ -24,7 +24,7 @@ use tower_workos::{
 use crate::support::{delivery, layer};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn memory_store_keeps_the_contract() {
+async fn memory_store_fulfills_the_contract() {
     conformance::check(MemoryStore::default()).await;
 }
 
@@ -99,7 +99,7 @@ where
 }
 
 #[tokio::test]
-async fn a_success_happens_once() {
+async fn an_event_is_handled_successfully_only_once() {
     for success in [200, 201, 204, 299] {
         let dedupe = DedupeLayer::new("workos", MemoryStore::default());
         let handler = Handler::new(Act::Answer(success));
@@ -117,7 +117,7 @@ async fn a_success_happens_once() {
 
 /// autumn-web 0.9 keeps the key after a handler's 4xx or a crash, and the event is lost.
 #[tokio::test]
-async fn everything_else_is_released() {
+async fn an_event_is_released_unless_the_handler_succeeds() {
     for failure in [302, 304, 400, 404, 409, 422, 429, 500, 503] {
         let dedupe = DedupeLayer::new("workos", MemoryStore::default());
         let handler = Handler::new(Act::Answer(failure));
@@ -125,7 +125,7 @@ async fn everything_else_is_released() {
         assert_eq!(
             (first, &body[..]),
             (failure, &b"from the handler"[..]),
-            "the handler's own answer"
+            "the handler's own response"
         );
         assert_eq!(status(&dedupe, &handler, "event_1").await, failure);
         assert_eq!(handler.calls(), 2);
@@ -181,7 +181,7 @@ async fn a_handler_that_outlives_its_lease_is_not_acknowledged() {
 }
 
 #[tokio::test]
-async fn retention_and_namespaces_are_the_layers() {
+async fn the_layer_determines_retention_and_namespace() {
     let store = MemoryStore::default();
     let handler = Handler::new(Act::Answer(200));
     let short = DedupeLayer::new("short", store.clone()).retention(Duration::from_millis(20));
@@ -189,17 +189,17 @@ async fn retention_and_namespaces_are_the_layers() {
     for dedupe in [&short, &long] {
         assert_eq!(status(dedupe, &handler, "event_1").await, 200);
     }
-    assert_eq!(handler.calls(), 2, "namespaces are apart");
+    assert_eq!(handler.calls(), 2, "namespaces are separate");
     tokio::time::sleep(Duration::from_millis(40)).await;
     for dedupe in [&short, &long] {
         assert_eq!(status(dedupe, &handler, "event_1").await, 200);
     }
-    assert_eq!(handler.calls(), 3, "only the short one has forgotten");
+    assert_eq!(handler.calls(), 3, "only the short retention has expired");
 }
 
 /// moka's default policy drops new keys when full (0 of 500 survived).
 #[tokio::test]
-async fn a_small_store_forgets_the_oldest_and_never_what_is_in_flight() {
+async fn a_full_store_forgets_the_oldest_events_but_none_in_flight() {
     let store = MemoryStore::new(640);
     let dedupe = DedupeLayer::new("workos", store.clone());
     let handler = Handler::new(Act::Answer(200));
@@ -226,7 +226,7 @@ async fn a_small_store_forgets_the_oldest_and_never_what_is_in_flight() {
             Ok(Claim::InFlight { .. })
         ));
     }
-    // The layer responds with 503 then, so that the sender keeps the event.
+    // The layer then responds with 503, so that the sender retries.
     assert_eq!(status(&dedupe, &handler, "event_new").await, 503);
 }
 
@@ -282,11 +282,11 @@ async fn the_handler_sees_its_claim() {
     assert_eq!(
         service.oneshot(request).await.unwrap().status(),
         200,
-        "completing twice is completing"
+        "a second completion succeeds, too"
     );
 }
 
-/// A [`MemoryStore`] whose calls fail if the test says so.
+/// A [`MemoryStore`] with calls that the test can make fail.
 #[derive(Clone)]
 struct Failing {
     memory: MemoryStore,
@@ -334,7 +334,7 @@ impl DedupeStore for Failing {
 
 #[tokio::test]
 async fn a_store_that_fails_at_any_point_loses_no_event() {
-    // Concurrently, since each waits for leases to expire.
+    // Concurrent, because each waits for leases to expire.
     let mut cases = tokio::task::JoinSet::new();
     for (claim, complete, release) in [
         (true, false, false),
@@ -359,11 +359,11 @@ async fn fails_at(claim: bool, complete: bool, release: bool) {
     let fails = Handler::new(Act::Answer(500));
     assert_ne!(status(&dedupe, &fails, "event_1").await, 200);
     if claim || complete {
-        // Whatever the handler did, the sender must send again.
+        // The sender must retry, whatever the handler did.
         tokio::time::sleep(lease).await;
         assert_eq!(status(&dedupe, &succeeds, "event_1").await, 503);
     }
-    // The store works again: the event is handled, at the latest after the lease has expired.
+    // The store works again, so the event is handled, after the lease has expired at the latest.
     tokio::time::sleep(lease).await;
     let dedupe = DedupeLayer::new("workos", memory).lease(lease);
     let before = succeeds.calls();
@@ -372,7 +372,7 @@ async fn fails_at(claim: bool, complete: bool, release: bool) {
     assert_eq!(status(&dedupe, &succeeds, "event_1").await, 200);
     assert_eq!(succeeds.calls(), before + 1);
 
-    // With `Pass`, the event is handled now, though perhaps twice.
+    // With `Pass`, the event is handled now, but perhaps twice.
     let open = DedupeLayer::new("workos", failing).lease(lease).on_store_error(OnStoreError::Pass);
     let handler = Handler::new(Act::Answer(200));
     assert_eq!(status(&open, &handler, "event_2").await, 200);

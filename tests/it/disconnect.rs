@@ -1,4 +1,4 @@
-//! Senders that disconnect from an application over a memory store or Redis with latency; and a Redis that does not answer.
+//! Senders that disconnect from an application with a memory store or a slow Redis, and a Redis that does not respond.
 
 use tokio::time::timeout;
 use tower_workos::{
@@ -26,7 +26,7 @@ async fn with_a_redis_store() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_silent_redis_delays_nothing_for_long() {
+async fn a_silent_redis_causes_only_short_delays() {
     let Some(_) = services::redis_store().await else { return };
     let proxy = Proxy::start(services::redis_address()).await;
     let store = RedisStore::connect(&format!("redis://{}/", proxy.address)).await.unwrap();
@@ -43,22 +43,22 @@ async fn an_application_can_start_while_redis_is_down() {
     away(store, || proxy.freeze(false)).await;
 }
 
-/// The connection is cut off without a word; a new one works at once.
+/// The connection is lost without a reset, but a new one works immediately.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_redis_connection_that_is_silently_dead_is_replaced() {
+async fn a_silently_dead_redis_connection_is_replaced() {
     let Some(_) = services::redis_store().await else { return };
     let proxy = Proxy::start(services::redis_address()).await;
     let store = RedisStore::connect(&format!("redis://{}/", proxy.address)).await.unwrap();
     let key = |id: &str| DedupeKey::new(services::unique(), id.into());
     store.claim(&key("event_1"), LIMIT).await.unwrap();
     proxy.freeze_connections();
-    // The calls under way find out; the next one has a new connection.
+    // The call under way fails, and the next one uses a new connection.
     let failed = timeout(LIMIT, store.claim(&key("event_2"), LIMIT)).await.expect("hangs");
     assert!(failed.is_err(), "the connection was not dead");
     timeout(LIMIT, store.claim(&key("event_3"), LIMIT)).await.expect("hangs").unwrap();
 }
 
-/// Redis has claimed the event, but its reply is lost: nobody else knows the claim's token.
+/// Redis has claimed the event, but its reply is lost. Only the failed call knows the claim's token.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_claim_whose_reply_is_lost_is_released() {
     let Some(_) = services::redis_store().await else { return };

@@ -28,7 +28,7 @@ struct Hanging {
     release: bool,
 }
 
-/// Ready, or never.
+/// A future that is ready, or never is.
 enum Call<T> {
     Ready(Option<T>),
     Never(Pending<T>),
@@ -113,7 +113,7 @@ async fn one_time_out_bounds_each_call() {
         let dedupe = DedupeLayer::new("workos", store);
         let start = Instant::now();
         assert_eq!(send(&dedupe, request(true), status).await, expected);
-        // tokio's clock is paused: it only moves when everything waits for it.
+        // tokio's clock is paused: it advances only when all tasks are waiting.
         let waited = start.elapsed();
         let (least, most) = (Duration::from_secs(2), Duration::from_millis(2002));
         assert!((least..=most).contains(&waited), "{waited:?}");
@@ -128,7 +128,7 @@ async fn one_time_out_bounds_each_call() {
     assert!(start.elapsed() <= Duration::from_millis(1002), "{:?}", start.elapsed());
 }
 
-/// Calls that continue in the background end with the lease at the latest.
+/// Calls in the background end when the lease expires, at the latest.
 #[tokio::test(start_paused = true)]
 async fn idle_waits_for_the_background() {
     let lease = Duration::from_secs(9);
@@ -144,7 +144,7 @@ async fn idle_waits_for_the_background() {
 }
 
 #[tokio::test]
-async fn each_outcome_is_in_the_extensions() {
+async fn the_extensions_contain_each_outcome() {
     let dedupe = DedupeLayer::new("workos", MemoryStore::default());
     assert_eq!(send(&dedupe, request(false), 200).await, (500, DedupeOutcome::Misplaced));
     assert_eq!(send(&dedupe, request(true), 404).await, (404, DedupeOutcome::Released));
@@ -158,9 +158,9 @@ async fn each_outcome_is_in_the_extensions() {
     assert_eq!(send(&dedupe, request(true), 201).await, (503, DedupeOutcome::InFlight));
 }
 
-/// The claim failed, so the layer has no token to check what the handler reports.
+/// The claim failed, so the layer has no token with which to check the handler's completion.
 #[tokio::test]
-async fn a_handler_that_completes_nothing_is_not_acknowledged() {
+async fn a_completion_without_a_claim_is_not_acknowledged() {
     let inner = service_fn(|request: Request<()>| async move {
         request.extensions().get::<Claimed<Broken>>().unwrap().complete_by_handler();
         Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))

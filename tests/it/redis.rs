@@ -1,4 +1,4 @@
-//! The store over a real Redis.
+//! The store with a real Redis server.
 
 use tower_workos::{RedisStore, testing::conformance};
 
@@ -8,13 +8,13 @@ use crate::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn redis_store_keeps_the_contract() {
+async fn redis_store_fulfills_the_contract() {
     let Some(store) = services::redis_store().await else { return };
     conformance::check(store).await;
 }
 
 #[tokio::test]
-async fn redis_that_is_not_there_is_an_error() {
+async fn a_redis_that_cannot_be_reached_is_an_error() {
     assert!(RedisStore::connect("redis://127.0.0.1:1/").await.is_err());
     assert!(RedisStore::connect("not an address").await.is_err());
 }

@@ -1,4 +1,4 @@
-//! Two replicas of an application over one store.
+//! Two replicas of an application that share a store.
 
 use std::{
     sync::{
@@ -33,13 +33,13 @@ where
         counts[index].fetch_add(1, Ordering::SeqCst);
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    // A namespace of this run's: a shared database keeps what an earlier one left.
+    // The namespace is unique to this run, because a shared database contains the events of earlier runs.
     let dedupe = DedupeLayer::new(namespace, store);
     let stack = ServiceBuilder::new().layer(layer()).layer(dedupe);
     Router::new().route("/", post(handler)).route_layer(stack).with_state(Arc::clone(counts))
 }
 
-/// Delivers every event three times to each of two replicas, all at once, until each delivery was acknowledged.
+/// Delivers every event three times to each replica, all at the same time, until each delivery is acknowledged.
 pub async fn storm(replicas: [Router; 2], counts: Counts, name: &str) {
     let mut deliveries = JoinSet::new();
     for index in 0..EVENTS {

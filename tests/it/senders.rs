@@ -1,5 +1,5 @@
-//! Senders that disconnect while their event is claimed, handled or completed, over real sockets; and stores that do not
-//! answer.
+//! Senders that disconnect while their event is claimed, handled or completed, with real sockets; and stores that do not
+//! respond.
 
 use std::{
     net::SocketAddr,
@@ -30,12 +30,12 @@ use crate::{
     support::{delivery, layer},
 };
 
-/// In each direction, so that a call can be caught in the middle.
+/// The latency in each direction, so that a call can be interrupted.
 pub const LATENCY: Duration = Duration::from_millis(50);
-/// Longer than anything here takes. Not a measurement: without it a failure would hang.
+/// Longer than any step takes. Without it, a failing test would hang.
 pub const LIMIT: Duration = Duration::from_secs(30);
 
-/// A handler that waits for permission to answer.
+/// A handler that waits for a permit before it returns.
 #[derive(Clone)]
 struct Handler {
     entered: Arc<AtomicUsize>,
@@ -78,7 +78,7 @@ async fn serve<St: DedupeStore>(dedupe: &DedupeLayer<St>, handler: &Handler) -> 
     address
 }
 
-/// Sends a delivery and leaves the connection open until it is dropped.
+/// Sends a delivery. The connection is open until it is dropped.
 async fn send(address: SocketAddr, id: &str) -> TcpStream {
     let request = delivery::<Bytes>(sample::USER_DEACTIVATED.with_id(id));
     let (parts, body) = request.into_parts();
@@ -101,8 +101,8 @@ async fn deliver(address: SocketAddr, id: &str) -> u16 {
     timeout(LIMIT, response).await.expect("no response").unwrap().status().as_u16()
 }
 
-/// Delivers an event again, as often as it is answered 503, until it is acknowledged. A claim that is left behind would
-/// let that take longer than the limit.
+/// Delivers an event again and again while the response is 503, until it is acknowledged. If a claim were left behind, this
+/// would take longer than the limit.
 async fn deliver_again(address: SocketAddr, id: &str) {
     timeout(LIMIT, async {
         loop {
@@ -137,10 +137,10 @@ async fn deliver_all_again(address: SocketAddr) {
     }
 }
 
-/// Checks a store with senders that disconnect while their event is claimed, handled and completed.
+/// Checks a store with senders that disconnect while their event is claimed, handled or completed.
 ///
-/// `hold_up` makes the store's calls wait until what it returns is dropped. `is_slow` is whether calls take long enough to
-/// be caught in the middle, because of that or of a proxy.
+/// `hold_up` blocks the store's calls until its result is dropped. `is_slow` says whether calls take long enough to be
+/// interrupted, because of that or of a proxy.
 pub async fn check<St: DedupeStore, G>(store: St, is_slow: bool, hold_up: impl AsyncFn() -> G) {
     while_claiming(store.clone(), is_slow, &hold_up).await;
     while_calling(store.clone()).await;
@@ -163,7 +163,7 @@ async fn while_claiming<St: DedupeStore, G>(
     sleep(LATENCY / 2).await;
     let caught = EVENTS - handler.entered.load(Ordering::SeqCst);
     drop(held_up);
-    assert!(caught > 0 || !is_slow, "no claim was caught in the middle");
+    assert!(caught > 0 || !is_slow, "no claim was interrupted");
     deliver_all_again(address).await;
     assert_eq!(handler.answered.load(Ordering::SeqCst), EVENTS, "each event once");
     dedupe.idle().await;
@@ -176,7 +176,7 @@ async fn while_calling<St: DedupeStore>(store: St) {
     let streams = send_all(address).await;
     until(|| handler.entered.load(Ordering::SeqCst) == EVENTS).await;
     drop(streams);
-    // Nobody waits for these calls any more; once the server has noticed, the handlers are dropped.
+    // The server drops the handlers once it notices that the senders have disconnected.
     until(|| Arc::strong_count(&handler.gate) <= 2).await;
     handler.gate.add_permits(EVENTS);
     deliver_all_again(address).await;
@@ -201,7 +201,7 @@ async fn while_completing<St: DedupeStore, G>(store: St, hold_up: impl AsyncFn()
     dedupe.idle().await;
 }
 
-/// Delivers to a store that does not answer, several times, and then once to one that does again.
+/// Delivers several times while the store does not respond, and again once it does.
 pub async fn away<St: DedupeStore>(store: St, back: impl FnOnce()) {
     let handler = Handler::new();
     handler.gate.add_permits(Semaphore::MAX_PERMITS);

@@ -1,4 +1,4 @@
-//! The services that tests use: those of the machine, or those that the environment names.
+//! The services that tests use: local ones, or those that environment variables name.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test program uses a part")]
 
 pub mod proxy;
@@ -21,19 +21,19 @@ pub fn redis_address() -> String {
     format!("{}:{}", url.host().unwrap(), url.port_u16().unwrap_or(6379))
 }
 
-/// Prints a line although the test passes. The test runner hides what `eprintln!` prints in tests that pass.
+/// Prints a line even if the test passes. The test runner hides the output of `eprintln!` in tests that pass.
 pub fn report(line: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// Prints what is skipped, and why. With `REQUIRE_SERVICES`, that is a failure.
+/// Prints which service is skipped and why. If `REQUIRE_SERVICES` is set, panics instead.
 pub fn left_out<T>(what: &str, error: impl std::fmt::Display) -> Option<T> {
     assert!(env::var_os("REQUIRE_SERVICES").is_none(), "{what} can't be reached: {error}");
     report(format!("skipped: {what} can't be reached ({error})"));
     None
 }
 
-/// A name that no other test has, in this run or another.
+/// A name that is unique across tests and runs.
 pub fn unique() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let nanos =

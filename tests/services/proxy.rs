@@ -1,4 +1,4 @@
-//! A TCP proxy between a store and its database, to be slow or silent at the test's word.
+//! A TCP proxy between a store and its database, which a test can make slow or silent.
 
 use std::{
     net::SocketAddr,
@@ -26,16 +26,16 @@ pub struct Proxy {
 #[derive(Default)]
 struct Control {
     delay_millis: AtomicU64,
-    /// Connections up to this number forward nothing any more, and are not closed.
+    /// Connections up to this number stay open, but no longer forward anything.
     frozen_up_to: AtomicU64,
-    /// The same for what the server sends.
+    /// The same, but only for the server's replies.
     replies_lost_up_to: AtomicU64,
     connections: AtomicU64,
     frozen: AtomicBool,
 }
 
 impl Proxy {
-    /// Listens in front of this address.
+    /// Starts a proxy for this address.
     pub async fn start(target: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -60,24 +60,24 @@ impl Proxy {
         proxy
     }
 
-    /// Holds back everything for this long, in each direction.
+    /// Delays everything for this long, in each direction.
     pub fn delay(&self, delay: Duration) {
         self.control.delay_millis.store(delay.as_millis().try_into().unwrap(), Ordering::SeqCst);
     }
 
-    /// Goes silent on the connections that there are; new ones work.
+    /// Goes silent on the existing connections; new ones work.
     pub fn freeze_connections(&self) {
         let connections = self.control.connections.load(Ordering::SeqCst);
         self.control.frozen_up_to.store(connections, Ordering::SeqCst);
     }
 
-    /// Loses the server's replies on the connections that there are; what is sent to it arrives.
+    /// Discards the server's replies on the existing connections; requests still arrive.
     pub fn lose_replies(&self) {
         let connections = self.control.connections.load(Ordering::SeqCst);
         self.control.replies_lost_up_to.store(connections, Ordering::SeqCst);
     }
 
-    /// Goes silent on all connections, or speaks again.
+    /// Goes silent on all connections, or resumes.
     pub fn freeze(&self, frozen: bool) {
         self.control.frozen.store(frozen, Ordering::SeqCst);
     }
