@@ -1,11 +1,11 @@
-//! What remembering events costs.
+//! The cost of remembering events.
 //!
 //! ```text
 //! cargo bench --bench dedupe
 //! ```
 //!
-//! Prints claim-and-complete pairs a second, bytes an id, and what the layer adds to a request. As a test
-//! (`cargo test --benches`), everything runs in small. The stores in databases and Redis are in the bench `stores` of
+//! Prints claim-and-complete pairs per second, bytes per id, and the time that the layer adds to a request. As a test
+//! (`cargo test --benches`), it runs only a few iterations. The stores in databases and Redis are in the bench `stores` of
 //! `tower-workos-sqlx`.
 #![allow(clippy::unwrap_used, reason = "a bench may panic")]
 
@@ -43,12 +43,12 @@ fn main() {
     layer(if small { 100 } else { 1000 });
 }
 
-/// Thirty bytes, as WorkOS's ids have about.
+/// The id has thirty bytes, about as many as WorkOS's ids.
 fn key(index: usize) -> DedupeKey {
     DedupeKey::new("", format!("event_{index:024}").into())
 }
 
-/// A claim and its completion.
+/// A claim followed by its completion.
 fn pair(store: &MemoryStore, key: &DedupeKey) {
     let Ok(Claim::Acquired(token)) = now(store.claim(key, LEASE)) else { panic!("not acquired") };
     assert_eq!(now(store.complete(key, &token, RETENTION)).unwrap(), Completion::Completed);
@@ -64,12 +64,12 @@ fn nanos_each(elapsed: Duration, count: usize) -> f64 {
 }
 
 fn memory(ids: usize, pairs: usize) {
-    // Full, so that there are as many ids all the time: each new one takes the place of the oldest.
+    // The store is full, so that the number of ids is constant: each new one replaces the oldest.
     let store = MemoryStore::new(ids);
     let held = allocation_counter::measure(|| (0..ids).for_each(|index| pair(&store, &key(index))));
     let bytes = held.bytes_current / i64::try_from(ids).unwrap();
 
-    // In small batches, so that the keys themselves are in the cache, as a request's are.
+    // In small batches, so that the keys are in the cache, as those of a request are.
     let mut next = ids;
     let mut take = |count: usize| -> Vec<DedupeKey> {
         let keys = (next..next + count).map(key).collect();
@@ -103,7 +103,7 @@ fn memory(ids: usize, pairs: usize) {
     );
 }
 
-/// What one read costs that waits for memory: a walk, in random order, through as many bytes.
+/// The time of one uncached read: of a walk in random order through this many bytes.
 fn random_read(bytes: usize) -> f64 {
     const LINE: usize = 64;
     let lines = (bytes / LINE).max(2);
@@ -114,7 +114,7 @@ fn random_read(bytes: usize) -> f64 {
         random ^= random << 17;
         usize::try_from(random % u64::try_from(limit).unwrap()).unwrap()
     };
-    // Sattolo's shuffle: one cycle through all of them.
+    // Sattolo's algorithm: one cycle through all lines.
     let mut next: Vec<[usize; LINE / size_of::<usize>()]> =
         (0..lines).map(|line| [line; LINE / size_of::<usize>()]).collect();
     for line in (1..lines).rev() {
@@ -126,7 +126,7 @@ fn random_read(bytes: usize) -> f64 {
     nanos_each(start.elapsed(), steps)
 }
 
-/// A store that costs nothing, so that what is left is the layer's own.
+/// A store without cost, so that only the layer itself is measured.
 #[derive(Clone)]
 struct Forgetful;
 
@@ -189,7 +189,7 @@ fn layer(requests: usize) {
             samples.push(nanos_each(start.elapsed(), count));
         }
     }
-    // Of the differences within each round, so that a slow spell of the machine hits both sides.
+    // The median of the differences within each round, so that a temporary slowdown affects both sides.
     let [without, own, whole] = samples;
     let over = |with: &[f64]| median(with.iter().zip(&without).map(|(w, o)| w - o).collect());
     println!(

@@ -1,10 +1,10 @@
-//! What the layer costs, each row next to its floor: one keyed HMAC, and that plus the typed parse.
+//! The cost of the layer, compared with lower bounds ("floor"): one keyed HMAC, and that plus the typed parse.
 //!
 //! ```text
 //! cargo bench
 //! ```
 //!
-//! Every closure is asserted to do what it is timed for. Making the request is not timed, dropping it is.
+//! Each closure is first checked to do what it measures. Creating the request is not timed, but dropping it is.
 #![allow(
     clippy::unwrap_used,
     missing_docs,
@@ -43,7 +43,7 @@ use tower_workos::{
 const SECRET: &str = "whsec_of_the_benches";
 const NOW: i64 = 1_770_000_000_000;
 const FRAME: usize = 8 * 1024;
-/// 300 B and 2 KiB arrive in one frame, the rest in frames of 8 KiB.
+/// The size of frames, so that bodies of 300 B and 2 KiB arrive in a single frame.
 const SIZES: [(&str, usize); 4] =
     [("300 B", 300), ("2 KiB", 2 << 10), ("64 KiB", 64 << 10), ("1 MiB", 1 << 20)];
 
@@ -80,8 +80,8 @@ fn body(length: usize) -> Bytes {
     body
 }
 
-/// What an application would write with serde alone: the envelope with `data` as JSON, then the type that `event` names.
-/// Attributes stay JSON, as in this crate.
+/// What an application would write with only serde: the envelope with `data` as JSON, then the type that `event` names.
+/// Attributes remain JSON, as in this crate.
 #[derive(Deserialize)]
 struct Envelope<'b> {
     id: String,
@@ -120,7 +120,7 @@ struct Role {
     slug: String,
 }
 
-/// The attributes are copied, since an event outlives its request.
+/// Copies the attributes, because an event outlives its request.
 fn two_passes(body: &[u8]) -> (Envelope<'_>, User<'_>, [Option<Box<RawValue>>; 2]) {
     let envelope: Envelope<'_> = serde_json::from_slice(body).unwrap();
     let user: User<'_> = match envelope.event.as_str() {
@@ -153,7 +153,7 @@ fn request(delivery: &Delivery) -> Request<Either<Full<Bytes>, Frames>> {
         .unwrap()
 }
 
-/// One request through the layer, polled as often as it wants: the whole cost is its own.
+/// One request through the layer. Polls in a loop, without a runtime, so that only the layer is measured.
 fn call<B>(
     service: &mut impl Service<Request<B>, Response = Response<impl Body>, Error = Infallible>,
     request: Request<B>,
@@ -161,14 +161,14 @@ fn call<B>(
     let mut future = pin!(service.call(request));
     let mut cx = Context::from_waker(Waker::noop());
     loop {
-        // Not ready only where a poll took as many frames as one may.
+        // Pending only if the poll has read the maximum number of frames.
         if let Poll::Ready(response) = future.as_mut().poll(&mut cx) {
             return response.unwrap_or_else(|never| match never {}).status().as_u16();
         }
     }
 }
 
-/// The layer's timer wants a runtime around it, even though here it never fires.
+/// The layer's timer needs a runtime, even though it never fires here.
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
 }
@@ -285,7 +285,7 @@ fn rejected(c: &mut Criterion) {
         ];
         genuine().map(|_| Either::Right(StreamBody::new(stream::iter(broken))))
     });
-    // Without the waiting: the deadline is over when it is first looked at.
+    // Does not wait: the deadline has passed when it is first polled.
     let mut impatient =
         VerifyWebhookLayer::new(verifier()).body_timeout(Duration::ZERO).layer(Nothing);
     let hanging =

@@ -1,14 +1,15 @@
-//! Whether the time that a verification takes tells how much of a forged signature is right.
+//! Checks whether the time of a verification reveals how much of a forged signature is right.
 //!
 //! ```text
 //! cargo bench --bench timing
 //! ```
 //!
-//! After dudect (Reparaz, Balasch, Verbauwhede, 2017): two kinds of input are measured in random order, and Welch's t
-//! tells whether the two sets of times have one mean. Beyond ±4.5 they differ. The comparison is measured as
-//! `Verification::finish` of a header with eight signatures, the whole as `Verifier::verify` of one. A byte-by-byte
-//! compare that stops at the first difference stands beside them: the run fails where *that* is not found out, since
-//! it then could find out nothing. As a test (`cargo test --benches`), everything runs in small and proves nothing.
+//! The method is that of dudect (Reparaz, Balasch, Verbauwhede, 2017): two kinds of input are measured in random order,
+//! and Welch's t-test compares the means of the two sets of times. They differ if t is beyond ±4.5. The rows "comparison"
+//! measure `Verification::finish` of a header with eight signatures, and the rows "whole" measure `Verifier::verify` of a
+//! header with one. As a control, a byte-by-byte comparison that stops at the first difference is measured, too: if the run
+//! does not detect *that*, it could not detect anything, so it fails. As a test (`cargo test --benches`), it takes only a
+//! few samples and proves nothing.
 #![allow(clippy::unwrap_used, reason = "a bench may panic")]
 
 use std::{env, hint::black_box, time::Instant};
@@ -22,11 +23,11 @@ use tower_workos::{
 };
 
 const SECRET: &str = "whsec_of_the_benches";
-/// As many signatures as are looked at.
+/// The maximum number of signatures that are compared.
 const SIGNATURES: usize = 8;
-/// Calls a measurement, so that it stands out of the clock's own grain.
+/// Calls per measurement, so that it is long compared with the clock's resolution.
 const CALLS: usize = 8;
-/// Where statisticians begin to believe in a difference.
+/// The threshold of dudect: beyond it, the means differ.
 const SUSPICIOUS: f64 = 4.5;
 
 fn main() {
@@ -43,7 +44,7 @@ fn main() {
         result.t.abs()
     };
     let [right, first, last] = [&inputs.right, &inputs.wrong_first, &inputs.wrong_last];
-    // Nothing differs here: how far t strays by itself.
+    // Both inputs are the same, so this shows how much t varies by chance.
     compare("comparison: wrong last | wrong last", &|| inputs.finish(last), &|| {
         inputs.finish(last)
     });
@@ -67,15 +68,15 @@ fn main() {
     );
     assert!(
         small || naive.min(naive_whole) > SUSPICIOUS,
-        "the naive compare was not found out, so this run proves nothing; run it on a quieter machine"
+        "the naive comparison was not detected, so this run proves nothing; run it on a quieter machine"
     );
 }
 
-/// One signature, and the same eight times.
+/// Headers with one signature, and with the same one eight times.
 struct Header {
     one: SignatureHeader,
     eight: SignatureHeader,
-    /// As the naive compare sees it.
+    /// The signature for the naive comparison.
     text: String,
 }
 
@@ -117,7 +118,7 @@ impl Inputs {
         }
     }
 
-    /// The end of verifications that have seen the body.
+    /// Times only the end of each verification, after it has processed the body.
     fn finish(&self, header: &Header) -> f64 {
         let begun: [Verification; CALLS] = std::array::from_fn(|_| {
             let mut verification = self.verifier.begin(&header.eight).unwrap();
@@ -139,7 +140,7 @@ impl Inputs {
         nanos_each(start)
     }
 
-    /// Eight times, as the comparison above.
+    /// Compares eight times, like [`finish`](Self::finish).
     fn naive(&self, header: &Header) -> f64 {
         let start = Instant::now();
         for _ in 0..CALLS {
@@ -178,7 +179,7 @@ struct Comparison {
 }
 
 impl Comparison {
-    /// Measures both in random order. The slowest tenth of all is left out: interrupts, not the code.
+    /// Measures both in random order. Discards the slowest tenth of all times, which is due to interrupts, not the code.
     fn of(samples: usize, first: &dyn Fn() -> f64, second: &dyn Fn() -> f64) -> Self {
         let mut random = 0x2545_f491_4f6c_dd1d_u64;
         let mut times = [Vec::new(), Vec::new()];
@@ -204,7 +205,7 @@ impl Comparison {
     }
 }
 
-/// By Welford's way.
+/// Mean and variance by Welford's algorithm.
 #[derive(Default)]
 struct Moments {
     count: f64,

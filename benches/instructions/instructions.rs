@@ -5,12 +5,12 @@
 //! cargo +1.95.0 bench -p tower-workos-instructions
 //! ```
 //!
-//! A count is exact for one compiler, so it needs the one that the limits are for. valgrind hides the processor's SHA
-//! instructions, so SHA-256 takes most of `verify` and `layer` here and little of them otherwise. It is left out of the
-//! 3 %: it is counted as `hash`, and each limit is `hash + 1.03 * (count - hash)`. After a change that has to take more
-//! instructions, and with a new compiler, enter the new counts.
+//! A count is exact only for a specific compiler, so use the one that the limits were measured with. valgrind hides the
+//! processor's SHA instructions, so SHA-256 accounts for most of `verify` and `layer` here, but for little of them
+//! otherwise. It is excluded from the 3 %: it is counted as `hash`, and each limit is `hash + 1.03 * (count - hash)`. With
+//! a new compiler, or after a change that needs more instructions, enter the new counts.
 #![allow(clippy::unwrap_used, reason = "a bench may panic")]
-#![allow(missing_docs, unused_qualifications, reason = "in what the macros write")]
+#![allow(missing_docs, unused_qualifications, reason = "in the code of the macros")]
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -41,7 +41,7 @@ fn limit(count: u64) -> LibraryBenchmarkConfig {
     at_most(count + count * 3 / 100)
 }
 
-/// The limit for a part that took `count` instructions, `HASH` of them for the hash.
+/// The limit for a part that took `count` instructions, of which `HASH` are for the hash.
 fn limit_with_hash(count: u64) -> LibraryBenchmarkConfig {
     at_most(count + (count - HASH) * 3 / 100)
 }
@@ -56,7 +56,7 @@ fn at_most(instructions: u64) -> LibraryBenchmarkConfig {
 
 type Call = Box<dyn FnMut()>;
 
-/// Calls once, so that the call that is counted does not include what happens once in a process.
+/// Calls it once, so that the counted call excludes what happens only once per process.
 fn warm(mut call: impl FnMut() + 'static) -> Call {
     call();
     Box::new(call)
@@ -85,7 +85,7 @@ fn header() -> Call {
     })
 }
 
-/// SHA-256 of the sample and of what HMAC adds to it.
+/// SHA-256 of the sample and of the blocks that HMAC adds.
 fn hash() -> Call {
     let (delivery, mac) = (delivery(NOW), Hmac::<Sha256>::new_from_slice(b"key").unwrap());
     warm(move || {
@@ -119,7 +119,7 @@ fn stale() -> Call {
     requests(AN_HOUR_AGO, 401)
 }
 
-/// Requests through the layer. Making the request counts too.
+/// A request through the layer. Creating the request is counted, too.
 fn requests(signed_at: i64, status: u16) -> Call {
     let delivery = delivery(signed_at);
     let mut service = VerifyWebhook::new(Nothing, verifier());
@@ -129,7 +129,7 @@ fn requests(signed_at: i64, status: u16) -> Call {
     })
 }
 
-/// A claim and its completion.
+/// A claim followed by its completion.
 fn dedupe() -> Call {
     let store = MemoryStore::new(1024);
     let mut number = 0;

@@ -1,4 +1,4 @@
-//! What the benches and `tests/allocations.rs` share.
+//! Shared by the benches and `tests/allocations.rs`.
 
 use std::{
     convert::Infallible,
@@ -14,7 +14,7 @@ use http_body_util::Empty;
 use tower::Service;
 use tower_workos::{DirectoryEvent, verify::VerifiedBody};
 
-/// An inner service that costs nothing.
+/// An inner service without cost.
 #[derive(Clone)]
 pub(crate) struct Nothing;
 
@@ -34,11 +34,11 @@ impl Service<Request<VerifiedBody>> for Nothing {
     }
 }
 
-/// The output of a future that does not wait.
+/// The output of a future that is ready at the first poll.
 #[allow(dead_code, reason = "each program uses a part")]
 pub(crate) fn now<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
-        Poll::Pending => panic!("nothing here waits"),
+        Poll::Pending => panic!("the future is not ready"),
     }
 }
