@@ -1,4 +1,4 @@
-//! A body's JSON: what is an event, and what it says.
+//! Checks how the JSON of a body is read as an event.
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -15,16 +15,17 @@ use crate::{
     typed,
 };
 
-/// The library reads a body as the plain model does, or both reject it for the same reason; and gives its bytes back.
+/// Checks that the library reads a body like the simple model, or that both reject it for the same reason, and that the
+/// library returns the body's bytes.
 ///
 /// # Panics
 ///
-/// If it does not.
+/// If a check fails.
 pub fn check(body: &[u8]) {
     let parsed = DirectoryEvent::parse(Bytes::copy_from_slice(body));
     match &parsed {
         Ok(event) => round_trips(event, body),
-        Err(error) => says_nothing_of_the_body(error, body),
+        Err(error) => reveals_nothing_else(error, body),
     }
     signed_is_the_same(&parsed, body);
 
@@ -49,13 +50,13 @@ pub fn check(body: &[u8]) {
     }
 }
 
-/// The reader of the model and serde_json's own type have nothing in common but the text.
+/// Compares the model's own JSON reader with serde_json.
 fn the_reader_agrees_with_serde_json(text: &str) {
     let value: Result<Value, _> = serde_json::from_str(text);
     match (value, Node::read(text)) {
         (Ok(value), Ok(node)) => assert_eq!(node.to_value(), Some(value)),
         (Ok(_), Err(fault)) => assert_eq!(fault, Fault::Depth),
-        // serde_json's type holds no number of any size, no half of a character and no great depth.
+        // serde_json's type does not support numbers of any size, lone surrogates or deep nesting.
         (Err(_), Ok(_) | Err(_)) => {}
     }
 }
@@ -71,8 +72,8 @@ fn round_trips(event: &DirectoryEvent, body: &[u8]) {
     assert!(!format!("{event:?}").is_empty());
 }
 
-/// An error says the event's id and name, as they may be printed, and apart from them one of these texts.
-fn says_nothing_of_the_body(letter: &ParseError, body: &[u8]) {
+/// Checks that an error shows only the escaped id and name of the event, and one of these texts.
+fn reveals_nothing_else(letter: &ParseError, body: &[u8]) {
     assert_eq!(letter.raw(), body);
     let excerpt = |text: &str| {
         let start: String = text.chars().take(64).collect();
@@ -110,7 +111,7 @@ fn says_nothing_of_the_body(letter: &ParseError, body: &[u8]) {
     assert!(known.contains(&fault), "{reason}");
 }
 
-/// A verifier reads the event of a signed body as it is read without a signature.
+/// Checks that a signed body is read like one without a signature.
 fn signed_is_the_same(parsed: &Result<DirectoryEvent, ParseError>, body: &[u8]) {
     let secret = WebhookSecret::new("whsec_of_the_fuzzing").expect("a secret");
     let delivery = Signer::new(secret.clone()).sign(Bytes::copy_from_slice(body));
@@ -131,7 +132,7 @@ fn signed_is_the_same(parsed: &Result<DirectoryEvent, ParseError>, body: &[u8]) 
     }
 }
 
-/// An object serializes to JSON that is read as the same object.
+/// Checks that an object serializes to JSON that is read as the same object.
 macro_rules! rereads {
     ($value:expr) => {{
         let json = serde_json::to_string($value).expect("an object serializes");
@@ -205,13 +206,13 @@ fn same(event: &DirectoryEvent, expected: &Event) {
     }
 }
 
-/// A typed attribute of now is what the model finds in the text.
+/// Compares a current attribute with what the model finds in the text.
 fn now(text: &str, key: &str, seen: Option<Value>) {
     let node = model::lookup(text, key).filter(|node| !node.is_null());
     assert_eq!(seen, node.and_then(|node| model::attribute(&node, key)), "{key}");
 }
 
-/// A typed attribute of before is what the model finds in the text.
+/// Compares a former attribute with what the model finds in the text.
 fn before(text: &str, key: &str, seen: Previous<Value>) {
     let expected = model::lookup(text, key).map_or(Previous::Unchanged, |node| {
         let value = Some(node).filter(|node| !node.is_null());

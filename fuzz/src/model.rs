@@ -1,4 +1,4 @@
-//! What an event's body says, read in a simple way from the protocol's tables.
+//! A simple model of how an event's body is read, based on the protocol's tables.
 
 #![expect(clippy::indexing_slicing, reason = "a JSON value without the key is `null`, not a panic")]
 
@@ -10,25 +10,25 @@ use crate::{
     rules::{ACTOR, ADDRESS, EMAIL, ROLE, Rule, Type, rules_of},
 };
 
-/// An event as the model reads it. Absent and `null` are [`Value::Null`], times are nanoseconds of Unix time,
-/// free-form JSON is its text.
+/// An event as the model reads it. Absent and `null` fields are [`Value::Null`], times are Unix times in nanoseconds, and
+/// free-form JSON is text.
 #[derive(Debug, PartialEq)]
 pub struct Event {
     /// The event's id.
     pub id: String,
     /// Its name.
     pub name: String,
-    /// When it happened, in nanoseconds of Unix time.
+    /// When it happened, as Unix time in nanoseconds.
     pub created_at: Option<i128>,
-    /// The context's text.
+    /// The text of the context.
     pub context: String,
-    /// The fields of a known event's data; the text of an unknown one's.
+    /// The fields of the data; for an unknown event, the text of the data.
     pub data: Value,
     /// The paths of the fields that can't be read, in alphabetical order.
     pub unreadable: Vec<String>,
 }
 
-/// What a body is.
+/// The result of reading a body.
 #[derive(Debug)]
 #[expect(clippy::exhaustive_enums, reason = "matched whole, here and by the targets")]
 pub enum Reading {
@@ -123,7 +123,7 @@ impl Event {
         own.or(user).or(data["group"]["directory_id"].as_str())
     }
 
-    /// The address to reach a user at.
+    /// The primary e-mail address of a user.
     #[must_use]
     pub fn primary_email(user: &Value) -> Option<String> {
         let said = |text: &Value| text.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
@@ -135,7 +135,7 @@ impl Event {
         })
     }
 
-    /// What the event means for access: a word and the id of whom or what it concerns.
+    /// The access change of the event: a word, and the id of the object that it is about.
     #[must_use]
     pub fn access_change(&self) -> Option<(&'static str, &str)> {
         let (object, word) = match self.name.as_str() {
@@ -162,21 +162,21 @@ impl Event {
         Some((if stays { word } else { "revoked" }, object["id"].as_str()?))
     }
 
-    /// Whether the state is among the former values, and was another than `active`.
+    /// Whether the former values contain the state, and it was not `active`.
     fn was_not_active(&self) -> bool {
         let previous = self.data["previous_attributes"].as_str().unwrap_or("{}");
         lookup(previous, "state").is_some_and(|state| state.as_str() != Some("active"))
     }
 }
 
-/// The value of a key of a free-form object; of several, the last.
+/// The value of a key in a free-form object. If the key occurs more than once, the last value.
 #[must_use]
 pub fn lookup<'t>(object: &'t str, key: &str) -> Option<Node<'t>> {
     let node = Node::read(object).ok()?;
     last(node.as_object()?, key).cloned()
 }
 
-/// A text, or the JSON of a number or a boolean in its place.
+/// A string, or the JSON of a number or a boolean.
 #[must_use]
 pub fn loose_text(node: &Node<'_>) -> Option<String> {
     match &node.kind {
@@ -186,7 +186,7 @@ pub fn loose_text(node: &Node<'_>) -> Option<String> {
     }
 }
 
-/// An attribute as the type of the method that returns it. Of a list, the entries that can be read.
+/// An attribute as the type that its method returns. For a list, the entries that can be read.
 #[must_use]
 pub fn attribute(node: &Node<'_>, key: &str) -> Option<Value> {
     let of = match key {
@@ -205,7 +205,8 @@ fn last<'a, 't>(fields: &'a [Field<'t>], key: &str) -> Option<&'a Node<'t>> {
     fields.iter().rev().find(|field| field.key() == Some(key)).map(|field| &field.value)
 }
 
-/// An object of an event's data by its rules, without what can't be read; or the path of what it must not lack.
+/// Reads an object of an event's data by its rules, without the unreadable fields. The error is the path of a required
+/// field that is missing.
 fn lenient(
     node: Option<&Node<'_>>,
     rules: &[Rule],
@@ -250,7 +251,7 @@ fn entries(items: &[Node<'_>], rules: &[Rule], path: &str, unreadable: &mut Vec<
     read.into_iter().flatten().collect()
 }
 
-/// A small object by its rules, whole or not at all.
+/// Reads a nested object by its rules, completely or not at all.
 fn object(node: &Node<'_>, rules: &[Rule]) -> Option<Value> {
     let fields = node.as_object()?;
     if fields.iter().any(|field| field.key().is_none()) {

@@ -1,14 +1,14 @@
-//! Times, read without a library for dates.
+//! Reads times without a date library.
 
 use tower_workos::Timestamp;
 
-/// A time in nanoseconds of Unix time. The forms that WorkOS writes are computed here; for others, which RFC 3339 and its
-/// extensions allow, the result of the library counts.
+/// A time as Unix time in nanoseconds. The formats that WorkOS writes are computed here. For others, which RFC 3339 and its
+/// extensions allow, the result of `tower-workos` is used.
 pub(crate) fn moment(text: &str) -> Option<i128> {
     usual_moment(text).unwrap_or_else(|| text.parse::<Timestamp>().ok().map(nanoseconds))
 }
 
-/// A time of the library in nanoseconds of Unix time.
+/// A time of `tower-workos` as Unix time in nanoseconds.
 #[must_use]
 pub(crate) fn nanoseconds(time: Timestamp) -> i128 {
     let since =
@@ -19,7 +19,7 @@ pub(crate) fn nanoseconds(time: Timestamp) -> i128 {
     }
 }
 
-/// `None` if the text has another form, `Some(None)` if there is no such time.
+/// `None` if the text has another format, `Some(None)` if there is no such time.
 fn usual_moment(text: &str) -> Option<Option<i128>> {
     let shape: String =
         text.chars().map(|char| if char.is_ascii_digit() { '0' } else { char }).collect();
@@ -51,7 +51,7 @@ fn usual_moment(text: &str) -> Option<Option<i128>> {
     };
     let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
     let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
-    // A leap second has no Unix time of its own, and RFC 3339's first and last days don't fit everywhere.
+    // A leap second has no Unix time, and the first and last days of RFC 3339 are not representable everywhere.
     if second == 60 || !(1..9999).contains(&year) {
         return None;
     }

@@ -3,12 +3,12 @@
 /// The type of a field.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Type {
-    /// An object of no fixed shape, kept as text.
+    /// A free-form object, kept as text.
     Attributes,
     Bool,
     /// The state of a directory; some states have two names.
     DirectoryState,
-    /// A text that is not empty.
+    /// A non-empty string.
     Id,
     List(&'static [Rule]),
     Object(&'static [Rule]),
@@ -16,7 +16,7 @@ pub(crate) enum Type {
     Time,
 }
 
-/// A field of an object: its key, its type, whether it must be there.
+/// A field of an object: its key, its type, and whether it is required.
 pub(crate) type Rule = (&'static str, Type, bool);
 
 const DIRECTORY: &[Rule] = &[

@@ -1,4 +1,4 @@
-//! The library's typed values in the form of the model.
+//! Converts the library's typed values into the form of the model.
 
 use serde_json::{Value, json};
 use tower_workos::{
@@ -8,7 +8,7 @@ use tower_workos::{
 
 use crate::moment::nanoseconds;
 
-/// The typed data with every field, in the form of the model.
+/// The typed data in the form of the model, with every field.
 pub(crate) fn data(data: &EventData) -> Value {
     match data {
         EventData::DirectoryActivated(directory) | EventData::DirectoryDeleted(directory) => {
