@@ -98,7 +98,7 @@ impl DirectoryEvent {
     /// fn act(event: &DirectoryEvent) {
     ///     match event.access_change() {
     ///         Some(AccessChange::Revoked(user)) => { /* end the sessions of user.id */ }
-    ///         Some(AccessChange::DirectoryRevoked(directory)) => { /* end the sessions of everybody in directory.id */ }
+    ///         Some(AccessChange::DirectoryRevoked(directory)) => { /* and those of everybody in directory.id */ }
     ///         Some(AccessChange::GroupRevoked(group)) => { /* remove the rights of group.id from all sessions */ }
     ///         // If sessions hold roles or group rights: this person may have lost one.
     ///         Some(AccessChange::Changed(user) | AccessChange::MembershipRemoved { user, .. }) => {
