@@ -4,7 +4,7 @@
 //! cargo bench
 //! ```
 //!
-//! Each closure is first checked to do what it measures. Creating the request is not timed, but dropping it is.
+//! Each closure is first checked to have the expected result. Creating the request is not timed, but dropping it is.
 #![allow(
     clippy::unwrap_used,
     missing_docs,

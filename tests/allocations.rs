@@ -116,7 +116,7 @@ fn an_event_keeps_its_body_but_not_the_servers_buffer() {
             assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
         });
     };
-    // Excludes what is allocated once for a thread.
+    // The first request allocates what a thread needs only once.
     serve();
     drop(kept.0.lock().unwrap().take());
     let held = measure(serve).bytes_current;

@@ -64,7 +64,7 @@ fn the_reader_agrees_with_serde_json(text: &str) {
 fn round_trips(event: &DirectoryEvent, body: &[u8]) {
     assert_eq!(event.raw(), body);
     let stored = serde_json::to_string(event).expect("an event serializes");
-    let again: DirectoryEvent = serde_json::from_str(&stored).expect("and back");
+    let again: DirectoryEvent = serde_json::from_str(&stored).expect("a stored event deserializes");
     assert_eq!(again.raw(), body);
     assert_eq!(again.data(), event.data());
     assert_eq!(again.unreadable_fields(), event.unreadable_fields());
@@ -115,7 +115,7 @@ fn reveals_nothing_else(letter: &ParseError, body: &[u8]) {
 fn signed_is_the_same(parsed: &Result<DirectoryEvent, ParseError>, body: &[u8]) {
     let secret = WebhookSecret::new("whsec_of_the_fuzzing").expect("a secret");
     let delivery = Signer::new(secret.clone()).sign(Bytes::copy_from_slice(body));
-    let header = delivery.signature().parse().expect("a header of our own");
+    let header = delivery.signature().parse().expect("a valid header");
     let signed = Verifier::new(secret).construct_event(&header, delivery.body().clone());
     match (&signed, parsed) {
         (Ok(signed), Ok(parsed)) => {

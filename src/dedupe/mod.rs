@@ -22,13 +22,13 @@
 //!
 //! # What happens to an event
 //!
-//! | the store says | the handler | the response | [outcome](DedupeOutcome) |
+//! | the event is | the handler | the response | [outcome](DedupeOutcome) |
 //! |---|---|---|---|
 //! | new, or its last holder's lease expired | runs and succeeds (2xx) | the handler's, once the event is recorded as done | `Completed` |
 //! | the same | runs and does not succeed | the handler's; the event is released | `Released` |
 //! | in progress | does not run | 503 with `Retry-After` | `InFlight` |
 //! | done | does not run | 200 | `Duplicate` |
-//! | nothing: it failed or took too long | does not run ([`OnStoreError`]) | 503 | `StoreError` |
+//! | unknown: the store failed or took too long | does not run ([`OnStoreError`]) | 503 | `StoreError` |
 //!
 //! If a handler responds with anything but 2xx, fails or panics, the event is released, and the next delivery runs the
 //! handler again. If the process dies, the lease expires instead. If a handler succeeds, but this can't be recorded

@@ -119,7 +119,7 @@ impl RedisStore {
     ///
     /// # Errors
     ///
-    /// If the address is malformed, or Redis does not answer within two seconds.
+    /// If the address is malformed, or Redis does not respond within two seconds.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         let store = Self::connect_lazy(url)?;
         store.connection().await?;

@@ -30,10 +30,10 @@ use crate::event::EventId;
 ///
 /// # Futures
 ///
-/// The futures are associated types, so that a store need not box them; a store with `async` code uses [`StoreFuture`]. If a
-/// request is cancelled or the layer's time-out fires, the call continues in a task, so futures must be `Unpin` and
-/// `'static`. A future that has been polled is dropped early only if the runtime shuts down or the lease has passed. It may
-/// or may not have had its effect by then.
+/// The futures are associated types, so that a store need not box them; a store with `async` code uses [`StoreFuture`]. If
+/// a request is cancelled or the layer's time-out fires, the call continues in a task, so futures must be `Unpin` and
+/// `'static`. A future that has been polled is dropped early only if the runtime shuts down or the lease has passed. It
+/// may or may not have had its effect by then.
 ///
 /// # Your own store
 ///
@@ -185,14 +185,14 @@ pub type StoreFuture<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + S
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(
     clippy::exhaustive_enums,
-    reason = "a store must answer, and the layer must act on, exactly these"
+    reason = "a store must return, and the layer must handle, exactly these"
 )]
 pub enum Claim<T> {
     /// The caller is the holder.
     Acquired(T),
     /// The key is done.
     Done,
-    /// Somebody else is the holder.
+    /// Another caller is the holder.
     InFlight {
         /// The time until that holder's lease expires. It may complete or release the key earlier.
         retry_after: Duration,
@@ -204,7 +204,7 @@ pub enum Claim<T> {
 #[must_use]
 #[expect(
     clippy::exhaustive_enums,
-    reason = "a store must answer, and the layer must act on, exactly these"
+    reason = "a store must return, and the layer must handle, exactly these"
 )]
 pub enum Completion {
     /// The key is done.
@@ -283,7 +283,7 @@ impl StoreError {
         Self { kind: StoreErrorKind::NotMigrated, source: Some(source.into()) }
     }
 
-    /// The store did not answer within this time.
+    /// The store did not respond within this time.
     #[must_use]
     pub fn timeout(after: Duration) -> Self {
         Self { kind: StoreErrorKind::Timeout(after), source: None }
@@ -295,7 +295,7 @@ impl StoreError {
         self.kind == StoreErrorKind::NotMigrated
     }
 
-    /// Whether the store did not answer in time.
+    /// Whether the store did not respond in time.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         matches!(self.kind, StoreErrorKind::Timeout(_))

@@ -15,8 +15,8 @@ use crate::event::{
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum AccessChange<'a> {
-    /// The person is active as of this event, and their attributes or roles, which may determine what they can do, may have
-    /// changed. It can arrive after the person's deletion, so don't create a user from it.
+    /// The person is active as of this event. Their attributes or roles may have changed, and with them what they can do.
+    /// It can arrive after the person's deletion, so don't create a user from it.
     Changed(&'a DirectoryUser),
     /// Everybody in this directory loses access. No event follows for its users, groups and memberships.
     DirectoryRevoked(&'a Directory),

@@ -156,8 +156,7 @@ impl DirectoryEvent {
 
     /// When and with which secret this event was signed; `None` for an event without a signature.
     ///
-    /// After deserializing, this is what was known when the event was serialized. It proves nothing about where the
-    /// serialized form came from.
+    /// For a deserialized event, this is what was serialized. It proves nothing about where the serialized form came from.
     #[must_use]
     pub fn signature(&self) -> Option<SignatureInfo> {
         self.0.signature

@@ -9,7 +9,7 @@ use crate::event::{
     envelope::Envelope, fast, lenient, parse_error::Unread, repair::without_lone_surrogates,
 };
 
-/// Reads the text of a body into an empty envelope: at least its id and its data. Otherwise, the error says why not.
+/// Reads the text of a body into an empty envelope: at least its id and its data.
 pub(super) fn read(text: &str, envelope: &mut Envelope) -> Result<(), Unread> {
     match without_lone_surrogates(text) {
         Cow::Borrowed(text) => {

@@ -53,9 +53,10 @@ async fn a_silently_dead_redis_connection_is_replaced() {
     store.claim(&key("event_1"), LIMIT).await.unwrap();
     proxy.freeze_connections();
     // The call under way fails, and the next one uses a new connection.
-    let failed = timeout(LIMIT, store.claim(&key("event_2"), LIMIT)).await.expect("hangs");
+    let failed =
+        timeout(LIMIT, store.claim(&key("event_2"), LIMIT)).await.expect("the claim hangs");
     assert!(failed.is_err(), "the connection was not dead");
-    timeout(LIMIT, store.claim(&key("event_3"), LIMIT)).await.expect("hangs").unwrap();
+    timeout(LIMIT, store.claim(&key("event_3"), LIMIT)).await.expect("the claim hangs").unwrap();
 }
 
 /// Redis has claimed the event, but its reply is lost. Only the failed call knows the claim's token.
@@ -66,7 +67,7 @@ async fn a_claim_whose_reply_is_lost_is_released() {
     let store = RedisStore::connect(&format!("redis://{}/", proxy.address)).await.unwrap();
     let key = DedupeKey::new(services::unique(), "event_1".into());
     proxy.lose_replies();
-    let lost = timeout(LIMIT, store.claim(&key, LIMIT)).await.expect("hangs");
+    let lost = timeout(LIMIT, store.claim(&key, LIMIT)).await.expect("the claim hangs");
     assert!(lost.is_err(), "{lost:?}");
     let claim = store.claim(&key, LIMIT).await.unwrap();
     assert!(matches!(claim, Claim::Acquired(_)), "{claim:?}");

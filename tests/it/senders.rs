@@ -63,7 +63,7 @@ async fn until(mut condition: impl FnMut() -> bool) {
         }
     })
     .await
-    .expect("nothing happens");
+    .expect("the condition is never met");
 }
 
 async fn serve<St: DedupeStore>(dedupe: &DedupeLayer<St>, handler: &Handler) -> SocketAddr {
@@ -214,11 +214,11 @@ pub async fn away<St: DedupeStore>(store: St, back: impl FnOnce()) {
     for _ in 0..3 {
         // The drivers' own time-outs are 10 and 30 seconds.
         let status = timeout(Duration::from_secs(5), deliver(address, "event_1")).await;
-        assert_eq!(status.expect("waits longer than the time-out"), 503);
+        assert_eq!(status.expect("the response takes longer than the time-out"), 503);
     }
     assert_eq!(handler.answered.load(Ordering::SeqCst), 0);
     let status = timeout(Duration::from_secs(5), deliver(open, "event_2")).await;
-    assert_eq!(status.expect("waits longer than the time-out"), 200);
+    assert_eq!(status.expect("the response takes longer than the time-out"), 200);
     assert_eq!(handler.answered.load(Ordering::SeqCst), 1);
     back();
     deliver_again(address, "event_1").await;

@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The pause between two attempts. While an attempt waits for a lock, claims queue behind it; during the pause, they run.
 const PAUSE: Duration = Duration::from_millis(400);
 
-/// Why an attempt failed. Only [`Final`](Self::Final) ends the migration at once.
+/// Why an attempt failed. Only [`Final`](Self::Final) ends the migration immediately.
 enum Failure {
     AnotherMigrates,
     Blocked(sqlx::Error),

@@ -29,7 +29,7 @@ use crate::{
 ///
 /// # What it promises
 ///
-/// - Each call is one statement in a transaction of its own, usually one round trip. (A pool with sqlx's default
+/// - Each call is one statement in its own transaction, usually one round trip. (A pool with sqlx's default
 ///   `test_before_acquire(true)` adds another one.) Committed changes survive a crash to the degree that the database's
 ///   settings promise (`synchronous_commit`, replication).
 /// - Times come from the database's clock, so the replicas' clocks don't matter.

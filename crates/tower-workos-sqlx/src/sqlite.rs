@@ -39,7 +39,7 @@ use crate::{
 ///
 /// # What it promises
 ///
-/// - Each change is one statement in a transaction of its own. Committed changes survive a crash of the process and,
+/// - Each change is one statement in its own transaction. Committed changes survive a crash of the process and,
 ///   with SQLite's default `synchronous = FULL`, of the machine.
 /// - A claim of a key that is done or in flight only reads. With `journal_mode = WAL`, it doesn't wait for a writer.
 /// - SQLite has one writer at a time. A claim of a new event, a completion and a release wait for any transaction

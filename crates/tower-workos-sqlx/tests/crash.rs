@@ -239,8 +239,8 @@ async fn run(kind: &'static str, place: &str) -> (usize, usize) {
         // The last process handles the events that remain.
         let start = Instant::now();
         while sent_out == events && delivered.load(Ordering::SeqCst) < events {
-            let told = format!("{kind}: {delivered:?} of {events} after {deaths} deaths");
-            assert!(start.elapsed() < LIMIT, "{told}");
+            let progress = format!("{kind}: {delivered:?} of {events} after {deaths} deaths");
+            assert!(start.elapsed() < LIMIT, "{progress}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         server.kill();

@@ -43,7 +43,9 @@ async fn done<St: DedupeStore>(store: &St, key: &DedupeKey) {
 
 /// The result of a future that must not wait for a transaction that the test has open. Fails instead of waiting forever.
 async fn promptly<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(20), future).await.expect("it waits")
+    tokio::time::timeout(Duration::from_secs(20), future)
+        .await
+        .expect("the future waits for a transaction")
 }
 
 #[tokio::test(flavor = "multi_thread")]
