@@ -67,7 +67,7 @@ impl<St> DedupeLayer<St> {
     }
 
     /// How long a handler may take. Default: 60 s; a value below 100 ms is raised to 100 ms. If a handler takes longer, a
-    /// redelivery can run it a second time at the same time. If the process crashes, the event is blocked for this long.
+    /// redelivery can run it again concurrently. If the process crashes, the event is blocked for this long.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.config.lease = lease.max(Config::SHORTEST_LEASE);
         self

@@ -20,8 +20,8 @@ const EXPIRED_PER_KEY: usize = 4;
 /// longest. Events in progress are never forgotten: if there are no others, the claim fails with [`StoreError::full`].
 /// Times are those of the monotonic clock, so changes of the system time have no effect.
 ///
-/// A key is kept as a 128-bit keyed hash (SipHash, with random keys), not as text. The probability that two of 10 million
-/// ids have the same hash is below 10⁻²⁴.
+/// A key is kept as a 128-bit keyed hash (SipHash, with random keys), not as text. The probability that any two of 10
+/// million ids have the same hash is below 10⁻²⁴.
 ///
 /// Clones share the remembered events.
 ///

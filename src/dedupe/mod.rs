@@ -1,8 +1,8 @@
 //! Deduplication of events: [`DedupeLayer`], [`Dedupe`] and the stores.
 //!
-//! WorkOS delivers an event again if it received no 2xx response, and sometimes even if it did. This layer, inside
-//! [`VerifyWebhookLayer`](crate::VerifyWebhookLayer), lets each event be handled successfully only once, and a failure
-//! lose no event:
+//! WorkOS delivers an event again if it received no 2xx response, and sometimes even if it did. With this layer inside
+//! [`VerifyWebhookLayer`](crate::VerifyWebhookLayer), an event is handled successfully only once, and a failure loses no
+//! event:
 //!
 //! ```
 //! use tower::ServiceBuilder;

@@ -85,8 +85,8 @@ return 0
 ///
 /// # What Redis can lose
 ///
-/// - **Eviction**: with a `maxmemory-policy` other than `noeviction`, Redis may drop a key that is done or in flight too
-///   early. The event's next delivery is then handled again.
+/// - **Eviction**: with a `maxmemory-policy` other than `noeviction`, Redis may drop a key too early, whether it is
+///   done or in flight. The event's next delivery is then handled again.
 /// - **A crash**: without `appendonly yes` and `appendfsync always`, the last seconds are forgotten, with the same
 ///   consequence.
 /// - **Failover**: replication is asynchronous, so a promoted replica may not know the last claims and completions. Two

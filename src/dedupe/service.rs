@@ -13,7 +13,7 @@ use crate::{
     response_body::ResponseBody,
 };
 
-/// Marks a gRPC call that has an event, in its extensions: the response must be one of gRPC.
+/// In the extensions of a gRPC call that has an event. Its response must be a gRPC response.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct GrpcCall;
 
@@ -63,7 +63,8 @@ where
         let mut inner = mem::replace(&mut self.inner, clone);
         match request.extensions().get::<DirectoryEvent>().cloned() {
             Some(event) => {
-                // The content type is not signed, so it can't decide this: an HTTP client would read a gRPC failure as a success.
+                // The content type is not signed, so it can't decide this: an HTTP client would read a gRPC failure as a
+                // success.
                 let is_grpc = request.extensions().get::<GrpcCall>().is_some();
                 let (store, config) = (self.store.clone(), Arc::clone(&self.config));
                 ResponseFuture::starting(inner, request, event, is_grpc, store, config)

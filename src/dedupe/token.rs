@@ -4,8 +4,8 @@ use crate::dedupe::store::StoreError;
 
 /// A token for stores in databases: 128 random bits.
 ///
-/// `RedisStore` and the stores of `tower-workos-sqlx` use it, and your own store can. Keep its bytes in the store only:
-/// anybody who has them can complete or release the claim.
+/// `RedisStore` and the stores of `tower-workos-sqlx` use it, and so can your own store. Keep its bytes in the store
+/// only: anybody who has them can complete or release the claim.
 ///
 /// ```
 /// use tower_workos::dedupe::ClaimToken;

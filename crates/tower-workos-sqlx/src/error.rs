@@ -4,7 +4,7 @@ use tower_workos::dedupe::StoreError;
 
 use crate::database::{Fault, Statements, fault};
 
-/// A driver's error with a hint how to fix it.
+/// A driver's error with a hint on how to fix it.
 #[derive(Debug)]
 struct Hint {
     hint: &'static str,
