@@ -99,8 +99,8 @@ use crate::{
 /// A sender that gets no response within seconds disconnects, and delivers the event again. Set the pool's
 /// `acquire_timeout` (30 s by default) to less than that, so that a delivery fails while the sender is still waiting for
 /// the response. [`DedupeLayer::store_timeout`](tower_workos::DedupeLayer::store_timeout) limits how long the *layer*
-/// waits, but not your handler's own `begin()`. Handlers share the pool with the store: it needs a connection for each concurrent
-/// handler, and some for the store.
+/// waits, but not your handler's own `begin()`. Handlers share the pool with the store: it needs a connection for each
+/// concurrent handler, and some for the store.
 pub type PostgresStore = SqlStore<Postgres>;
 
 /// The start of each statement. If the statement is its own transaction, this sets the transaction's lock time-out, and
