@@ -161,6 +161,7 @@ impl From<WebhookSecrets> for Verifier {
 ///
 /// The result does not depend on how the body is split. Dropping a verification wipes its keyed state. See
 /// [`Verified::into_event`] for an example.
+#[must_use]
 pub struct Verification {
     /// One MAC for each secret. The first has a field of its own, so that a single secret needs no allocation.
     first: MacState,

@@ -58,7 +58,7 @@ impl<St: DedupeStore> Hold<St> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Claim<()>, StoreError>> {
         let Call::Claiming(claim) = &mut self.call else {
-            return Poll::Ready(Err(StoreError::unavailable("polled after it was ready")));
+            return Poll::Ready(Err(StoreError::unavailable("polled after it returned `Ready`")));
         };
         let Poll::Ready(claim) = Pin::new(claim).poll(cx) else {
             return self.poll_deadline(cx).map(Err);
@@ -96,7 +96,7 @@ impl<St: DedupeStore> Hold<St> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Completion, StoreError>> {
         let Call::Completing(complete) = &mut self.call else {
-            return Poll::Ready(Err(StoreError::unavailable("polled after it was ready")));
+            return Poll::Ready(Err(StoreError::unavailable("polled after it returned `Ready`")));
         };
         let Poll::Ready(completion) = Pin::new(complete).poll(cx) else {
             return self.poll_deadline(cx).map(Err);

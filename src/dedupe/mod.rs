@@ -107,8 +107,6 @@ pub(crate) mod service;
 pub(crate) mod store;
 mod token;
 
-#[cfg(feature = "tonic")]
-pub(crate) use self::service::GrpcCall;
 pub use self::{
     boxed::BoxToken,
     claimed::Claimed,
@@ -118,6 +116,5 @@ pub use self::{
     store::{Claim, Completion, DedupeKey, StoreError, StoreFuture},
     token::ClaimToken,
 };
-pub(crate) use self::{layer::DedupeLayer, store::DedupeStore};
 #[cfg(doc)]
-use self::{memory::MemoryStore, service::Dedupe};
+use self::{layer::DedupeLayer, memory::MemoryStore, service::Dedupe, store::DedupeStore};

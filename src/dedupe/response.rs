@@ -169,7 +169,7 @@ fn log(answer: &Answer, event: Option<&DirectoryEvent>) {
             event,
             outcome,
             hint = "return 2xx only after the transaction given to complete_in is committed",
-            "the handler answered 2xx, but its transaction is not committed; responded with 503"
+            "the handler returned 2xx, but its transaction is not committed; responded with 503"
         ),
         Answer::StoreError(error) => {
             log!(error, event, outcome, error = %Chain(error), "the dedupe store failed; responded with 503");
@@ -194,7 +194,7 @@ pub(super) fn log_dropped(key: &DedupeKey, during: &'static str) {
         target: "tower_workos::dedupe",
         event_id = ?key.id().as_str(),
         during,
-        hint = "answer sooner than the sender and every time-out outside this layer give up",
+        hint = "respond before the sender or a time-out outside this layer gives up",
         "the request was dropped before its response; the event is released unless it is completed"
     );
     #[cfg(not(feature = "tracing"))]
@@ -223,7 +223,7 @@ pub(super) fn log_unreleased(event: Option<&DirectoryEvent>, error: &StoreError)
         event,
         DedupeOutcome::Released,
         error = %Chain(error),
-        "not released; a redelivery may have to wait until the lease expires"
+        "the event could not be released; a redelivery may have to wait until the lease expires"
     );
     #[cfg(not(feature = "tracing"))]
     let _ = (event, error);

@@ -29,16 +29,19 @@ pub struct Dedupe<S, St> {
 
 impl<S, St> Dedupe<S, St> {
     /// Returns a reference to the inner service.
+    #[must_use]
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
     /// Returns a mutable reference to the inner service.
+    #[must_use]
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
     /// Consumes this service and returns the inner service.
+    #[must_use]
     pub fn into_inner(self) -> S {
         self.inner
     }

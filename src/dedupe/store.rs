@@ -187,6 +187,7 @@ pub type StoreFuture<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + S
     clippy::exhaustive_enums,
     reason = "a store must return, and the layer must handle, exactly these"
 )]
+#[must_use]
 pub enum Claim<T> {
     /// The caller is the holder.
     Acquired(T),
@@ -268,6 +269,7 @@ enum StoreErrorKind {
 
 impl StoreError {
     /// The store failed or can't be reached.
+    #[must_use]
     pub fn unavailable(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { kind: StoreErrorKind::Unavailable, source: Some(source.into()) }
     }
@@ -279,6 +281,7 @@ impl StoreError {
     }
 
     /// The store's tables are missing or of another version.
+    #[must_use]
     pub fn not_migrated(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { kind: StoreErrorKind::NotMigrated, source: Some(source.into()) }
     }

@@ -13,7 +13,7 @@ use pin_project_lite::pin_project;
 use tonic::{body::Body, codegen::StdError};
 use tower_service::Service;
 
-use crate::verify::{ResponseFuture, VerifiedBody};
+use crate::verify::{body::VerifiedBody, future::ResponseFuture};
 
 pin_project! {
     /// The future of [`GrpcWebhook`]'s response.

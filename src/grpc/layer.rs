@@ -3,9 +3,9 @@ use std::sync::Arc;
 use tower_layer::{Identity, Layer};
 
 use crate::{
-    dedupe::DedupeLayer,
-    grpc::{GrpcWebhook, Unary},
-    verify::VerifyWebhookLayer,
+    dedupe::layer::DedupeLayer,
+    grpc::{service::GrpcWebhook, unary::Unary},
+    verify::layer::VerifyWebhookLayer,
 };
 
 /// Turns deliveries to one path into calls of `DirectoryEvents`; see the [module docs](crate::grpc).
@@ -41,5 +41,19 @@ impl<S: Clone, D: Layer<Unary<S>>> Layer<S> for GrpcWebhookLayer<D> {
     fn layer(&self, inner: S) -> Self::Service {
         let deliver = self.dedupe.layer(Unary { inner: inner.clone() });
         GrpcWebhook { path: Arc::clone(&self.path), inner, deliver: self.verify.layer(deliver) }
+    }
+}
+
+impl<S: Clone> GrpcWebhook<S> {
+    /// Wraps a server's services, without a [`DedupeLayer`](crate::DedupeLayer); see [`GrpcWebhookLayer::new`].
+    pub fn new(inner: S, path: impl AsRef<str>, verify: VerifyWebhookLayer) -> Self {
+        GrpcWebhookLayer::new(path, verify).layer(inner)
+    }
+}
+
+impl GrpcWebhook<()> {
+    /// Returns the layer that creates this service. This is the same as [`GrpcWebhookLayer::new`].
+    pub fn layer(path: impl AsRef<str>, verify: VerifyWebhookLayer) -> GrpcWebhookLayer {
+        GrpcWebhookLayer::new(path, verify)
     }
 }

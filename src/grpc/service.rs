@@ -8,19 +8,19 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body::Body as HttpBody;
 use tonic::{Status, body::Body, codegen::StdError};
-use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
     grpc::{
-        GrpcResponseFuture, GrpcWebhookLayer, Unary, directory_events_server::SERVICE_NAME,
-        future::GrpcState, unary::problem,
+        future::{GrpcResponseFuture, GrpcState},
+        generated::directory_events_server::SERVICE_NAME,
+        unary::{Unary, problem},
     },
     signature::SIGNATURE_HEADER,
-    verify::{VerifiedBody, VerifyWebhook, VerifyWebhookLayer},
+    verify::{body::VerifiedBody, service::VerifyWebhook},
 };
 
-/// The services of a tonic server, with a webhook endpoint. Created by [`GrpcWebhookLayer`].
+/// The services of a tonic server, with a webhook endpoint. Created by [`GrpcWebhookLayer`](crate::grpc::GrpcWebhookLayer).
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct GrpcWebhook<S, D = Unary<S>> {
@@ -29,17 +29,23 @@ pub struct GrpcWebhook<S, D = Unary<S>> {
     pub(super) deliver: VerifyWebhook<D>,
 }
 
-impl<S: Clone> GrpcWebhook<S> {
-    /// Wraps a server's services, without a [`DedupeLayer`](crate::DedupeLayer); see [`GrpcWebhookLayer::new`].
-    pub fn new(inner: S, path: impl AsRef<str>, verify: VerifyWebhookLayer) -> Self {
-        GrpcWebhookLayer::new(path, verify).layer(inner)
+impl<S, D> GrpcWebhook<S, D> {
+    /// Returns a reference to the server's services.
+    #[must_use]
+    pub fn get_ref(&self) -> &S {
+        &self.inner
     }
-}
 
-impl GrpcWebhook<()> {
-    /// Returns the layer that creates this service. This is the same as [`GrpcWebhookLayer::new`].
-    pub fn layer(path: impl AsRef<str>, verify: VerifyWebhookLayer) -> GrpcWebhookLayer {
-        GrpcWebhookLayer::new(path, verify)
+    /// Returns a mutable reference to the server's services.
+    #[must_use]
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// Consumes this service and returns the server's services.
+    #[must_use]
+    pub fn into_inner(self) -> S {
+        self.inner
     }
 }
 

@@ -14,10 +14,13 @@ use tonic::{Code, body::Body, codegen::StdError, metadata::MetadataMap};
 use tower_service::Service;
 
 use crate::{
-    dedupe::GrpcCall,
-    grpc::{DeliverRequest, directory_events_client::DirectoryEventsClient, http_status},
+    dedupe::service::GrpcCall,
+    grpc::{
+        generated::{DeliverRequest, directory_events_client::DirectoryEventsClient},
+        status::http_status,
+    },
     signature::SIGNATURE_HEADER,
-    verify::VerifiedBody,
+    verify::body::VerifiedBody,
 };
 
 /// Calls `DirectoryEvents::deliver` for a verified request. [`GrpcWebhookLayer`](crate::grpc::GrpcWebhookLayer) wraps it with
@@ -35,7 +38,7 @@ where
     ResBody: HttpBody<Data = Bytes> + Send + 'static,
     ResBody::Error: Into<StdError> + Send,
 {
-    type Response = Response<Full<Bytes>>;
+    type Response = Response<Body>;
     // An error of the server becomes the status of the call.
     type Error = Infallible;
     // The client's method is an `async fn`, whose future has no name.
@@ -55,7 +58,7 @@ where
         Box::pin(async move {
             let code =
                 client.deliver(request).await.map_or_else(|status| status.code(), |_| Code::Ok);
-            Ok(respond(code))
+            Ok(respond(code).map(Body::new))
         })
     }
 }

@@ -19,6 +19,20 @@ const USER: &str = "directory_user_01JTWS2B8G4J0M3Q6V9X5Z7F1H";
 /// Crockford's base 32, in which ULIDs are written.
 const BASE_32: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
+impl Sample {
+    /// The body with another event id, for tests that need many events. To change more of it, see
+    /// [`builder`](Self::builder).
+    #[must_use]
+    pub fn with_id(self, id: &str) -> Bytes {
+        self.builder().id(id).into()
+    }
+
+    /// A builder for the same event about another user, group or directory, or at another time.
+    pub fn builder(self) -> SampleBuilder {
+        SampleBuilder::new(self)
+    }
+}
+
 /// A sample about another user, group or directory, or at another time. [`Sample::builder`] creates it.
 ///
 /// Unless [`id`](Self::id) sets one, the event's id is computed from everything else: two builders with the same

@@ -17,7 +17,7 @@ use std::{
 use tokio::{task::JoinSet, time::sleep};
 
 use crate::{
-    dedupe::{Claim, Completion, DedupeKey, DedupeStore},
+    dedupe::{Claim, Completion, DedupeKey, store::DedupeStore},
     event::EventId,
 };
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use tower_service::Service;
 
-use crate::testing::Signer;
+use crate::testing::signer::{Delivery, Signer};
 
 /// WorkOS gives up after this many attempts.
 const ATTEMPTS: usize = 6;
@@ -141,7 +141,7 @@ impl Disorder {
         signer: &Signer,
         events: impl IntoIterator<Item = impl Into<Bytes>>,
         mut service: S,
-        request: impl Fn(crate::testing::Delivery) -> Request<B>,
+        request: impl Fn(Delivery) -> Request<B>,
     ) -> Result<Vec<Attempt>, S::Error>
     where
         S: Service<Request<B>, Response = Response<ResBody>>,

@@ -2,8 +2,6 @@
 
 use bytes::Bytes;
 
-use crate::testing::builder::SampleBuilder;
-
 /// The body of a delivery about an employee of a fictional company.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample {
@@ -22,18 +20,6 @@ impl Sample {
     #[must_use]
     pub const fn body(self) -> &'static str {
         self.body
-    }
-
-    /// The body with another event id, for tests that need many events. To change more of it, see
-    /// [`builder`](Self::builder).
-    #[must_use]
-    pub fn with_id(self, id: &str) -> Bytes {
-        self.builder().id(id).into()
-    }
-
-    /// A builder for the same event about another user, group or directory, or at another time.
-    pub fn builder(self) -> SampleBuilder {
-        SampleBuilder::new(self)
     }
 }
 

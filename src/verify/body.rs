@@ -8,6 +8,9 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+/// The error of a request body.
+pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 /// The body of a verified request: the signed bytes, in one frame.
 ///
 /// The request's trailers are not signed, so they are dropped.

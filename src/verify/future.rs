@@ -23,7 +23,10 @@ use crate::{
     response_body::ResponseBody,
     signature::SignatureHeader,
     verifier::Verification,
-    verify::{BoxError, VerifiedBody, body::Received, layer::Config},
+    verify::{
+        body::{BoxError, Received, VerifiedBody},
+        config::Config,
+    },
 };
 
 /// After this many frames, `poll` yields to the other tasks of its thread, even if more frames are ready.

@@ -7,7 +7,9 @@ use tower_layer::Layer;
 #[cfg(feature = "tracing")]
 use crate::verify::log::Log;
 use crate::{
-    rejection::Rejection, response_body::ResponseBody, verifier::Verifier, verify::VerifyWebhook,
+    rejection::Rejection,
+    verifier::Verifier,
+    verify::{config::Config, service::VerifyWebhook},
 };
 
 /// WorkOS payloads have a few KiB. Even a user with every attribute is far below this.
@@ -116,6 +118,34 @@ impl VerifyWebhookLayer {
     }
 }
 
+impl<S> VerifyWebhook<S> {
+    /// Wraps a service, with the defaults of [`VerifyWebhookLayer::new`].
+    pub fn new(inner: S, verifier: impl Into<Verifier>) -> Self {
+        VerifyWebhookLayer::new(verifier).layer(inner)
+    }
+
+    /// Returns the layer that creates this service, for changing settings. This is the same as
+    /// [`VerifyWebhookLayer::new`].
+    ///
+    /// ```
+    /// use tower_workos::{VerifyWebhook, WebhookSecret};
+    ///
+    /// # fn main() -> Result<(), tower_workos::ConfigError> {
+    /// # let inner = tower::service_fn(|_: http::Request<tower_workos::verify::VerifiedBody>| async {
+    /// #     Ok::<_, std::convert::Infallible>(http::Response::new(http_body_util::Empty::<bytes::Bytes>::new()))
+    /// # });
+    /// let secret = WebhookSecret::new("whsec_from_the_dashboard")?;
+    /// let layer = VerifyWebhook::<()>::layer(secret).body_limit(64 * 1024);
+    /// let service = tower::Layer::layer(&layer, inner);
+    /// # let _ = service;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn layer(verifier: impl Into<Verifier>) -> VerifyWebhookLayer {
+        VerifyWebhookLayer::new(verifier)
+    }
+}
+
 impl<S> Layer<S> for VerifyWebhookLayer {
     type Service = VerifyWebhook<S>;
 
@@ -127,40 +157,5 @@ impl<S> Layer<S> for VerifyWebhookLayer {
 impl fmt::Debug for VerifyWebhookLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.config.debug(&mut f.debug_struct("VerifyWebhookLayer"))
-    }
-}
-
-/// The settings.
-#[derive(Clone)]
-pub(crate) struct Config {
-    pub(super) verifier: Verifier,
-    pub(super) body_limit: usize,
-    pub(super) body_timeout: Duration,
-    pub(super) rejection_response: Option<RejectionResponse>,
-    #[cfg(feature = "tracing")]
-    pub(super) log: Arc<Log>,
-}
-
-pub(super) type RejectionResponse = Arc<dyn Fn(&Rejection) -> Response<Bytes> + Send + Sync>;
-
-impl Config {
-    /// Logs a rejection and returns the response to it.
-    pub(super) fn reject<B>(&self, rejection: Rejection) -> Response<ResponseBody<B>> {
-        #[cfg(feature = "tracing")]
-        self.log.rejected(&rejection);
-        let response = match &self.rejection_response {
-            Some(custom) => custom(&rejection),
-            None => rejection.to_response(),
-        };
-        let mut response = response.map(ResponseBody::own);
-        response.extensions_mut().insert(rejection);
-        response
-    }
-
-    pub(super) fn debug(&self, f: &mut fmt::DebugStruct<'_, '_>) -> fmt::Result {
-        f.field("verifier", &self.verifier)
-            .field("body_limit", &self.body_limit)
-            .field("body_timeout", &self.body_timeout)
-            .finish_non_exhaustive()
     }
 }

@@ -87,17 +87,17 @@
 //! [`body_timeout`](VerifyWebhookLayer::body_timeout) short, limit connections in front of the server, or limit inside the
 //! handler.
 
-mod body;
-mod future;
+pub(crate) mod body;
+mod config;
+pub(crate) mod future;
 pub(crate) mod layer;
 #[cfg(feature = "tracing")]
 mod log;
 pub(crate) mod service;
 
 pub use self::{body::VerifiedBody, future::ResponseFuture};
-pub(crate) use self::{layer::VerifyWebhookLayer, service::VerifyWebhook};
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+#[cfg(doc)]
+use self::{layer::VerifyWebhookLayer, service::VerifyWebhook};
 
 #[cfg(doc)]
 use crate::rejection::RejectionKind::{

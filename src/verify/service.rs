@@ -7,7 +7,6 @@ use std::{
 
 use http::{HeaderMap, Method, Request, Response, header::CONTENT_LENGTH};
 use http_body::Body;
-use tower_layer::Layer;
 use tower_service::Service;
 
 #[cfg(all(feature = "tonic", feature = "tracing"))]
@@ -16,14 +15,17 @@ use crate::{
     rejection::Rejection,
     response_body::ResponseBody,
     signature::SignatureHeader,
-    verifier::Verifier,
-    verify::{BoxError, ResponseFuture, VerifiedBody, VerifyWebhookLayer, layer::Config},
+    verify::{
+        body::{BoxError, VerifiedBody},
+        config::Config,
+        future::ResponseFuture,
+    },
 };
 
 /// Calls the inner service for genuine Directory Sync deliveries, and rejects all other requests.
 ///
 /// Each request that reaches the inner service has a [`DirectoryEvent`](crate::DirectoryEvent) in its extensions and the
-/// signed bytes as its body. [`VerifyWebhookLayer`] creates this service; its [module](crate::verify) describes the checks.
+/// signed bytes as its body. [`VerifyWebhookLayer`](crate::VerifyWebhookLayer) creates this service; its [module](crate::verify) describes the checks.
 #[derive(Clone)]
 #[must_use]
 pub struct VerifyWebhook<S> {
@@ -32,43 +34,20 @@ pub struct VerifyWebhook<S> {
 }
 
 impl<S> VerifyWebhook<S> {
-    /// Wraps a service, with the defaults of [`VerifyWebhookLayer::new`].
-    pub fn new(inner: S, verifier: impl Into<Verifier>) -> Self {
-        VerifyWebhookLayer::new(verifier).layer(inner)
-    }
-
-    /// Returns the layer that creates this service, for changing settings. This is the same as
-    /// [`VerifyWebhookLayer::new`].
-    ///
-    /// ```
-    /// use tower_workos::{VerifyWebhook, WebhookSecret};
-    ///
-    /// # fn main() -> Result<(), tower_workos::ConfigError> {
-    /// # let inner = tower::service_fn(|_: http::Request<tower_workos::verify::VerifiedBody>| async {
-    /// #     Ok::<_, std::convert::Infallible>(http::Response::new(http_body_util::Empty::<bytes::Bytes>::new()))
-    /// # });
-    /// let secret = WebhookSecret::new("whsec_from_the_dashboard")?;
-    /// let layer = VerifyWebhook::<()>::layer(secret).body_limit(64 * 1024);
-    /// let service = tower::Layer::layer(&layer, inner);
-    /// # let _ = service;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn layer(verifier: impl Into<Verifier>) -> VerifyWebhookLayer {
-        VerifyWebhookLayer::new(verifier)
-    }
-
     /// Returns a reference to the inner service.
+    #[must_use]
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
     /// Returns a mutable reference to the inner service.
+    #[must_use]
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
     /// Consumes this service and returns the inner service.
+    #[must_use]
     pub fn into_inner(self) -> S {
         self.inner
     }

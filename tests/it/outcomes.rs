@@ -153,7 +153,7 @@ async fn the_extensions_contain_each_outcome() {
 
     let store = MemoryStore::default();
     let key = DedupeKey::new("workos", "event_1".into());
-    store.claim(&key, Duration::from_secs(9)).await.unwrap();
+    let _ = store.claim(&key, Duration::from_secs(9)).await.unwrap();
     let dedupe = DedupeLayer::new("workos", store);
     assert_eq!(send(&dedupe, request(true), 201).await, (503, DedupeOutcome::InFlight));
 }
