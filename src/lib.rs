@@ -94,7 +94,7 @@
 //! - Ordering is the application's responsibility: see [`ordering`].
 //! - The body is held in memory, up to [`body_limit`](VerifyWebhookLayer::body_limit) for each request, and up to twice as much
 //!   while its frames are joined.
-//! - The body's deadline is a tokio timer: a body that does not arrive at once needs a tokio runtime with time enabled, such as
+//! - The body's deadline is a tokio timer: a body that isn't ready immediately needs a tokio runtime with time enabled, such as
 //!   the runtime of `#[tokio::main]`. Without one, tokio panics.
 //! - Only the body and the time are signed: don't trust the path, the query or other headers.
 //! - The types of `dsync.token.*` events follow WorkOS's API description; no recorded delivery was available.

@@ -18,7 +18,7 @@ mod problem;
 /// Why a request was rejected.
 ///
 /// The middleware puts it into the extensions of the response, so that an outer layer can count or log it. Its text
-/// contains neither the secret nor anything of the body, except the id and the name of a genuine event that can't be
+/// contains neither the secret nor any part of the body, except the id and the name of a genuine event that can't be
 /// read: they are needed to find it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {

@@ -158,7 +158,7 @@ fn is_template(secret: &str) -> bool {
 /// One or more [`WebhookSecret`]s, which can be replaced while requests are served.
 ///
 /// Clones share the set: after [`replace`](Self::replace) on one of them, every verifier that holds a clone uses the
-/// new set from its next request on. Reading takes no lock. A request whose body is arriving during the replacement is
+/// new set, starting with its next request. Reading takes no lock. A request whose body is arriving during the replacement is
 /// verified with the old set.
 ///
 /// Each secret costs one HMAC for each request, so remove an old one once
@@ -312,7 +312,7 @@ mod tests {
             ("\"\u{feff}\"", invisible(2)),
         ] {
             assert_eq!(WebhookSecret::new(secret).unwrap_err(), error, "{secret:?}");
-            // What to do next, and nothing of the secret.
+            // What to do next, and no part of the secret.
             let text = error.to_string();
             assert!(text.contains("; ") && !text.contains("5f1c"), "{text}");
         }

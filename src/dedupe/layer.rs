@@ -7,7 +7,7 @@ use crate::dedupe::{
     service::Dedupe,
 };
 
-/// Lets each event be handled successfully only once: see the [module docs](crate::dedupe).
+/// Deduplicates events, so that each is handled successfully only once: see the [module docs](crate::dedupe).
 ///
 /// ```
 /// # #[cfg(feature = "testing")]
@@ -119,7 +119,7 @@ impl<S, St: Clone> Dedupe<S, St> {
         DedupeLayer::new(endpoint, store).layer(inner)
     }
 
-    /// Creates the layer that makes this service: the same as [`DedupeLayer::new`].
+    /// Returns the layer that creates this service. This is the same as [`DedupeLayer::new`].
     pub fn layer(endpoint: impl Into<Arc<str>>, store: St) -> DedupeLayer<St> {
         DedupeLayer::new(endpoint, store)
     }

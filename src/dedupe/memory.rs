@@ -81,7 +81,7 @@ impl MemoryStore {
         self.lock().len()
     }
 
-    /// Whether no event is remembered.
+    /// Whether no events are remembered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

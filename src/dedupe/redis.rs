@@ -81,7 +81,7 @@ return 0
 ///
 /// A claim, a completion and a release are one round trip each: a script that is atomic on the server. Leases expire by the
 /// server's clock. Clones share one connection. It is established when it is first needed, and replaced after any failure.
-/// No response within two seconds counts as a failure, because a connection that was lost without a reset looks like that.
+/// No response within two seconds counts as a failure, because a connection that was lost without a reset looks the same.
 ///
 /// # What Redis can lose
 ///

@@ -17,7 +17,7 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct GrpcCall;
 
-/// Calls the inner service only for events that no other call has handled or is handling. Made by
+/// Calls the inner service only for events that no other call has handled or is handling. Created by
 /// [`DedupeLayer`](crate::DedupeLayer).
 #[derive(Clone)]
 #[must_use]

@@ -19,7 +19,7 @@ use crate::event::{
 /// An event: its typed data and the bytes that WorkOS signed.
 ///
 /// Cloning it increments a reference count. `Debug` shows ids, states and the paths of unreadable fields, but nothing else
-/// of the body.
+/// from the body.
 ///
 /// It can be serialized for an application's own queues and tables: to an object with the exact body as a string and with
 /// what is known about the signature. To read a plain event object, for example from the Events API, use

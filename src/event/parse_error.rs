@@ -13,7 +13,7 @@ use crate::event::id::EventId;
 /// reads them with [`DirectoryEvent::parse`](crate::DirectoryEvent::parse) once a later version can.
 ///
 /// `Display` says what is wrong, for example ``event "event_01…" (dsync.user.deleted): `data.id` is missing or not a
-/// non-empty string``. Neither it nor `Debug` shows anything else of the body. The id and the name are escaped, and
+/// non-empty string``. Neither it nor `Debug` shows anything else from the body. The id and the name are escaped, and
 /// truncated after 64 characters.
 ///
 /// Cloning it increments a reference count.
@@ -96,7 +96,7 @@ pub(super) struct Unread {
     pub(super) fault: Fault,
 }
 
-/// Why a body is not an event: only positions and names known to this crate, nothing of the body's content.
+/// Why a body is not an event: only positions and names known to this crate, none of the body's content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     /// A field that every event needs.

@@ -17,7 +17,7 @@ use crate::event::{
 
 /// A person in a directory.
 ///
-/// Only the id is certain: recorded deliveries lack almost every other field. The root fields `emails`,
+/// Only the id is guaranteed: recorded deliveries lack almost every other field. The root fields `emails`,
 /// `job_title`, `username` and `raw_attributes`, which WorkOS has deprecated and sends empty, are only in
 /// [`DirectoryEvent::raw`](crate::DirectoryEvent::raw); [`custom_attributes`](Self::custom_attributes) replaces them.
 ///

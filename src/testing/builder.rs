@@ -139,7 +139,7 @@ impl SampleBuilder {
         Bytes::from(format!(r#"{{"id":{},{rest}}}"#, Value::from(id)))
     }
 
-    /// The event, as a handler gets it, but without a signature.
+    /// The event as a handler receives it, but without a signature.
     ///
     /// # Panics
     ///

@@ -124,7 +124,7 @@ async fn assert_done<St: DedupeStore>(store: &St, key: &DedupeKey, what: &str) {
     }
 }
 
-/// Makes many claims at once; returns how many were acquired, and the token of the last.
+/// Makes many claims concurrently. Returns how many were acquired, and the token of the last.
 async fn race<St>(store: &St, key: &DedupeKey) -> (usize, Option<St::Token>)
 where
     St: DedupeStore,

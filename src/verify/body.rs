@@ -112,9 +112,9 @@ impl Received {
 }
 
 /// A single frame is a slice of the server's read buffer (hyper: 8 to 408 KiB), which an event that is kept would keep alive.
-/// The copy costs 3 % of the layer's instructions for a typical event. Above this length, the buffer is in proportion to the
-/// body.
+/// The copy costs 3 % of the layer's instructions for a typical event. Above this length, the size of the
+/// buffer is in proportion to that of the body.
 const COPIED_UP_TO: usize = 64 * 1024;
 
-/// The capacity that can be reserved however little has arrived.
+/// The capacity that may be reserved regardless of how little has arrived.
 const FREE_CAPACITY: usize = 64 * 1024;

@@ -151,7 +151,7 @@ pin_project! {
     struct Reading<S, B> {
         #[pin]
         body: B,
-        // Set when the body is first `Pending`: a body that is complete at once needs no timer.
+        // Set when the body is first `Pending`: a body that is complete immediately needs no timer.
         #[pin]
         deadline: Option<Sleep>,
         received: Received,

@@ -12,7 +12,7 @@ use crate::{
     verify::{config::Config, service::VerifyWebhook},
 };
 
-/// WorkOS payloads have a few KiB. Even a user with every attribute is far below this.
+/// WorkOS payloads are a few KiB long. Even a user with every attribute is far below this.
 const DEFAULT_BODY_LIMIT: usize = 1024 * 1024;
 /// WorkOS does not document its time-out; its emulator uses 5 s.
 const DEFAULT_BODY_TIMEOUT: Duration = Duration::from_secs(10);

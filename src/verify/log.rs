@@ -1,4 +1,4 @@
-//! The log of the middleware, limited in rate.
+//! The rate-limited log of the middleware.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -20,7 +20,7 @@ const VERIFY: &str = "tower_workos::verify";
 /// Anybody can send a request that is rejected, so this is the maximum number of lines for each kind of rejection.
 const LINES_PER_SECOND: u64 = 10;
 
-/// A log with a limited rate, shared by all services of one layer.
+/// A rate-limited log, shared by all services of one layer.
 ///
 /// Suppressed lines are counted. The count is logged with the next rejection, with the next accepted event (at most once per
 /// second), or when the layer and its last service are dropped.

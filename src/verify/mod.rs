@@ -44,9 +44,9 @@
 //! | `tower_workos::verify` | `DEBUG` | an accepted event | `event_id`, `event_name` |
 //! | `tower_workos::event` | `WARN` | an event with unreadable fields, once for each delivery | `event_id`, `event_name`, `fields` (paths) |
 //!
-//! Anybody can send requests that are rejected, so one layer with all of its services logs at most ten rejections of each kind
-//! per second. The others are counted, and `suppressed` in the next line is the number of rejections of any kind that were not
-//! logged. If no other rejection follows, the count is logged with the next accepted event (at most once per second), or when
+//! Anybody can send requests that are rejected, so a layer and all of its services together log at most ten rejections of each
+//! kind per second. The others are counted, and `suppressed` in the next line is the number of rejections of any kind that were
+//! not logged. If no other rejection follows, the count is logged with the next accepted event (at most once per second), or when
 //! the layer and its last service are dropped. [`InvalidPayload`] is a genuine event and is always logged. For metrics, count
 //! the [`Rejection`](crate::Rejection) in the response's extensions, which is always present.
 //!
@@ -72,7 +72,7 @@
 //!     .layer(RequestBodyLimitLayer::new(1024 * 1024))
 //!     .layer(TimeoutLayer::with_status_code(http::StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(4)))
 //!     .layer(VerifyWebhookLayer::new(secret))
-//!     // Bounds how many handlers run at once; see below.
+//!     // Limits how many handlers run concurrently; see below.
 //!     .layer(ConcurrencyLimitLayer::new(64));
 //! # let _ = stack.service(tower::service_fn(|_: http::Request<tower_workos::verify::VerifiedBody>| async {
 //! #     Ok::<_, std::convert::Infallible>(http::Response::new(http_body_util::Empty::<bytes::Bytes>::new()))
