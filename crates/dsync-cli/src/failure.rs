@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::output;
 
-/// The command ran, and its answer is no: for example, a delivery was rejected or a signature is not genuine.
+/// The command ran, and its result is negative: for example, a delivery was rejected or a signature is not genuine.
 pub(crate) const NO: u8 = 1;
 /// The command could not run.
 pub(crate) const USAGE: u8 = 2;

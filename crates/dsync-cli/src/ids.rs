@@ -4,7 +4,7 @@ use std::hash::BuildHasher as _;
 
 use ulid::Ulid;
 
-/// Makes a unique id. `millis` is its time in milliseconds of Unix time.
+/// Creates a unique id. `millis` is its Unix time in milliseconds.
 pub(crate) fn fresh_id(millis: i64) -> Ulid {
     // The keys of std's hash maps come from the operating system's random numbers, and each map has its own.
     let random = || std::hash::RandomState::new().hash_one(());

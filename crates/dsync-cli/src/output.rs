@@ -7,7 +7,7 @@ use std::{borrow::Cow, io::Write as _};
 
 /// Prints one line of the result.
 pub(crate) fn say(line: impl AsRef<str>) {
-    // A closed pipe, as `head` leaves it, is not an error.
+    // A closed pipe, for example after `head` exits, is not an error.
     let _ = writeln!(std::io::stdout(), "{}", escape(line.as_ref(), is_harmful));
 }
 

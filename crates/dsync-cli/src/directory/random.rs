@@ -45,7 +45,7 @@ impl Random {
         usize::try_from(self.below(length)).ok()
     }
 
-    /// Creates an id with this time, in milliseconds of Unix time.
+    /// Creates an id with this Unix time, in milliseconds.
     pub(super) fn ulid(&mut self, millis: i64) -> Ulid {
         let high = u128::from(self.0.next_u64());
         let low = u128::from(self.0.next_u64() >> 48);

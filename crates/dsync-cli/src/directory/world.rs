@@ -16,7 +16,7 @@ pub(super) struct Directory {
     pub(super) organization: Ulid,
     pub(super) domain: Ulid,
     pub(super) external_key: u64,
-    /// The number of the company, among all of the life.
+    /// The company's number among all companies of the life.
     pub(super) number: u32,
     company: u16,
     provider: u16,

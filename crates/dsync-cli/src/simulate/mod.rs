@@ -34,7 +34,7 @@ use crate::{
 /// Deliver the events of simulated directories, with duplicates, reordering and retries
 ///
 /// With --check, the application must be EMPTY before the run: no directories, users or groups, not even those of an
-/// earlier run. Everything that it already holds counts as a difference.
+/// earlier run. Everything that it already contains counts as a difference.
 #[derive(Args)]
 #[command(after_long_help = MANUAL)]
 pub(crate) struct Simulate {
@@ -87,7 +87,7 @@ struct LifeArgs {
 #[derive(Args)]
 #[command(next_help_heading = "The deliveries")]
 struct DeliveryArgs {
-    /// New deliveries a second, not counting retries; by default as many as possible
+    /// New deliveries per second, not counting retries; by default as many as possible
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
 
@@ -165,7 +165,7 @@ The expected state (--state, --check) contains the events that were acknowledged
 --check compares only the lists and fields that the application returns: {\"access\": [\"directory_user_…\"]} is enough. \
 An application that only revokes access, and grants it elsewhere, has no such list: don't use --check with it.
 
-The state is also fetched once before the run, so that a wrong URL fails early. Below each difference are the deliveries \
+The state is also fetched once before the run, so that a wrong URL fails early. Each difference is followed by the deliveries \
 that led to it, in the order in which they were sent: which of them decides, which were late or duplicates, and the \
 responses. With --concurrency 1, that is also the order in which they arrived.
 
@@ -178,7 +178,7 @@ Exit codes:
   1    an event was given up after its last attempt, or --check found a difference
   2    an invalid option, no secret, no connection at the start, or nothing to compare: the state of --check can't be \
 fetched (no connection, no response in time, or a status other than 2xx) or is not an object of such lists
-  130  interrupted by Ctrl-C, which prints the summary; a second Ctrl-C ends at once
+  130  interrupted by Ctrl-C, which prints the summary; a second Ctrl-C ends the run immediately
 
 Examples:
   A thousand events, in order:
@@ -278,7 +278,7 @@ impl DeliveryArgs {
 fn print(deliveries: Deliveries<Life>) -> ExitCode {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for delivery in deliveries {
-        // A closed pipe, as `head` leaves it, is not an error.
+        // A closed pipe, for example after `head` exits, is not an error.
         if out.write_all(delivery.event().body()).and_then(|()| out.write_all(b"\n")).is_err() {
             break;
         }

@@ -32,7 +32,7 @@ pub(super) struct Queue {
     /// Only `--check` needs it.
     log: Option<Log>,
     in_flight: u64,
-    /// There are no new deliveries.
+    /// Whether there are no more new deliveries.
     ended: bool,
     stopped: bool,
 }

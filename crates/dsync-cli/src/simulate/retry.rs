@@ -49,7 +49,7 @@ pub(super) fn time_scale(text: &str) -> Result<f64, String> {
 /// Items ordered by the time when they are due.
 ///
 /// tokio-util's `DelayQueue` does not fit: it wakes only the last task that polled it, but up to 1000 workers wait here
-/// at once; and it rounds to milliseconds, but `--time-scale` makes pauses of microseconds.
+/// at the same time; and it rounds to milliseconds, but `--time-scale` makes pauses of microseconds.
 #[derive(Debug)]
 pub(super) struct Waiting<T> {
     /// The number keeps the order of items that are due at the same time.

@@ -1,4 +1,4 @@
-//! What a simulation is run with.
+//! The settings of a simulation.
 
 use std::time::Duration;
 

@@ -59,7 +59,7 @@ impl Stats {
         self.last_failure.as_deref()
     }
 
-    /// Attempts a second.
+    /// Attempts per second.
     pub(super) fn rate(&self, elapsed: Duration) -> HumanCount {
         let millis = elapsed.as_millis().max(1);
         HumanCount(u64::try_from(u128::from(self.attempts) * 1000 / millis).unwrap_or(u64::MAX))

@@ -14,7 +14,7 @@ pub(super) struct Case {
     pub(super) request: RawRequest,
 }
 
-/// The expected response. The status is the one of tower-workos.
+/// The expected response. The status is that of tower-workos.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Expect {
     /// Not signed with the secret, or not recently: an endpoint that accepts it can be deceived.

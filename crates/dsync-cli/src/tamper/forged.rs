@@ -1,4 +1,4 @@
-//! Requests of an attacker who does not have the secret, but may have seen a delivery.
+//! Requests from an attacker who does not have the secret, but may have seen a delivery.
 
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};

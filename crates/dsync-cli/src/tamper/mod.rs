@@ -57,13 +57,13 @@ const MANUAL: &str = "\
 Three kinds of requests are sent, over real connections:
   genuine    deliveries that WorkOS, its emulator, or a later version of either may send. They should be accepted with \
 2xx. A rejection is a warning, because it loses events
-  malformed  requests that are signed with the secret, but not as WorkOS would: odd times, two headers, oversized and \
+  malformed  requests that are signed with the secret, but not as WorkOS would: unusual times, two headers, oversized and \
 slow bodies, wrong lengths, bodies that are not JSON. They should be rejected (4xx, or a closed connection). Accepting \
 one is a warning
-  forged     requests of an attacker who does not have the secret, but has seen a delivery: changed bodies, other keys, \
+  forged     requests from an attacker who does not have the secret, but has seen a delivery: changed bodies, other keys, \
 stale and future times, headers that parsers read differently. Accepting one is an error
 
-`expected` shows the status of tower-workos in brackets. The genuine deliveries reach the application, with new event \
+`expected` shows the status of tower-workos in parentheses. The genuine deliveries reach the application, with new event \
 ids and invented people: use an endpoint for tests.
 
 Exit codes:

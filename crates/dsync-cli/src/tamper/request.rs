@@ -33,7 +33,7 @@ pub(super) enum Framing {
 /// How the bytes are written.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pace {
-    /// All at once.
+    /// In one write.
     AtOnce,
     /// In writes of this many bytes, with a pause after each.
     Pieces(usize),
