@@ -2,8 +2,8 @@
 //!
 //! # Stores
 //!
-//! `SqliteStore` and `PostgresStore` are [`SqlStore`] over different databases. Their pages say what each promises, and
-//! which settings its pool needs. [`CompleteIn`] completes a claim in a handler's transaction.
+//! `SqliteStore` and `PostgresStore` are [`SqlStore`] over different databases. Their documentation says what each one
+//! promises, and which settings its pool needs. [`CompleteIn`] completes a claim in a handler's transaction.
 //!
 //! # Features
 //!

@@ -33,7 +33,7 @@ impl<DB: SqlDatabase> SqlStore<DB> {
 
     /// Creates the tables, or brings them up to date. Call it at start-up.
     ///
-    /// Any number of replicas can call it at once. If the tables are up to date, or were created by a later version of this
+    /// Any number of replicas can call it concurrently. If the tables are up to date, or were created by a later version of this
     /// crate, it only reads: it needs no privilege to create tables, and doesn't wait for locks. A table that was created
     /// before there were versions is kept.
     ///

@@ -15,7 +15,7 @@ use crate::{
 ///
 /// # async fn run() -> Result<(), Box<dyn Error + Send + Sync>> {
 /// let pool = PgPoolOptions::new()
-///     // Shorter than the sender waits for a response.
+///     // Less than the sender waits for a response.
 ///     .acquire_timeout(Duration::from_secs(2))
 ///     .connect("postgres://app@localhost/app")
 ///     .await?;
@@ -123,8 +123,8 @@ macro_rules! rules {
 impl Statements for Postgres {
     const BEGIN: &'static str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
-    // Not `CREATE INDEX IF NOT EXISTS`: even if the index exists, as in tables from before there were versions, that waits
-    // for all open transactions that have changed the table.
+    // Not `CREATE INDEX IF NOT EXISTS`: even if the index exists, as it does if the table is older than the migrations,
+    // that waits for all open transactions that have changed the table.
     const MIGRATIONS: &'static [&'static str] = &["\
 CREATE TABLE IF NOT EXISTS tower_workos_dedupe (
     namespace TEXT NOT NULL,

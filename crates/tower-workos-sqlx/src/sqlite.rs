@@ -25,7 +25,7 @@ use crate::{
 /// let pool = SqlitePoolOptions::new()
 ///     // SQLite has one writer at a time: see below.
 ///     .max_connections(1)
-///     // Shorter than the sender waits for a response.
+///     // Less than the sender waits for a response.
 ///     .acquire_timeout(Duration::from_secs(2))
 ///     .connect_with(options)
 ///     .await?;
@@ -64,7 +64,7 @@ use crate::{
 ///
 /// **Begin it with [`begin`](Self::begin)**, which is `BEGIN IMMEDIATE`. A transaction that is begun with plain `BEGIN`
 /// (sqlx's `pool.begin()`) and reads first fails at its first write, without waiting, if another connection has written in
-/// the meantime (`SQLITE_BUSY_SNAPSHOT`). If many events arrived at once, the response to most of them would be 503.
+/// the meantime (`SQLITE_BUSY_SNAPSHOT`). If many events arrived at the same time, the response to most of them would be 503.
 ///
 /// ```
 /// use axum::{Extension, http::StatusCode};

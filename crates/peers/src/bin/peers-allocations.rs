@@ -21,7 +21,7 @@ fn count(size: &str, length: usize) -> BTreeMap<&'static str, Allocations> {
     let mut rows = rows::all(size, length);
     let mut counted = BTreeMap::new();
     for row in &mut rows {
-        // The first run initialises what later ones reuse.
+        // The first run initializes what later ones reuse.
         row.run(1);
         let info = measure(|| {
             row.run(1);

@@ -41,7 +41,7 @@ pub(super) fn request(signature: &str, body: &Bytes) -> Request<Full<Bytes>> {
         .unwrap()
 }
 
-/// An inner service that does nothing. `black_box` keeps the compiler from using that.
+/// An inner service that does nothing. `black_box` prevents the compiler from exploiting that.
 #[derive(Clone)]
 pub(super) struct Nothing;
 
