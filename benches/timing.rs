@@ -1,4 +1,4 @@
-//! Checks whether the time of a verification reveals how much of a forged signature is right.
+//! Checks whether the time of a verification reveals how much of a forged signature is correct.
 //!
 //! ```text
 //! cargo bench --bench timing

@@ -1,4 +1,4 @@
-//! Compares verification in pieces with verification at once, and with another HMAC implementation.
+//! Compares verification in pieces with verification as a whole, and with another HMAC implementation.
 #![no_main]
 
 use tower_workos_fuzz::verify_split::{Input, check};

@@ -32,7 +32,7 @@ mod handler;
 mod input;
 mod predict;
 
-/// The current time of the verifier's clock, in milliseconds of Unix time.
+/// The current time of the verifier's clock, as Unix time in milliseconds.
 const NOW: i64 = 1_770_000_000_000;
 const TOLERANCE_MILLIS: u64 = 180_000;
 const SECRETS: [&str; 2] = ["whsec_of_the_fuzzing", "whsec_of_yesterday"];

@@ -61,7 +61,7 @@ impl Header {
         }
     }
 
-    /// The time of the signature, in milliseconds of Unix time.
+    /// The time of the signature, as Unix time in milliseconds.
     #[must_use]
     pub fn millis(&self) -> i64 {
         match self.digits.parse().unwrap_or(i64::MAX) {

@@ -50,7 +50,7 @@ fn pick<T>(items: &[T], at: impl Into<usize>) -> Option<&T> {
     items.get(at.into() % items.len().max(1))
 }
 
-/// Checks that verification in pieces, at once, and with another implementation of HMAC agree.
+/// Checks that verification in pieces, as a whole, and with another implementation of HMAC agree.
 ///
 /// # Panics
 ///

@@ -16,7 +16,7 @@ use tower_workos::testing::sample;
 
 use crate::{ATTACK, BODY_LIMIT, Responses, signer};
 
-/// The number of concurrent connections that stop half-way; fewer if the limit of open files is lower.
+/// The number of concurrent connections that stop halfway; fewer if the limit on open files is lower.
 const HALF_WAY: usize = 5000;
 /// Longer than the server's time-out plus the delays of a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(20);

@@ -67,7 +67,7 @@ fn report(line: impl AsRef<str>) {
     let _ = writeln!(io::stderr(), "{}", line.as_ref());
 }
 
-/// Raises the limit of open files as far as the system allows, and returns it.
+/// Raises the limit on open files as far as the system allows, and returns it.
 fn raise_file_limit() -> u64 {
     rlimit::increase_nofile_limit(u64::MAX).unwrap()
 }

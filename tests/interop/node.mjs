@@ -11,7 +11,7 @@ const { WorkOS } = require('@workos-inc/node');
 const { version } = require('@workos-inc/node/package.json');
 const { webhooks } = new WorkOS('sk_test_interop');
 
-// Up to version 8 the SDK takes the parsed body and serialises it again; later versions take the bytes.
+// Up to version 8 the SDK takes the parsed body and serializes it again; later versions take the bytes.
 const parses = Number.parseInt(version, 10) <= 8;
 const payload = (body) => (parses ? JSON.parse(body) : Buffer.from(body));
 

@@ -1,4 +1,4 @@
-//! Every way in which a body can arrive or fail to.
+//! Every way in which a body can arrive or fail to arrive.
 
 use std::{
     sync::{Arc, atomic::Ordering},

@@ -120,7 +120,7 @@ async fn chunked_split_and_slow() {
     let answer = raw(address, &[twice.as_bytes()]).await;
     assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
 
-    // A client that disconnects half-way does not affect others.
+    // A client that disconnects halfway does not affect others.
     for _ in 0..3 {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(split.as_bytes()).await.unwrap();

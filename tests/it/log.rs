@@ -260,7 +260,7 @@ fn stray_deliveries_under_tonic_are_bounded() {
     });
     let lines = log.lines();
     let stray = lines.iter().filter(|line| line.contains("tower_workos::grpc")).count();
-    // Ten in each second that the loop takes part in.
+    // Ten in each second during which the loop runs.
     assert!((10..=100).contains(&stray), "{stray}");
     assert_eq!(stray + lines.iter().map(|line| suppressed(line)).sum::<usize>(), 1000);
 }

@@ -1,4 +1,4 @@
-//! The crate from outside: one program, so that one log is watched for secrets and payloads (see `support`).
+//! Tests the public API, in one program so that one log is checked for secrets and payloads (see `support`).
 #![allow(
     clippy::indexing_slicing,
     clippy::unwrap_used,

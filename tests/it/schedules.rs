@@ -4,7 +4,7 @@
 //!
 //! A schedule is a list of choices. Each run follows a prefix of choices, then always takes the first alternative; the next run
 //! changes the last choice that has alternatives left. This covers all schedules of two deliveries with at most one fault, and
-//! of one delivery with at most four. With `SCHEDULE_FAULTS=1` in the environment, each has one fault more.
+//! of one delivery with at most four. With `SCHEDULE_FAULTS=1` in the environment, each has one more fault.
 
 use std::{
     collections::HashSet,

@@ -31,7 +31,7 @@ const CANARIES: [&str; 6] =
 
 pub const SECRET: &str = "whsec_canary_5f1c9e";
 pub const OTHER_SECRET: &str = "whsec_canary_other";
-/// The time that the tests' clock shows.
+/// The time of the tests' clock.
 pub const NOW: i64 = 1_770_000_000_000;
 
 pub fn at(millis: i64) -> Timestamp {
@@ -166,7 +166,7 @@ pub enum Step {
     Data(Bytes),
     Trailers,
     Error,
-    /// Not ready, but woken at once.
+    /// Not ready, but woken immediately.
     Wait,
     /// Not ready for this long.
     Sleep(std::time::Duration),
