@@ -21,8 +21,8 @@ const DEFAULT_TOLERANCE: Duration = Duration::from_secs(180);
 
 /// Verifies signatures with a set of secrets, a tolerance and a clock.
 ///
-/// It performs the same checks as [`VerifyWebhookLayer`](crate::VerifyWebhookLayer) without tower and HTTP bodies: for a
-/// queue worker, a Lambda function or another web framework.
+/// It performs the same checks as [`VerifyWebhookLayer`](crate::VerifyWebhookLayer) without tower and HTTP bodies. Use it in
+/// a queue worker, a Lambda function or another web framework.
 ///
 /// ```
 /// use bytes::Bytes;

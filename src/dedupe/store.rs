@@ -12,9 +12,9 @@ use crate::event::EventId;
 ///
 /// - **`claim` is one atomic step.** Of any number of concurrent claims of a key, at most one is
 ///   [`Acquired`](Claim::Acquired). If two were, the handler would run twice at the same time.
-/// - **Tokens fence.** Each acquired claim has its own token. A holder whose lease has expired can neither complete nor
-///   release anything, even if nobody else has claimed the key since. Otherwise, a slow holder could mark the key as done
-///   while another one is still handling the event; if that one then failed, the event would be lost.
+/// - **Tokens fence off old holders.** Each acquired claim has its own token. A holder whose lease has expired can neither
+///   complete nor release anything, even if nobody else has claimed the key since. Otherwise, a slow holder could mark the
+///   key as done while another one is still handling the event; if that one then failed, the event would be lost.
 /// - **A lease expires by the store's own clock**, which is the same for all replicas. If a holder crashes, its key is free
 ///   again once the lease has expired; until then, redeliveries are [`InFlight`](Claim::InFlight).
 /// - **Done is durable** for the length of the retention, to the degree that the store promises.

@@ -48,8 +48,8 @@ pub enum AccessChange<'a> {
 }
 
 impl DirectoryEvent {
-    /// Whether this event grants, changes or revokes somebody's access. `None` if it does none of these, or if this
-    /// version does not know the event.
+    /// How this event affects somebody's access. `None` if it does not affect anybody's, or if this version does not know
+    /// the event.
     ///
     /// # Former employees
     ///

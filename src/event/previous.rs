@@ -36,7 +36,7 @@ impl<T> Previous<T> {
 
 /// The former values of what an update changed: of root fields and of [`custom_attributes`](Self::custom_attributes).
 ///
-/// It is read on demand, like [`CustomAttributes`](crate::CustomAttributes). A value of another type than the method
+/// It is read on demand, like [`CustomAttributes`](crate::CustomAttributes). A value that is not of the type that the method
 /// returns is [`WasAbsent`](Previous::WasAbsent); [`get`](Self::get) returns it as JSON.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(from = "Attributes", into = "Attributes")]
@@ -151,7 +151,7 @@ impl From<PreviousAttributes> for Attributes {
 
 /// The former values of custom attributes.
 ///
-/// It is read on demand, like [`CustomAttributes`](crate::CustomAttributes). A value of another type than the method
+/// It is read on demand, like [`CustomAttributes`](crate::CustomAttributes). A value that is not of the type that the method
 /// returns is [`WasAbsent`](Previous::WasAbsent); [`get`](Self::get) returns it as JSON.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(transparent)]

@@ -12,7 +12,7 @@ pub struct ManualClock {
 }
 
 impl ManualClock {
-    /// Creates a clock that shows this time.
+    /// Creates a clock that is set to this time.
     #[must_use]
     pub fn new(now: impl Into<SystemTime>) -> Self {
         Self { now: Arc::new(Mutex::new(now.into())) }

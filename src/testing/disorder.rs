@@ -92,13 +92,13 @@ impl Disorder {
         self
     }
 
-    /// How many of a hundred events are delivered twice. Default: 0.
+    /// The percentage of events that are delivered twice. Default: 0.
     pub fn duplicates(mut self, percent: u8) -> Self {
         self.duplicates = percent;
         self
     }
 
-    /// How many of a hundred events never arrive. Default: 0.
+    /// The percentage of events that never arrive. Default: 0.
     pub fn losses(mut self, percent: u8) -> Self {
         self.losses = percent;
         self
@@ -127,7 +127,7 @@ impl Disorder {
         places.into_iter().map(|(_, _, index)| index).collect()
     }
 
-    /// Signs the events and sends them into a service, one after the other. A delivery that does not get a 2xx is sent
+    /// Signs the events and sends them to a service, one after the other. A delivery that does not get a 2xx is sent
     /// again after all others, up to five times, as WorkOS does.
     ///
     /// `request` creates the request of a delivery, usually with
@@ -135,7 +135,7 @@ impl Disorder {
     ///
     /// # Errors
     ///
-    /// The service's own, at the first call that fails.
+    /// The service's error, from the first call that fails.
     pub async fn deliver<S, B, ResBody>(
         &self,
         signer: &Signer,
