@@ -32,8 +32,8 @@ fn at(second: u8) -> Value {
     json!(format!("2026-01-15T12:00:0{second}.000Z"))
 }
 
-/// Whether the user has access and whether it is a member after these events, each at its second. Applies each event
-/// twice, in every order.
+/// Whether the user has access and whether it is a member after these events, each with the second at which it happened.
+/// Applies each event twice, in every order.
 #[track_caller]
 fn after(events: &[(u8, Value)]) -> (bool, bool) {
     let events: Vec<_> = events
