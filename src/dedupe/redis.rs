@@ -202,7 +202,7 @@ fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).map_or(LONGEST, |millis| millis.min(LONGEST))
 }
 
-/// The rest of a lease, at least a millisecond.
+/// The time that is left of a lease, at least a millisecond.
 fn remaining(millis: i64) -> Duration {
     Duration::from_millis(u64::try_from(millis).unwrap_or(1).max(1))
 }

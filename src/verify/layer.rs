@@ -42,7 +42,7 @@ pub struct VerifyWebhookLayer {
 
 impl VerifyWebhookLayer {
     /// Creates a layer from a [`WebhookSecret`](crate::WebhookSecret), [`WebhookSecrets`](crate::WebhookSecrets), or a
-    /// [`Verifier`] with settings of its own.
+    /// [`Verifier`] with custom settings.
     pub fn new(verifier: impl Into<Verifier>) -> Self {
         Self {
             config: Config {

@@ -84,8 +84,8 @@
 //! A limit or a buffer inside this layer acquires its permit or its slot when the service is polled ready. The permit is then
 //! held while the body arrives, **before anything is verified**. A client that sends slow bodies with a current timestamp can
 //! hold as many permits as it has connections, each until the deadline. If that matters, make
-//! [`body_timeout`](VerifyWebhookLayer::body_timeout) short, limit connections in front of the server, or limit inside the
-//! handler.
+//! [`body_timeout`](VerifyWebhookLayer::body_timeout) short, limit connections in front of the server, or limit
+//! concurrency inside the handler.
 
 pub(crate) mod body;
 mod config;
