@@ -1,4 +1,4 @@
-//! The layer calls the service that was polled ready, whichever middleware is inside or outside.
+//! The layer calls the service that was polled ready, regardless of the middleware inside and outside.
 
 use std::time::Duration;
 

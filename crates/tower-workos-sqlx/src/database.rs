@@ -59,7 +59,7 @@ pub(crate) mod verdict {
     pub(crate) const ACQUIRED: &str = "acquired";
     pub(crate) const COMPLETED: &str = "completed";
     pub(crate) const DONE: &str = "done";
-    /// With the rest of the lease, in milliseconds.
+    /// With the time that is left of the lease, in milliseconds.
     pub(crate) const HELD: &str = "held";
     /// The transaction does not have the isolation level that the statement needs, so it did nothing.
     pub(crate) const ISOLATION: &str = "isolation";

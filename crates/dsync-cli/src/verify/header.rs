@@ -58,7 +58,7 @@ fn in_curl(text: &str) -> Option<&str> {
         return None;
     }
     let inner = rest.split_once(quote)?.0;
-    // Two headers in one command are an error of their own.
+    // Two headers in one command are a separate error.
     find_name(rest.get(NAME.len()..)?).is_none().then_some(inner)
 }
 
