@@ -322,7 +322,7 @@ impl fmt::Display for StoreError {
             }
             StoreErrorKind::Timeout(after) => write!(
                 f,
-                "the dedupe store did not answer within {after:?}; check that it runs, can be reached and is not overloaded"
+                "the dedupe store did not respond within {after:?}; check that it runs, can be reached and is not overloaded"
             ),
             StoreErrorKind::Unavailable => f.write_str("the dedupe store failed"),
         }

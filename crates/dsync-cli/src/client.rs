@@ -90,7 +90,7 @@ impl Client {
             Ok(Err(error)) => Err(error),
             Err(_) => {
                 let sent = connection.connection_metadata().is_some();
-                let what = if sent { "answer" } else { "connection" };
+                let what = if sent { "response" } else { "connection" };
                 let timeout = humantime::format_duration(self.timeout);
                 Err(SendError { text: format!("no {what} within {timeout}"), sent, timeout: true })
             }
@@ -106,7 +106,7 @@ impl Client {
         let unsent = source
             .and_then(|source| source.downcast_ref::<hyper::Error>())
             .is_some_and(|error| error.is_canceled() || error.is_closed());
-        SendError { text: format!("no answer: {}", causes(error)), sent: !unsent, timeout: false }
+        SendError { text: format!("no response: {}", causes(error)), sent: !unsent, timeout: false }
     }
 
     async fn read(&self, response: Response<Incoming>, max_length: usize) -> (StatusCode, Bytes) {
