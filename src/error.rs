@@ -142,7 +142,8 @@ impl Error for SignatureHeaderError {}
 pub enum VerifyError {
     /// The body is genuine, but is not a readable event.
     ///
-    /// Only [`Verifier::construct_event`](crate::Verifier::construct_event) returns this.
+    /// [`Verifier::construct_event`](crate::Verifier::construct_event) returns this; [`verify`](crate::Verifier::verify) and
+    /// [`Verification::finish`](crate::Verification::finish), which parse nothing, do not.
     Parse(ParseError),
     /// No signature in the header was made with a known secret over this body.
     #[non_exhaustive]

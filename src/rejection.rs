@@ -147,6 +147,12 @@ impl fmt::Display for Rejection {
 
 impl Error for Rejection {}
 
+impl From<ParseError> for Rejection {
+    fn from(error: ParseError) -> Self {
+        VerifyError::from(error).into()
+    }
+}
+
 impl From<SignatureHeaderError> for Rejection {
     fn from(error: SignatureHeaderError) -> Self {
         Self { cause: Cause::SignatureHeader(error) }

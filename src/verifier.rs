@@ -244,9 +244,8 @@ impl<'h> Comparison<'h> {
         if bool::from(self.matched) {
             let Self { header, secret_index, .. } = self;
             let secret_index = usize::try_from(secret_index).unwrap_or(usize::MAX);
-            Ok(Verified {
-                signature: SignatureInfo { issued_at: header.issued_at(), secret_index },
-            })
+            let signature = SignatureInfo { issued_at: header.issued_at(), secret_index };
+            Ok(Verified { signature, body_len: hashed })
         } else {
             Err(VerifyError::SignatureMismatch { body_len: hashed })
         }
@@ -266,12 +265,13 @@ impl std::fmt::Debug for Verification {
 #[must_use]
 pub struct Verified {
     signature: SignatureInfo,
+    body_len: usize,
 }
 
 impl Verified {
     /// Parses the event in the body that was verified, and logs which of its fields could not be read.
     ///
-    /// `body` must be exactly the bytes that were verified; this method can't check that.
+    /// `body` **must be exactly the bytes that were verified**. This method only checks the length.
     ///
     /// ```
     /// use bytes::{Bytes, BytesMut};
@@ -295,8 +295,11 @@ impl Verified {
     ///
     /// # Errors
     ///
-    /// As [`DirectoryEvent::parse`].
+    /// Those of [`DirectoryEvent::parse`], and an error if the length of `body` differs from that of the body that was verified.
     pub fn into_event(self, body: Bytes) -> Result<DirectoryEvent, ParseError> {
+        if body.len() != self.body_len {
+            return Err(ParseError::other_length(self.body_len, body));
+        }
         let event = DirectoryEvent::parse_signed(body, Some(self.signature))?;
         #[cfg(feature = "tracing")]
         if !event.unreadable_fields().is_empty() {

@@ -16,6 +16,8 @@ use http::{
     header::{CONTENT_TYPE, RETRY_AFTER},
 };
 
+#[cfg(feature = "tracing")]
+use crate::event::Excerpt;
 use crate::{
     dedupe::{
         outcome::DedupeOutcome,
@@ -120,8 +122,8 @@ macro_rules! log {
     ($level:ident, $event:expr, $outcome:expr, $($rest:tt)*) => {
         tracing::$level!(
             target: "tower_workos::dedupe",
-            event_id = $event.map(|event| tracing::field::debug(event.id().as_str())),
-            event_name = $event.map(|event| tracing::field::debug(event.name())),
+            event_id = $event.map(|event| tracing::field::debug(Excerpt(event.id().as_str()))),
+            event_name = $event.map(|event| tracing::field::debug(Excerpt(event.name()))),
             outcome = $outcome.as_str(),
             $($rest)*
         )
@@ -192,7 +194,7 @@ pub(super) fn log_dropped(key: &DedupeKey, during: &'static str) {
     #[cfg(feature = "tracing")]
     tracing::warn!(
         target: "tower_workos::dedupe",
-        event_id = ?key.id().as_str(),
+        event_id = ?Excerpt(key.id().as_str()),
         during,
         hint = "respond before the sender or a time-out outside this layer gives up",
         "the request was dropped before its response; the event is released unless it is completed"

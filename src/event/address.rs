@@ -4,8 +4,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::event::object::json_object;
+
 /// A postal address among a user's custom attributes.
 #[derive(Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(remote = "Self")]
 #[non_exhaustive]
 pub struct PostalAddress {
     /// Whether it is the user's primary address.
@@ -26,6 +29,8 @@ pub struct PostalAddress {
     /// Country.
     pub country: Option<String>,
 }
+
+json_object!(PostalAddress);
 
 impl fmt::Debug for PostalAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use crate::event::{
     attributes::{AttributeError, Attributes},
     duplicates,
+    object::json_object,
 };
 
 /// What WorkOS sends about an event in addition to its data: a JSON object that is read on demand.
@@ -49,6 +50,7 @@ impl EventContext {
 
 /// Who caused an event.
 #[derive(Clone, PartialEq, Deserialize, Serialize)]
+#[serde(remote = "Self")]
 #[non_exhaustive]
 pub struct Actor {
     /// The actor's id.
@@ -58,6 +60,8 @@ pub struct Actor {
     /// The actor's name.
     pub name: Option<String>,
 }
+
+json_object!(Actor);
 
 impl Actor {
     /// Creates an actor of whom only the id is known.

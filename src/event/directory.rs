@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{
     id::{DirectoryId, OrganizationDomainId, OrganizationId},
+    object::json_object,
     text::{not_empty, null_is_default, text_enum},
     timestamp::Timestamp,
 };
@@ -14,6 +15,7 @@ use crate::event::{
 ///
 /// Source: the WorkOS API reference, "Directory", and the `dsync.activated` event.
 #[derive(Clone, PartialEq, Deserialize, Serialize)]
+#[serde(remote = "Self")]
 #[non_exhaustive]
 pub struct Directory {
     /// The directory's id.
@@ -38,6 +40,8 @@ pub struct Directory {
     /// When the directory last changed.
     pub updated_at: Option<Timestamp>,
 }
+
+json_object!(Directory);
 
 impl Directory {
     /// Creates a directory of which only the id is known.
@@ -70,6 +74,7 @@ impl fmt::Debug for Directory {
 
 /// A domain of the organization that a directory belongs to.
 #[derive(Clone, PartialEq, Deserialize, Serialize)]
+#[serde(remote = "Self")]
 #[non_exhaustive]
 pub struct OrganizationDomain {
     /// The domain's id.
@@ -78,6 +83,8 @@ pub struct OrganizationDomain {
     /// The domain name, for example `foo-corp.com`.
     pub domain: Option<String>,
 }
+
+json_object!(OrganizationDomain);
 
 impl OrganizationDomain {
     /// Creates a domain of which only the id is known.

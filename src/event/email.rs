@@ -4,8 +4,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::event::object::json_object;
+
 /// An e-mail address among a user's custom attributes.
 #[derive(Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(remote = "Self")]
 #[non_exhaustive]
 pub struct EmailAddress {
     /// Whether it is the user's primary address.
@@ -16,6 +19,8 @@ pub struct EmailAddress {
     /// The address.
     pub value: Option<String>,
 }
+
+json_object!(EmailAddress);
 
 impl fmt::Debug for EmailAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::event::{
     attributes::Attributes,
     id::{DirectoryGroupId, DirectoryId, OrganizationId},
+    object::json_object,
     previous::PreviousAttributes,
     text::{not_empty, null_is_default},
     timestamp::Timestamp,
@@ -17,6 +18,7 @@ use crate::event::{
 ///
 /// Source: the WorkOS API reference, "Directory Group".
 #[derive(Clone, PartialEq, Deserialize, Serialize)]
+#[serde(remote = "Self")]
 #[non_exhaustive]
 pub struct DirectoryGroup {
     /// The group's id.
@@ -38,6 +40,8 @@ pub struct DirectoryGroup {
     /// When the group last changed.
     pub updated_at: Option<Timestamp>,
 }
+
+json_object!(DirectoryGroup);
 
 impl DirectoryGroup {
     /// Creates a group of which only the id is known.

@@ -18,6 +18,7 @@ mod id;
 mod kind;
 mod lenient;
 mod membership;
+mod object;
 mod parse;
 mod parse_error;
 mod previous;

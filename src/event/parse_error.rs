@@ -31,6 +31,12 @@ impl ParseError {
         Self(Arc::new(Inner { unread, raw }))
     }
 
+    /// The body is not the one that was verified.
+    pub(crate) fn other_length(verified: usize, raw: Bytes) -> Self {
+        let fault = Fault::Length { verified, given: raw.len() };
+        Self::new(Unread { id: None, name: None, fault }, raw)
+    }
+
     /// The event's id, if it could be read.
     #[must_use]
     pub fn id(&self) -> Option<&EventId> {
@@ -49,7 +55,10 @@ impl ParseError {
     pub fn path(&self) -> Option<&str> {
         match self.0.unread.fault {
             Fault::Field { path, .. } => Some(path),
-            Fault::NotAnObject | Fault::NotUtf8 { .. } | Fault::Syntax { .. } => None,
+            Fault::Length { .. }
+            | Fault::NotAnObject
+            | Fault::NotUtf8 { .. }
+            | Fault::Syntax { .. } => None,
         }
     }
 
@@ -101,6 +110,8 @@ pub(super) struct Unread {
 pub(super) enum Fault {
     /// A field that every event needs.
     Field { path: &'static str, expected: &'static str },
+    /// Not the body that was verified.
+    Length { verified: usize, given: usize },
     /// JSON, but not an object.
     NotAnObject,
     /// The first byte that is not UTF-8.
@@ -113,6 +124,10 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Field { path, expected } => write!(f, "`{path}` is missing or not {expected}"),
+            Self::Length { verified, given } => write!(
+                f,
+                "the body has {given} bytes, but {verified} bytes were verified; pass the body that was verified"
+            ),
             Self::NotAnObject => f.write_str("the body is not a JSON object"),
             Self::NotUtf8 { at } => write!(f, "the body is not UTF-8 at byte {at}"),
             Self::Syntax { at } => write!(f, "the body is not JSON at byte {at}"),
@@ -126,6 +141,13 @@ pub(crate) struct Excerpt<'t>(pub(crate) &'t str);
 impl Excerpt<'_> {
     /// In characters. Ids of WorkOS have up to 41.
     const LONGEST: usize = 64;
+}
+
+/// In quotes.
+impl fmt::Debug for Excerpt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{self}\"")
+    }
 }
 
 impl fmt::Display for Excerpt<'_> {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{
     id::{DirectoryId, DirectoryTokenId, OrganizationId},
+    object::json_object,
     text::not_empty,
     timestamp::Timestamp,
 };
@@ -14,6 +15,7 @@ use crate::event::{
 ///
 /// So far, WorkOS documents its events only for the Events API.
 #[derive(Clone, PartialEq, Deserialize, Serialize)]
+#[serde(remote = "Self")]
 #[non_exhaustive]
 pub struct DirectoryToken {
     /// The token's id.
@@ -28,6 +30,8 @@ pub struct DirectoryToken {
     /// When the token was created.
     pub created_at: Option<Timestamp>,
 }
+
+json_object!(DirectoryToken);
 
 impl DirectoryToken {
     /// Creates a token of which only the id is known.

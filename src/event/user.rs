@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::event::{
     custom_attributes::CustomAttributes,
     id::{DirectoryId, DirectoryUserId, OrganizationId},
+    object::json_object,
     previous::PreviousAttributes,
     role::Role,
     text::{not_empty, null_is_default},
@@ -35,6 +36,7 @@ use crate::event::{
 /// # Ok::<_, serde_json::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Deserialize, Serialize)]
+#[serde(remote = "Self")]
 #[non_exhaustive]
 pub struct DirectoryUser {
     /// The user's id. A person who is deleted and returns gets a new one.
@@ -70,6 +72,8 @@ pub struct DirectoryUser {
     /// not affect it.
     pub updated_at: Option<Timestamp>,
 }
+
+json_object!(DirectoryUser);
 
 impl DirectoryUser {
     /// Creates a user of whom only the id is known.

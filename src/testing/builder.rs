@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use bytes::Bytes;
 use serde::{
@@ -14,6 +14,9 @@ use crate::{event::Timestamp, testing::sample::Sample};
 const DIRECTORY: &str = "directory_01JTWS1A7F3H9K2P5T8V4Y6E0G";
 const GROUP: &str = "directory_group_01JTWS3C9H5K1N4R7W0Y6A8G2J";
 const ORGANIZATION: &str = "org_01JTWS0Q5Z8D4N7R2M6K9X3B1C";
+const EMAIL: &str = "rosalind.okafor@northwind.example";
+const GROUP_IDP: &str = "00g3f8w1n6LpQ2sV95d7";
+const USER_IDP: &str = "00u7k2m9q4ZrW8xT15d7";
 const USER: &str = "directory_user_01JTWS2B8G4J0M3Q6V9X5Z7F1H";
 
 /// Crockford's base 32, in which ULIDs are written.
@@ -58,6 +61,8 @@ pub struct SampleBuilder {
     id: Option<String>,
     data: Fields,
     created_at: Timestamp,
+    /// What replaces the texts of the sample, by text.
+    replacements: BTreeMap<&'static str, String>,
 }
 
 impl SampleBuilder {
@@ -76,6 +81,7 @@ impl SampleBuilder {
             id: None,
             data: data.unwrap_or_default(),
             created_at: created_at.unwrap_or(Timestamp::UNIX_EPOCH),
+            replacements: BTreeMap::new(),
         }
     }
 
@@ -85,40 +91,81 @@ impl SampleBuilder {
         self
     }
 
-    /// Replaces the directory's id everywhere in the sample.
+    /// Sets the directory's id.
+    ///
+    /// # Panics
+    ///
+    /// If the sample has no directory.
     pub fn directory(self, id: impl Into<String>) -> Self {
         self.replace(DIRECTORY, id.into())
     }
 
-    /// Replaces the group's id everywhere in the sample.
+    /// Sets the group's id, and derives its `idp_id` from it.
+    ///
+    /// # Panics
+    ///
+    /// If the sample has no group.
     pub fn group(self, id: impl Into<String>) -> Self {
-        self.replace(GROUP, id.into())
+        let id = id.into();
+        self.replace(GROUP_IDP, format!("idp_{id}")).replace(GROUP, id)
     }
 
-    /// Replaces the organization's id everywhere in the sample.
+    /// Sets the organization's id.
+    ///
+    /// # Panics
+    ///
+    /// If the sample has no organization.
     pub fn organization(self, id: impl Into<String>) -> Self {
         self.replace(ORGANIZATION, id.into())
     }
 
-    /// Replaces the user's id everywhere in the sample.
+    /// Sets the user's id, and derives their e-mail address and `idp_id` from it, so that users are not confused by these.
+    ///
+    /// # Panics
+    ///
+    /// If the sample has no user.
     pub fn user(self, id: impl Into<String>) -> Self {
-        self.replace(USER, id.into())
+        let id = id.into();
+        self.replace(EMAIL, format!("{id}@northwind.example"))
+            .replace(USER_IDP, format!("idp_{id}"))
+            .replace(USER, id)
     }
 
-    /// Sets when the event happened: the event's `created_at`, and the object's `updated_at`. For a membership event,
-    /// the `updated_at` of its user and of its group does not change, as in events from WorkOS.
+    /// Sets when the event happened: the event's `created_at`, the object's `updated_at`, and if the event is its creation,
+    /// the object's `created_at`. In a membership event, the times of the user and the group do not change, as in events
+    /// from WorkOS.
     pub fn at(mut self, time: Timestamp) -> Self {
         self.created_at = time;
-        if self.data.contains("updated_at") {
-            self.data.set("updated_at", &time.to_string().into());
+        let is_creation = self.name.ends_with(".created") || self.name.ends_with(".activated");
+        for (field, is_set) in [("updated_at", true), ("created_at", is_creation)] {
+            if is_set && self.data.contains(field) {
+                self.data.set(field, &time.to_string().into());
+            }
         }
         self
     }
 
-    /// Sets a field of `data`, such as `state` or `email`; `null` is a value. The user and the group of a membership are the
-    /// fields `user` and `group`.
+    /// Sets a field of `data`, such as `state`, `email` or `previous_attributes`; `null` is a value. For a field of the user in a
+    /// membership event, see [`user_data`](Self::user_data).
     pub fn data(mut self, field: &str, value: impl Into<Value>) -> Self {
         self.data.set(field, &value.into());
+        self
+    }
+
+    /// Sets a field of the user: of `data` in an event about a user, of `data.user` in a membership event.
+    ///
+    /// # Panics
+    ///
+    /// If the sample has no user.
+    pub fn user_data(mut self, field: &str, value: impl Into<Value>) -> Self {
+        if self.name.starts_with("dsync.user.") {
+            return self.data(field, value);
+        }
+        let Some(mut user) = self.data.object("user") else {
+            panic!("{} has no user", self.name);
+        };
+        user.set(field, &value.into());
+        self.data.set_json("user", user.to_string());
         self
     }
 
@@ -128,7 +175,7 @@ impl SampleBuilder {
         // In the order in which WorkOS writes them.
         let rest = format!(
             r#""data":{},"event":{},"created_at":{},"context":{{}}"#,
-            self.data,
+            self.replaced(),
             Value::from(self.name),
             Value::from(self.created_at.to_string()),
         );
@@ -153,9 +200,22 @@ impl SampleBuilder {
         }
     }
 
-    fn replace(mut self, id: &str, by: String) -> Self {
-        self.data.replace(id, by);
+    fn replace(mut self, text: &'static str, by: String) -> Self {
+        assert!(
+            self.data.to_string().contains(&format!("\"{text}\"")),
+            "{} has nothing to set this for: its data does not contain {text:?}",
+            self.name
+        );
+        self.replacements.insert(text, by);
         self
+    }
+
+    fn replaced(&self) -> String {
+        let mut data = self.data.to_string();
+        for (text, by) in &self.replacements {
+            data = data.replace(&format!("\"{text}\""), &Value::from(by.as_str()).to_string());
+        }
+        data
     }
 }
 
@@ -168,19 +228,19 @@ impl Fields {
         self.0.iter().any(|(other, _)| other == key)
     }
 
+    fn object(&self, key: &str) -> Option<Self> {
+        let (_, value) = self.0.iter().find(|(other, _)| other == key)?;
+        serde_json::from_str(value).ok()
+    }
+
     fn set(&mut self, key: &str, value: &Value) {
-        let value = value.to_string();
+        self.set_json(key, value.to_string());
+    }
+
+    fn set_json(&mut self, key: &str, value: String) {
         match self.0.iter_mut().find(|(other, _)| other == key) {
             Some((_, old)) => *old = value,
             None => self.0.push((key.to_owned(), value)),
-        }
-    }
-
-    /// Replaces each string that is this id. The ids of the samples need no escapes.
-    fn replace(&mut self, id: &str, by: String) {
-        let (id, by) = (format!("\"{id}\""), Value::from(by).to_string());
-        for (_, value) in &mut self.0 {
-            *value = value.replace(&id, &by);
         }
     }
 }
@@ -253,7 +313,7 @@ fn ulid(time: Timestamp, text: &str) -> String {
 mod tests {
     use super::*;
     use crate::{
-        event::{DirectoryEvent, EventData},
+        event::{AccessChange, DirectoryEvent, EventData},
         testing::sample,
     };
 
@@ -289,6 +349,31 @@ mod tests {
         assert_eq!(membership.user.organization_id.as_ref().unwrap(), &"o7");
         let text = str::from_utf8(event.raw()).unwrap();
         assert!(!text.contains("_01JTWS"), "{text}");
+    }
+
+    #[test]
+    fn the_last_setting_counts() {
+        let event = sample::GROUP_USER_ADDED.builder().user("ada").user("bob").event();
+        let EventData::GroupUserAdded(membership) = event.data() else { panic!() };
+        assert_eq!(membership.user.id, "bob");
+        assert_eq!(membership.user.email.as_deref(), Some("bob@northwind.example"));
+        assert_eq!(membership.user.idp_id.as_deref(), Some("idp_bob"));
+    }
+
+    #[test]
+    fn a_field_of_the_user_is_set_in_each_event() {
+        for sample in [sample::USER_CREATED, sample::GROUP_USER_ADDED] {
+            let event = sample.builder().user("ada").user_data("state", "inactive").event();
+            assert!(
+                matches!(event.access_change(), Some(AccessChange::Revoked(user)) if user.id == "ada")
+            );
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "dsync.user.created has nothing to set this for")]
+    fn a_setting_without_an_effect_panics() {
+        let _ = sample::USER_CREATED.builder().group("g7");
     }
 
     #[test]

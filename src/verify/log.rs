@@ -119,8 +119,7 @@ impl Log {
     /// Logs an event that is passed to the inner service.
     #[inline]
     pub(super) fn accepted(&self, event: &DirectoryEvent) {
-        // `Debug` escapes line breaks, which an id or a name can contain.
-        tracing::debug!(target: VERIFY, event_id = ?event.id(), event_name = ?event.name(), "event accepted");
+        tracing::debug!(target: VERIFY, event_id = ?Excerpt(event.id().as_str()), event_name = ?Excerpt(event.name()), "event accepted");
         if self.suppressed.load(Ordering::Relaxed) > 0 {
             self.summarize();
         }

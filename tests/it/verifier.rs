@@ -281,6 +281,21 @@ fn construct_event_parses_what_was_verified() {
     assert_eq!(Rejection::from(error).kind(), RejectionKind::InvalidPayload);
 }
 
+/// A body that was truncated or extended after the verification is not genuine.
+#[test]
+fn a_body_of_another_length_is_not_the_verified_one() {
+    let delivery = signer().sign(sample::USER_CREATED);
+    let header = header(delivery.signature());
+    for body in [format!("{} ", sample::USER_CREATED.body()), "{}".to_owned(), String::new()] {
+        let verified = verifier().verify(&header, delivery.body()).unwrap();
+        let error = verified.into_event(body.into()).unwrap_err();
+        assert!(error.to_string().contains("bytes were verified"), "{error}");
+        assert_eq!((error.id(), error.path()), (None, None));
+    }
+    let verified = verifier().verify(&header, delivery.body()).unwrap();
+    assert!(verified.into_event(delivery.body().clone()).is_ok());
+}
+
 #[test]
 fn debug_of_a_running_verification_shows_no_state() {
     let verification = verifier().begin(&header(signer().sign("body").signature())).unwrap();

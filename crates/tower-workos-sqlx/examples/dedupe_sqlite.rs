@@ -2,7 +2,7 @@
 //! once, even after a crash. The database is a file.
 //!
 //! ```text
-//! cargo run -p tower-workos-sqlx --example dedupe_sqlite
+//! cargo run -p tower-workos-sqlx --example dedupe_sqlite --features sqlite
 //! ```
 //!
 //! The file is `$DEDUPE_DB`, by default `tower-workos-dedupe.db` in the directory for temporary files. Reads

@@ -1,6 +1,6 @@
 use std::future::Future;
 
-use sqlx::Database;
+use sqlx::Transaction;
 use tower_workos::dedupe::{Claim, Claimed, Completion, StoreError};
 
 use crate::{database::SqlDatabase, store::SqlStore};
@@ -98,9 +98,14 @@ pub trait CompleteIn: sealed::Sealed {
     /// # Errors
     ///
     /// If the database fails. Roll back and respond with 503.
+    ///
+    /// # After the commit
+    ///
+    /// The event is done once the transaction is committed. If the handler fails afterwards, WorkOS delivers the event again
+    /// and gets 200, but the handler does not run again: do nothing after the commit that must not be lost.
     fn complete_in(
         &self,
-        connection: &mut <Self::Database as Database>::Connection,
+        transaction: &mut Transaction<'_, Self::Database>,
     ) -> impl Future<Output = Result<Completion, StoreError>> + Send;
 }
 
@@ -111,17 +116,17 @@ impl<DB: SqlDatabase> CompleteIn for Claimed<SqlStore<DB>> {
 
     async fn complete_in(
         &self,
-        connection: &mut <DB as Database>::Connection,
+        transaction: &mut Transaction<'_, DB>,
     ) -> Result<Completion, StoreError> {
         // First, so that a transaction that is rolled back or dropped can't be mistaken for a success.
         self.complete_by_handler();
         if self.token().is_none() {
-            match SqlStore::<DB>::claim_in(connection, self.key(), self.lease()).await? {
+            match SqlStore::<DB>::claim_in(transaction, self.key(), self.lease()).await? {
                 Claim::Acquired(token) => self.adopt(token),
                 Claim::Done | Claim::InFlight { .. } => return Ok(Completion::Stale),
             }
         }
         let Some(token) = self.token() else { return Ok(Completion::Stale) };
-        SqlStore::<DB>::complete_in(connection, self.key(), token, self.retention()).await
+        SqlStore::<DB>::complete_in(transaction, self.key(), token, self.retention()).await
     }
 }

@@ -9,7 +9,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `sqlite` (default) | `SqliteStore` |
+//! | `sqlite` | `SqliteStore` |
 //! | `postgres` | `PostgresStore` |
 //!
 //! sqlx is used without TLS. If your database needs it, enable one of sqlx's `tls-*` features in your application.

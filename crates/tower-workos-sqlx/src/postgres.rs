@@ -83,7 +83,7 @@ use crate::{
 ///
 /// [`begin`](Self::begin) begins a `READ COMMITTED` transaction. `complete_in` also works with any other isolation level.
 /// But with `REPEATABLE READ` or `SERIALIZABLE`, it or the commit may fail with SQLSTATE 40001 because of another event's
-/// transaction: roll back, and run the transaction again or respond with 503.
+/// transaction: roll back and respond with 503.
 ///
 /// The statement is:
 ///

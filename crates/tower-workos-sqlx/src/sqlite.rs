@@ -48,8 +48,8 @@ use crate::{
 ///
 /// # One connection for writing
 ///
-/// Give the store and the handlers' transactions a pool of **one connection**, and the rest of the application another
-/// pool for reading. A pool gives its connection to the callers in turn. With several connections, writers wait for
+/// Give the store, the handlers' transactions and everything else that writes to this database one pool of **one
+/// connection**, and what only reads another pool. A pool gives its connection to the callers in turn. With several connections, writers wait for
 /// SQLite's lock instead, which polls and has no order: of 160 deliveries, eight at a time, with a transaction each, the
 /// slowest took 430 to 750 ms with eight connections and 16 to 44 ms with one, which also handled more of them in a second
 /// (three runs of the bench `stores`, on a busy machine with two cores).

@@ -79,7 +79,7 @@ impl<DB: SqlDatabase> SqlStore<DB> {
     ///
     /// If the database fails.
     pub async fn claim_in(
-        connection: &mut DB::Connection,
+        transaction: &mut Transaction<'_, DB>,
         key: &DedupeKey,
         lease: Duration,
     ) -> Result<Claim<ClaimToken>, StoreError> {
@@ -88,7 +88,7 @@ impl<DB: SqlDatabase> SqlStore<DB> {
         let mut answer = None;
         for sql in claim_statements::<DB>() {
             let rows =
-                DB::rows(&mut *connection, sql, &binds).await.map_err(error::joined::<DB>)?;
+                DB::rows(&mut **transaction, sql, &binds).await.map_err(error::joined::<DB>)?;
             answer = claim_answer(&rows, token);
             if answer.is_some() {
                 break;
@@ -99,19 +99,22 @@ impl<DB: SqlDatabase> SqlStore<DB> {
 
     /// Completes a claim as part of the caller's transaction: the key is done once the transaction is committed.
     ///
-    /// Handlers use [`complete_in`](crate::CompleteIn::complete_in), which knows the claim.
+    /// Handlers use [`complete_in`](crate::CompleteIn::complete_in), which knows the claim and tells the layer about it: after this
+    /// function alone, the layer would complete the event after a 2xx, even if the transaction was rolled back.
     ///
     /// # Errors
     ///
     /// If the database fails.
     pub async fn complete_in(
-        connection: &mut DB::Connection,
+        transaction: &mut Transaction<'_, DB>,
         key: &DedupeKey,
         token: &ClaimToken,
         retention: Duration,
     ) -> Result<Completion, StoreError> {
         let binds = binds(key, token, retention, false);
-        let rows = DB::rows(connection, DB::COMPLETE, &binds).await.map_err(error::joined::<DB>)?;
+        let rows = DB::rows(&mut **transaction, DB::COMPLETE, &binds)
+            .await
+            .map_err(error::joined::<DB>)?;
         Ok(completion(&rows))
     }
 

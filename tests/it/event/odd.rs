@@ -57,6 +57,32 @@ fn unknown_fields_and_values_are_not_errors() {
     assert_eq!(directory.state, Some("paused".into()));
 }
 
+/// serde's derive would read them as the fields in their order.
+#[test]
+fn an_array_is_not_an_object() {
+    let event = event(
+        "dsync.user.updated",
+        json!({"id": USER, "state": "active", "role": ["admin"], "roles": [["admin"], {"slug": "member"}]}),
+    );
+    let EventData::UserUpdated(change) = event.data() else { panic!() };
+    assert_eq!((change.user.role.clone(), &change.user.roles), (None, &vec![Role::new("member")]));
+    let mut fields = event.unreadable_fields().to_vec();
+    fields.sort();
+    assert_eq!(fields, ["data.role", "data.roles[0]"]);
+    let name = "dsync.user.created";
+    for data in [
+        json!([USER]),
+        json!([USER, null, null, null, null, null, null, null, "active", null, [], {}, null, null]),
+    ] {
+        let error = fault(format!(r#"{{"id":"event_1","event":"{name}","data":{data}}}"#));
+        assert_eq!(
+            error,
+            format!("event \"event_1\" ({name}): `data` is missing or not an object")
+        );
+    }
+    assert!(serde_json::from_str::<Role>(r#"["admin"]"#).is_err());
+}
+
 /// If they were rejected, the response would be 422 forever, and a person who leaves would keep their access.
 #[test]
 fn a_genuine_event_is_not_lost_because_of_an_invalid_field() {
