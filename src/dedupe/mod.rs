@@ -107,6 +107,10 @@ pub(crate) mod service;
 pub(crate) mod store;
 mod token;
 
+#[cfg(doc)]
+use self::{
+    boxed::BoxStore, layer::DedupeLayer, memory::MemoryStore, service::Dedupe, store::DedupeStore,
+};
 pub use self::{
     boxed::BoxToken,
     claimed::Claimed,
@@ -116,5 +120,3 @@ pub use self::{
     store::{Claim, Completion, DedupeKey, StoreError, StoreFuture},
     token::ClaimToken,
 };
-#[cfg(doc)]
-use self::{layer::DedupeLayer, memory::MemoryStore, service::Dedupe, store::DedupeStore};
