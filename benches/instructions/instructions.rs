@@ -147,9 +147,9 @@ fn dedupe() -> Call {
 #[bench::header(args = (header()), config = limit(1_521))]
 #[bench::hash(hash())]
 #[bench::verify(args = (verify()), config = limit_with_hash(81_101))]
-#[bench::parse(args = (parse()), config = limit(30_016))]
-#[bench::layer(args = (layer()), config = limit_with_hash(118_312))]
-#[bench::stale(args = (stale()), config = limit(6_510))]
+#[bench::parse(args = (parse()), config = limit(28_962))]
+#[bench::layer(args = (layer()), config = limit_with_hash(117_284))]
+#[bench::stale(args = (stale()), config = limit(6_485))]
 #[bench::dedupe(args = (dedupe()), config = limit(7_292))]
 fn part(mut call: Call) -> Call {
     call();

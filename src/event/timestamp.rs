@@ -2,11 +2,15 @@
 
 use std::{
     fmt,
+    ops::Range,
     str::FromStr,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use jiff::{civil, tz::TimeZone};
+use jiff::{
+    civil,
+    tz::{Offset, TimeZone},
+};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A point in time with nanosecond resolution. It is displayed and serialized as RFC 3339 in UTC.
@@ -57,6 +61,9 @@ impl FromStr for Timestamp {
     /// Reads RFC 3339. A time without an offset, as in one of WorkOS's documented samples (`2023-04-28 20:05:31.093`), is
     /// in UTC.
     fn from_str(text: &str) -> Result<Self, TimestampError> {
+        if let Some(timestamp) = parse_usual(text.as_bytes()) {
+            return Ok(timestamp);
+        }
         if let Ok(timestamp) = text.parse() {
             return Ok(Self(timestamp));
         }
@@ -65,6 +72,28 @@ impl FromStr for Timestamp {
             .map(Self)
             .map_err(|_| TimestampError(Fault::Malformed))
     }
+}
+
+/// Parses the form that WorkOS writes, `2021-06-25T19:07:33.155Z`. jiff's parser accepts more and takes longer: an event has
+/// three or more times, and without this, the layer takes 2 to 4 % longer.
+fn parse_usual(text: &[u8]) -> Option<Timestamp> {
+    const FORM: &[u8; 24] = b"0000-00-00T00:00:00.000Z";
+
+    let text: &[u8; 24] = text.try_into().ok()?;
+    let fits =
+        |(byte, form): (&u8, &u8)| if *form == b'0' { byte.is_ascii_digit() } else { byte == form };
+    if !text.iter().zip(FORM).all(fits) {
+        return None;
+    }
+    let digits = |range: Range<usize>| {
+        let digits = text.get(range).unwrap_or_default();
+        digits.iter().fold(0_i16, |number, byte| number * 10 + i16::from(byte - b'0'))
+    };
+    let two = |at: usize| i8::try_from(digits(at..at + 2)).ok();
+    let date = civil::Date::new(digits(0..4), two(5)?, two(8)?).ok()?;
+    let nanoseconds = i32::from(digits(20..23)) * 1_000_000;
+    let time = civil::Time::new(two(11)?, two(14)?, two(17)?, nanoseconds).ok()?;
+    Offset::UTC.to_timestamp(date.to_datetime(time)).ok().map(Timestamp)
 }
 
 impl From<Timestamp> for SystemTime {
@@ -150,7 +179,40 @@ impl std::error::Error for TimestampError {}
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// Guards the shortcut; without it, the result would be the same but take longer.
+    #[test]
+    fn the_usual_form_takes_the_shortcut() {
+        for text in
+            ["2021-06-25T19:07:33.155Z", "2024-02-29T23:59:59.999Z", "0000-01-01T00:00:00.000Z"]
+        {
+            assert_eq!(parse_usual(text.as_bytes()).map(|it| it.0), text.parse().ok(), "{text}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Also with dates that don't exist, leap seconds, and one character that is out of place.
+        #[test]
+        #[cfg_attr(miri, ignore = "texts from regular expressions take Miri minutes")]
+        fn the_shortcut_agrees_with_jiff(
+            mut text in "[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9]\\.[0-9]{3}Z",
+            place in 0..100_usize,
+            character in "[0-9TtZz:.+ -]",
+        ) {
+            if place < text.len() {
+                text.replace_range(place..=place, &character);
+            }
+            let jiff: Result<jiff::Timestamp, _> = text.parse();
+            if let Some(usual) = parse_usual(text.as_bytes()) {
+                prop_assert_eq!(Ok(usual.0), jiff.map_err(drop), "{}", text);
+            }
+        }
+    }
 
     fn millis(text: &str) -> i64 {
         text.parse::<Timestamp>().unwrap().as_unix_millis()
