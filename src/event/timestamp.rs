@@ -265,6 +265,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri does not let a test read the clock")]
     fn now_is_the_system_time() {
         let before = SystemTime::now();
         let now = SystemTime::from(Timestamp::now());
