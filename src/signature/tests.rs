@@ -203,3 +203,31 @@ fn debug_shows_no_signature() {
         "SignatureHeader { issued_at: 2024-07-31T16:35:01Z, signatures: 1 }"
     );
 }
+
+/// Guards the shortcut; without it, the result would be the same but take longer.
+#[test]
+fn the_usual_form_takes_the_shortcut() {
+    for separator in [", ", ","] {
+        let value = format!("t=1722443701539{separator}v1={HEX}");
+        // The same in a form that the shortcut does not take.
+        let plain = format!("v1={HEX},t=1722443701539");
+        assert_eq!(SignatureHeader::parse_usual(plain.as_bytes()), None);
+        assert_eq!(SignatureHeader::parse_usual(value.as_bytes()), parse(plain).ok());
+    }
+}
+
+#[test]
+fn the_shortcut_takes_nothing_that_the_rules_reject() {
+    let usual = format!("t=1722443701539, v1={HEX}");
+    for at in 0..=usual.len() {
+        for byte in *b"0,=x \t\n\0" {
+            let mut value = usual.clone().into_bytes();
+            value.insert(at, byte);
+            assert_eq!(SignatureHeader::parse_usual(&value), None, "{}", value.escape_ascii());
+        }
+    }
+    assert_eq!(
+        SignatureHeader::parse_usual(format!("t=1722443701539,v1=0x{}", &HEX[2..]).as_bytes()),
+        None
+    );
+}
