@@ -144,12 +144,12 @@ fn dedupe() -> Call {
 }
 
 #[library_benchmark]
-#[bench::header(args = (header()), config = limit(1_521))]
+#[bench::header(args = (header()), config = limit(671))]
 #[bench::hash(hash())]
-#[bench::verify(args = (verify()), config = limit_with_hash(81_101))]
+#[bench::verify(args = (verify()), config = limit_with_hash(81_102))]
 #[bench::parse(args = (parse()), config = limit(28_962))]
-#[bench::layer(args = (layer()), config = limit_with_hash(117_284))]
-#[bench::stale(args = (stale()), config = limit(6_485))]
+#[bench::layer(args = (layer()), config = limit_with_hash(116_385))]
+#[bench::stale(args = (stale()), config = limit(5_635))]
 #[bench::dedupe(args = (dedupe()), config = limit(7_292))]
 fn part(mut call: Call) -> Call {
     call();
