@@ -1,0 +1,120 @@
+//! Applies events inside a transaction that holds the lock.
+
+use tower_workos::{
+    DirectoryEvent, DirectoryGroupId, DirectoryId, DirectoryUserId, EventData, EventId, Timestamp,
+};
+
+use crate::{
+    change::Change,
+    error::MirrorError,
+    rules::{
+        batch::Batch,
+        change::{Draft, Outcome, settle},
+        document::ObjectKind,
+    },
+    sql::{
+        conn::Conn,
+        names::Names,
+        read::rows_before,
+        rows::{Row, member_row, object_row},
+        table::Table,
+        value::Value,
+        write::write,
+    },
+    text::{id, micros, plain, timestamp},
+};
+
+/// Merges events into the tables and returns the net changes.
+pub(crate) async fn apply(
+    conn: &mut Conn<'_>,
+    names: &Names,
+    events: &[DirectoryEvent],
+) -> Result<Vec<Change>, MirrorError> {
+    let facts = Batch::of(events);
+    let mut before = rows_before(conn, names, &facts).await?;
+    let outcome = settle(&mut before, facts);
+    let now = Timestamp::now();
+    let Outcome { directories, groups, users, members, changes } = outcome;
+    let applied = events.iter().map(|event| applied_row(event, now, &changes));
+    let objects = |kind, objects: Vec<_>| {
+        let rows = objects.into_iter().map(|object| object_row(kind, object)).collect();
+        (Table::Object(kind), rows)
+    };
+    let tables = vec![
+        (Table::Applied, distinct(applied)),
+        objects(ObjectKind::Directory, directories),
+        objects(ObjectKind::Group, groups),
+        objects(ObjectKind::User, users),
+        (Table::Member, members.into_iter().map(|(key, member)| member_row(key, member)).collect()),
+        (Table::Change, changes.iter().map(|draft| change_row(draft, now)).collect()),
+    ];
+    let numbers = write(conn, names, tables).await?;
+    Ok(changes.into_iter().zip(numbers).map(|(draft, seq)| change(draft, seq, now)).collect())
+}
+
+/// PostgreSQL can't insert the same key twice in one statement.
+fn distinct(rows: impl Iterator<Item = Row>) -> Vec<Row> {
+    let mut seen = std::collections::HashSet::new();
+    rows.filter(|row| {
+        row.first().and_then(Value::as_text).is_some_and(|id| seen.insert(id.to_owned()))
+    })
+    .collect()
+}
+
+fn applied_row(event: &DirectoryEvent, now: Timestamp, changes: &[Draft]) -> Row {
+    let event_id = id(event.id().as_str()).into_owned();
+    let caused = changes
+        .iter()
+        .filter(|draft| draft.cause.as_ref().is_some_and(|(_, cause)| *cause == event_id));
+    let caused = i64::try_from(caused.count()).unwrap_or(i64::MAX);
+    let (group, user) = match event.data() {
+        EventData::GroupCreated(group) | EventData::GroupDeleted(group) => (Some(&group.id), None),
+        EventData::GroupUpdated(it) => (Some(&it.group.id), None),
+        EventData::GroupUserAdded(it) | EventData::GroupUserRemoved(it) => {
+            (Some(&it.group.id), Some(&it.user.id))
+        }
+        EventData::UserCreated(user) | EventData::UserDeleted(user) => (None, Some(&user.id)),
+        EventData::UserUpdated(it) => (None, Some(&it.user.id)),
+        _ => (None, None),
+    };
+    let text = |text: Option<&str>| Value::from(text.map(|text| id(text).into_owned()));
+    vec![
+        event_id.clone().into(),
+        plain(event.name()).unwrap_or_default().into(),
+        text(event.directory_id().map(DirectoryId::as_str)),
+        text(group.map(DirectoryGroupId::as_str)),
+        text(user.map(DirectoryUserId::as_str)),
+        event.created_at().map(micros).into(),
+        micros(now).into(),
+        caused.into(),
+    ]
+}
+
+fn change_row(draft: &Draft, now: Timestamp) -> Row {
+    let (happened_at, event_id) = draft.cause.clone().unzip();
+    vec![
+        draft.kind.as_str().into(),
+        draft.directory_id.clone().into(),
+        draft.group_id.clone().into(),
+        draft.user_id.clone().into(),
+        (!draft.fields.is_empty()).then(|| draft.fields.join(",")).into(),
+        event_id.into(),
+        happened_at.into(),
+        micros(now).into(),
+    ]
+}
+
+fn change(draft: Draft, seq: i64, now: Timestamp) -> Change {
+    let (happened_at, event_id) = draft.cause.unzip();
+    Change {
+        seq,
+        kind: draft.kind,
+        directory_id: draft.directory_id.map(DirectoryId::from),
+        group_id: draft.group_id.map(DirectoryGroupId::from),
+        user_id: draft.user_id.map(DirectoryUserId::from),
+        fields: draft.fields.into_iter().map(str::to_owned).collect(),
+        event_id: event_id.map(EventId::from),
+        happened_at: happened_at.map(timestamp),
+        recorded_at: now,
+    }
+}

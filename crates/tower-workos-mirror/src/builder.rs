@@ -1,0 +1,101 @@
+//! Settings.
+
+use std::time::Duration;
+
+use crate::{error::ConfigError, mirror::Mirror, pool::MirrorPool, sql::names::Names};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) timeout: Duration,
+    pub(crate) queue: usize,
+    pub(crate) batch: usize,
+    pub(crate) retention: Duration,
+    pub(crate) dead_letter_retention: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(4),
+            queue: 1024,
+            batch: 256,
+            retention: DAY * 30,
+            dead_letter_retention: DAY * 90,
+        }
+    }
+}
+
+/// Builds a [`Mirror`] with other settings than the defaults.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct MirrorBuilder {
+    pool: MirrorPool,
+    schema: Option<String>,
+    prefix: String,
+    settings: Settings,
+}
+
+impl MirrorBuilder {
+    pub(crate) fn new(pool: MirrorPool) -> Self {
+        let (schema, prefix) = (None, "workos_".to_owned());
+        Self { pool, schema, prefix, settings: Settings::default() }
+    }
+
+    /// The schema of the tables and views, which must exist. Only for PostgreSQL. Default: the first one in `search_path`.
+    pub fn schema(mut self, schema: impl Into<String>) -> Self {
+        self.schema = Some(schema.into());
+        self
+    }
+
+    /// The prefix of the names of the tables and views. Default: `workos_`.
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// How long a delivery waits until it is applied, and [`apply`](Mirror::apply) for the lock. Default: 4 s, less than
+    /// WorkOS waits for a response.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.settings.timeout = timeout;
+        self
+    }
+
+    /// How many deliveries may wait at most. More are answered with 503, and WorkOS sends them again. Default: 1024.
+    pub fn queue(mut self, deliveries: usize) -> Self {
+        self.settings.queue = deliveries.max(1);
+        self
+    }
+
+    /// How many waiting deliveries share a transaction at most. Default: 256.
+    pub fn batch(mut self, deliveries: usize) -> Self {
+        self.settings.batch = deliveries.max(1);
+        self
+    }
+
+    /// How long the change feed and the history of events are kept. Default: 30 days.
+    pub fn retention(mut self, retention: Duration) -> Self {
+        self.settings.retention = retention;
+        self
+    }
+
+    /// How long dead letters are kept, which contain personal data. Default: 90 days.
+    pub fn dead_letter_retention(mut self, retention: Duration) -> Self {
+        self.settings.dead_letter_retention = retention;
+        self
+    }
+
+    /// Creates the mirror.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if the schema or the prefix is not a plain identifier, or if a schema is set for SQLite.
+    pub fn build(self) -> Result<Mirror, ConfigError> {
+        if self.schema.is_some() && !self.pool.is_postgres() {
+            return Err(ConfigError::new("SQLite has no schemas: choose a prefix instead"));
+        }
+        let names = Names::new(self.schema.as_deref(), &self.prefix)?;
+        Ok(Mirror::with(self.pool, names, self.settings))
+    }
+}

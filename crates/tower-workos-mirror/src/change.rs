@@ -1,0 +1,133 @@
+//! Changes of what the tables show.
+
+use std::fmt;
+
+use serde::Serialize;
+use tower_workos::{DirectoryGroupId, DirectoryId, DirectoryUserId, EventId, Timestamp};
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $variant:ident = $text:literal,)*) => {
+        /// What changed.
+        ///
+        /// # Folding changes into a copy
+        ///
+        /// A reader that applies all changes in order to an empty copy has the same sets as the views, with these rules:
+        ///
+        /// - A user's, group's or membership's own changes say whether it is listed, and whether the user's own state gives
+        ///   access. [`UserDeleted`](Self::UserDeleted) is preceded by [`UserRevoked`](Self::UserRevoked) if the user
+        ///   had access, and [`UserGranted`](Self::UserGranted) by [`UserCreated`](Self::UserCreated) if the user is new.
+        ///   So a reader that handles `UserRevoked` and `DirectoryRevoked` sees every loss of access.
+        /// - A membership is listed while its last change is [`MembershipAdded`](Self::MembershipAdded) and its user and
+        ///   group are listed. No `MembershipRemoved` follows the deletion of a user or a group.
+        /// - After [`DirectoryRevoked`](Self::DirectoryRevoked), no user of the directory has access, until
+        ///   [`DirectoryRestored`](Self::DirectoryRestored). Changes of its users in between say what holds once it is
+        ///   restored.
+        /// - After [`DirectoryDeleted`](Self::DirectoryDeleted), the directory and its users, groups and memberships are
+        ///   no longer listed. After `dsync.deleted`, no change follows for them. A directory that was only absent from
+        ///   WorkOS's API can return as [`DirectoryCreated`](Self::DirectoryCreated), with everything in it.
+        /// - A user or group belongs to the latest [`directory_id`](Change::directory_id) that one of its changes has.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum ChangeKind {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl ChangeKind {
+            /// The kind's name in the table, for example `user_revoked`.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)*
+                }
+            }
+
+            pub(crate) fn from_name(name: &str) -> Option<Self> {
+                match name {
+                    $($text => Some(Self::$variant),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// A directory is listed.
+    DirectoryCreated = "directory_created",
+    /// A directory is no longer listed, nor are its users, groups and memberships. One change, however large it was.
+    DirectoryDeleted = "directory_deleted",
+    /// The users of this directory have access again, if their own state gives it.
+    DirectoryRestored = "directory_restored",
+    /// No user of this directory has access any more. One change, however many users it has.
+    ///
+    /// Nobody is named, so ask for whom it concerns: [`Mirror::users_ever_in`](crate::Mirror::users_ever_in), or in SQL,
+    /// joined with a table of yours:
+    ///
+    /// ```sql
+    /// SELECT sessions.id FROM sessions
+    /// JOIN workos_known_users ON workos_known_users.id = sessions.workos_user_id
+    /// WHERE workos_known_users.directory_id = $1
+    /// ```
+    ///
+    /// The same people may have returned in another directory of their organization: ask
+    /// [`Mirror::has_access_by`](crate::Mirror::has_access_by) before you end a session.
+    DirectoryRevoked = "directory_revoked",
+    /// A directory's name, type, state or domains changed.
+    DirectoryUpdated = "directory_updated",
+    /// A group is listed.
+    GroupCreated = "group_created",
+    /// A group is no longer listed, nor are its memberships.
+    GroupDeleted = "group_deleted",
+    /// A group's name or attributes changed.
+    GroupUpdated = "group_updated",
+    /// A user joined a group.
+    MembershipAdded = "membership_added",
+    /// A user left a group.
+    MembershipRemoved = "membership_removed",
+    /// A user is listed.
+    UserCreated = "user_created",
+    /// A user is no longer listed.
+    UserDeleted = "user_deleted",
+    /// A user has access now.
+    UserGranted = "user_granted",
+    /// A user lost access: deleted, or in any state other than `active`.
+    UserRevoked = "user_revoked",
+    /// A user's attributes changed, but not their access.
+    UserUpdated = "user_updated",
+}
+
+impl fmt::Display for ChangeKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl Serialize for ChangeKind {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// A change of what the tables show. It has ids and names of fields, but no values.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Change {
+    /// The change's number in the feed. Numbers increase in the order of the commits, with gaps.
+    pub seq: i64,
+    /// What changed.
+    pub kind: ChangeKind,
+    /// The directory, if it is known; `None` for memberships.
+    pub directory_id: Option<DirectoryId>,
+    /// The group of a group's change or a membership's.
+    pub group_id: Option<DirectoryGroupId>,
+    /// The user of a user's change or a membership's.
+    pub user_id: Option<DirectoryUserId>,
+    /// The names of the columns that changed, if the object was listed before.
+    pub fields: Vec<String>,
+    /// The event that caused it: the latest one of a batch that says something about the object.
+    pub event_id: Option<EventId>,
+    /// When that event happened.
+    pub happened_at: Option<Timestamp>,
+    /// When the change was stored.
+    pub recorded_at: Timestamp,
+}

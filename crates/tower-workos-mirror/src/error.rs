@@ -1,0 +1,131 @@
+//! Errors.
+
+use std::{borrow::Cow, error::Error, fmt};
+
+/// An error of the mirror.
+///
+/// Its text contains ids and names of events, and what the database says about a statement, but no payload.
+#[derive(Debug)]
+pub struct MirrorError {
+    kind: MirrorErrorKind,
+    hint: Cow<'static, str>,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+/// The kinds of a [`MirrorError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum MirrorErrorKind {
+    /// The database did not do what was asked in time: it can't be reached, is locked, or returned an error. Try again.
+    Database,
+    /// An event or an argument can never be stored. Trying again does not help.
+    Data,
+    /// The mirror's tables don't exist, or are those of an older version: call [`Mirror::migrate`](crate::Mirror::migrate).
+    NotMigrated,
+    /// The queue of waiting events is full, or the mirror is shutting down. Try again later.
+    Overloaded,
+    /// A transaction of the application can't be used: see [`Mirror::apply_in`](crate::Mirror::apply_in).
+    Transaction,
+}
+
+impl MirrorError {
+    pub(crate) fn new(kind: MirrorErrorKind, hint: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind, hint: hint.into(), source: None }
+    }
+
+    pub(crate) fn caused(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// The kind, for a `match`.
+    #[must_use]
+    pub fn kind(&self) -> MirrorErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for MirrorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.hint)
+    }
+}
+
+impl Error for MirrorError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_ref().map(|source| {
+            let source: &(dyn Error + 'static) = &**source;
+            source
+        })
+    }
+}
+
+impl From<sqlx::Error> for MirrorError {
+    fn from(error: sqlx::Error) -> Self {
+        let code = match &error {
+            sqlx::Error::Database(error) => error.code().map(Cow::into_owned),
+            _ => None,
+        };
+        let message = match &error {
+            sqlx::Error::Database(error) => error.message(),
+            _ => "",
+        };
+        let code = code.as_deref().unwrap_or_default();
+        let is_missing = matches!(code, "42P01" | "42703" | "3F000")
+            || message.starts_with("no such table")
+            || message.starts_with("no such column")
+            || message.contains("has no column named");
+        // Classes 22 (data exception), 23 (integrity) and 54 (program limits) of PostgreSQL; SQLITE_TOOBIG,
+        // SQLITE_CONSTRAINT and SQLITE_MISMATCH.
+        let is_data = (code.len() == 5 && ["22", "23", "54"].iter().any(|it| code.starts_with(it)))
+            || (code.len() < 5
+                && code.parse::<i32>().is_ok_and(|code| matches!(code & 0xff, 18..=20)));
+        let (kind, hint) = if is_missing {
+            let hint = "the mirror's tables are missing or older than this version: call Mirror::migrate at start-up, \
+                        with the same schema and prefix";
+            (MirrorErrorKind::NotMigrated, hint)
+        } else if is_data {
+            (MirrorErrorKind::Data, "the database can't store this event")
+        } else {
+            (MirrorErrorKind::Database, "the database failed")
+        };
+        Self::new(kind, hint).caused(error)
+    }
+}
+
+/// An invalid setting.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ConfigError(String);
+
+impl ConfigError {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+
+    pub(crate) fn identifier(identifier: &str) -> Self {
+        Self(format!(
+            "{identifier:?} can't be a schema or a prefix: use at most 30 of a-z, 0-9 and _, and no digit first"
+        ))
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The text, for a `main` that returns this error.
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Error for ConfigError {}
+
+impl From<ConfigError> for MirrorError {
+    fn from(error: ConfigError) -> Self {
+        Self::new(MirrorErrorKind::Data, error.0)
+    }
+}

@@ -1,0 +1,23 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+// Without a database, there is nothing.
+#![cfg(any(feature = "postgres", feature = "sqlite"))]
+
+mod apply;
+mod builder;
+mod change;
+mod error;
+mod migrate;
+mod mirror;
+mod pool;
+mod rules;
+mod sql;
+mod text;
+
+pub use self::{
+    builder::MirrorBuilder,
+    change::{Change, ChangeKind},
+    error::{ConfigError, MirrorError, MirrorErrorKind},
+    mirror::Mirror,
+    pool::{MirrorPool, MirrorTransaction},
+};

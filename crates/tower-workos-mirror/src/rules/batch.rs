@@ -1,0 +1,77 @@
+//! Facts that are applied together: at most one row an object.
+
+use std::collections::{BTreeMap, HashMap, hash_map::Entry};
+
+use tower_workos::DirectoryEvent;
+
+use crate::rules::{document::ObjectKind, facts, member::Member, object::Object};
+
+/// The group's and the user's id.
+pub(crate) type MemberKey = (String, String);
+
+/// What is known about some objects: the facts of a batch, or the rows of the tables.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) directories: HashMap<String, Object>,
+    pub(crate) groups: HashMap<String, Object>,
+    pub(crate) users: HashMap<String, Object>,
+    /// Sorted, so that changes are reported in the same order every time.
+    pub(crate) members: BTreeMap<MemberKey, Member>,
+}
+
+impl Batch {
+    /// The facts of these events, merged.
+    pub(crate) fn of<'a>(events: impl IntoIterator<Item = &'a DirectoryEvent>) -> Self {
+        let mut batch = Self::default();
+        for event in events {
+            facts::add(&mut batch, event);
+        }
+        batch
+    }
+
+    pub(crate) fn objects(&self, kind: ObjectKind) -> &HashMap<String, Object> {
+        match kind {
+            ObjectKind::Directory => &self.directories,
+            ObjectKind::Group => &self.groups,
+            ObjectKind::User => &self.users,
+        }
+    }
+
+    fn objects_mut(&mut self, kind: ObjectKind) -> &mut HashMap<String, Object> {
+        match kind {
+            ObjectKind::Directory => &mut self.directories,
+            ObjectKind::Group => &mut self.groups,
+            ObjectKind::User => &mut self.users,
+        }
+    }
+
+    pub(crate) fn object(&mut self, kind: ObjectKind, facts: Object) {
+        match self.objects_mut(kind).entry(facts.id.clone()) {
+            Entry::Occupied(mut known) => known.get_mut().merge(facts),
+            Entry::Vacant(entry) => {
+                entry.insert(facts);
+            }
+        }
+    }
+
+    pub(crate) fn member(&mut self, group: String, user: String, facts: Member) {
+        self.members.entry((group, user)).or_default().merge(facts);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.directories.is_empty()
+            && self.groups.is_empty()
+            && self.users.is_empty()
+            && self.members.is_empty()
+    }
+
+    /// The directories that the facts name.
+    pub(crate) fn directory_ids(&self) -> Vec<String> {
+        let owners = self.users.values().chain(self.groups.values());
+        let mut ids: Vec<_> = owners.filter_map(|object| object.directory_id.clone()).collect();
+        ids.extend(self.directories.keys().cloned());
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+}

@@ -1,0 +1,142 @@
+//! What an event says, as facts that can be merged.
+
+use tower_workos::{
+    Directory, DirectoryEvent, DirectoryGroup, DirectoryId, DirectoryUser, DirectoryUserState,
+    EventData, GroupMembership, Timestamp,
+};
+
+use crate::{
+    rules::{
+        batch::Batch,
+        document::{Document, ObjectKind},
+        member::{Member, Operation},
+        object::{EventVersion, LOWEST, Object, ends_access},
+    },
+    text::{id, micros},
+};
+
+/// A state that was sent but can't be read. No directory state of WorkOS has this name, so it ends access.
+const UNREADABLE: &str = "unreadable";
+
+/// Adds what an event says to a batch. Events about tokens and unknown events say nothing.
+pub(crate) fn add(batch: &mut Batch, event: &DirectoryEvent) {
+    let facts = Facts {
+        at: event.created_at().map_or(LOWEST, micros),
+        id: id(event.id().as_str()).into_owned(),
+        event,
+    };
+    match event.data() {
+        EventData::DirectoryActivated(directory) => {
+            batch.object(ObjectKind::Directory, facts.directory(directory));
+        }
+        EventData::DirectoryDeleted(directory) => {
+            batch.object(ObjectKind::Directory, facts.deletion(directory.id.as_str(), None));
+        }
+        EventData::GroupCreated(group) => batch.object(ObjectKind::Group, facts.group(group)),
+        EventData::GroupUpdated(it) => batch.object(ObjectKind::Group, facts.group(&it.group)),
+        EventData::GroupDeleted(group) => batch.object(
+            ObjectKind::Group,
+            facts.deletion(group.id.as_str(), group.directory_id.as_ref()),
+        ),
+        EventData::GroupUserAdded(membership) => facts.membership(batch, membership, false),
+        EventData::GroupUserRemoved(membership) => facts.membership(batch, membership, true),
+        EventData::UserCreated(user) => batch.object(ObjectKind::User, facts.user(user)),
+        EventData::UserUpdated(it) => batch.object(ObjectKind::User, facts.user(&it.user)),
+        EventData::UserDeleted(user) => batch
+            .object(ObjectKind::User, facts.deletion(user.id.as_str(), user.directory_id.as_ref())),
+        _ => {}
+    }
+}
+
+struct Facts<'a> {
+    /// The event's time.
+    at: i64,
+    id: String,
+    event: &'a DirectoryEvent,
+}
+
+impl Facts<'_> {
+    fn directory(&self, directory: &Directory) -> Object {
+        let unreadable = self.is_unreadable("data.state").then_some(UNREADABLE);
+        let state = directory.state.as_ref().map(|state| state.as_str()).or(unreadable);
+        let mut object = self.owned(directory.id.as_str(), None);
+        object.evidence_at = Some(self.at);
+        let document = Document::of_directory(directory, state);
+        object.event = Some(self.version(directory.updated_at, ends_access(state), document));
+        object
+    }
+
+    fn group(&self, group: &DirectoryGroup) -> Object {
+        let mut object = self.owned(group.id.as_str(), group.directory_id.as_ref());
+        object.evidence_at = Some(self.at);
+        object.event = Some(self.version(group.updated_at, false, Document::of_group(group)));
+        object
+    }
+
+    fn user(&self, user: &DirectoryUser) -> Object {
+        let mut object = self.owned(user.id.as_str(), user.directory_id.as_ref());
+        object.evidence_at = Some(self.at);
+        object.event =
+            Some(self.version(user.updated_at, !user.is_active(), Document::of_user(user)));
+        object
+    }
+
+    fn deletion(&self, object: &str, directory: Option<&DirectoryId>) -> Object {
+        let mut object = self.owned(object, directory);
+        object.deleted = Some((self.at, self.id.clone()));
+        object
+    }
+
+    /// The user and the group inside are versions too, if they can be compared with others. Leaving a group is no evidence
+    /// that either exists.
+    fn membership(&self, batch: &mut Batch, membership: &GroupMembership, removed: bool) {
+        let GroupMembership { user, group, .. } = membership;
+        let evidence = (!removed).then_some(self.at);
+        let directory = membership.directory_id.as_ref();
+
+        let mut facts = self.owned(user.id.as_str(), user.directory_id.as_ref().or(directory));
+        facts.evidence_at = evidence;
+        let has_state = user.state.is_some() || self.is_unreadable("data.user.state");
+        if has_state && user.updated_at.is_some() {
+            let inactive = user.state != Some(DirectoryUserState::Active);
+            facts.event = Some(self.version(user.updated_at, inactive, Document::of_user(user)));
+        }
+        batch.object(ObjectKind::User, facts);
+
+        let mut facts = self.owned(group.id.as_str(), group.directory_id.as_ref().or(directory));
+        facts.evidence_at = evidence;
+        if group.updated_at.is_some() {
+            facts.event = Some(self.version(group.updated_at, false, Document::of_group(group)));
+        }
+        batch.object(ObjectKind::Group, facts);
+
+        let operation = Operation { at: self.at, removed, event: self.id.clone() };
+        batch.member(
+            id(group.id.as_str()).into_owned(),
+            id(user.id.as_str()).into_owned(),
+            Member { operation: Some(operation), absent_at: None },
+        );
+    }
+
+    fn version(
+        &self,
+        updated_at: Option<Timestamp>,
+        inactive: bool,
+        document: Document,
+    ) -> (EventVersion, Document) {
+        let otherwise = if inactive { self.at } else { LOWEST };
+        let updated = updated_at.map_or(otherwise, micros);
+        (EventVersion { updated, at: self.at, inactive, event: self.id.clone() }, document)
+    }
+
+    fn is_unreadable(&self, path: &str) -> bool {
+        self.event.unreadable_fields().iter().any(|it| it == path)
+    }
+
+    fn owned(&self, object: &str, directory: Option<&DirectoryId>) -> Object {
+        let mut object = Object::new(id(object));
+        object.directory_id = directory.map(|directory| id(directory.as_str()).into_owned());
+        object.cause = Some((self.at, self.id.clone()));
+        object
+    }
+}

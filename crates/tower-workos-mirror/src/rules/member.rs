@@ -1,0 +1,31 @@
+//! A membership as its cells.
+
+/// The order of joining and leaving. The greatest counts.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Operation {
+    pub(crate) at: i64,
+    /// At the same time, leaving wins.
+    pub(crate) removed: bool,
+    pub(crate) event: String,
+}
+
+/// What is known about the membership of a user in a group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Member {
+    pub(crate) operation: Option<Operation>,
+    pub(crate) absent_at: Option<i64>,
+}
+
+impl Member {
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.operation = self.operation.take().max(other.operation);
+        self.absent_at = self.absent_at.max(other.absent_at);
+    }
+
+    /// Whether the user is a member, apart from whether user and group exist.
+    pub(crate) fn is_joined(&self) -> bool {
+        self.operation.as_ref().is_some_and(|operation| {
+            !operation.removed && self.absent_at.is_none_or(|absent| operation.at >= absent)
+        })
+    }
+}

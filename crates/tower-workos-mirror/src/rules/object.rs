@@ -1,0 +1,152 @@
+//! A directory, a group or a user as its cells.
+
+use crate::rules::document::{Document, ObjectKind};
+
+/// The order of the versions that events carry. The greatest counts.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct EventVersion {
+    /// The object's `updated_at`. If it has none: the event's time for an object that is not active, so that access ends,
+    /// and the lowest value for an active one.
+    pub(crate) updated: i64,
+    /// The event's time.
+    pub(crate) at: i64,
+    /// If both times are equal, the version that gives no access wins.
+    pub(crate) inactive: bool,
+    pub(crate) event: String,
+}
+
+/// The order of the versions that lists of the API showed. The greatest counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ListVersion {
+    /// The fence of the list.
+    pub(crate) at: i64,
+    /// The object's `updated_at`.
+    pub(crate) updated: i64,
+}
+
+/// An object without `updated_at` sorts below all others.
+pub(crate) const LOWEST: i64 = i64::MIN;
+
+/// What is known about an object, as cells. The facts of an event have the same form, with few cells set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Object {
+    pub(crate) id: String,
+    /// Set once. If events disagree, which WorkOS never sends, the smallest id counts.
+    pub(crate) directory_id: Option<String>,
+    pub(crate) event: Option<(EventVersion, Document)>,
+    pub(crate) list: Option<(ListVersion, Document)>,
+    /// The latest time at which the object certainly existed. Removals are no evidence.
+    pub(crate) evidence_at: Option<i64>,
+    /// The latest time at which it was certainly absent from the API.
+    pub(crate) absent_at: Option<i64>,
+    /// The first known deletion: its time and its event.
+    pub(crate) deleted: Option<(i64, String)>,
+    /// The latest event of a batch that says something about this object. It is not stored.
+    pub(crate) cause: Option<Cause>,
+}
+
+/// The time and the id of an event.
+pub(crate) type Cause = (i64, String);
+
+impl Object {
+    pub(crate) fn new(id: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            directory_id: None,
+            event: None,
+            list: None,
+            evidence_at: None,
+            absent_at: None,
+            deleted: None,
+            cause: None,
+        }
+    }
+
+    /// Adds what `other` knows about the same object.
+    pub(crate) fn merge(&mut self, other: Self) {
+        lesser(&mut self.directory_id, other.directory_id);
+        lesser(&mut self.deleted, other.deleted);
+        self.evidence_at = self.evidence_at.max(other.evidence_at);
+        self.absent_at = self.absent_at.max(other.absent_at);
+        greater(&mut self.event, other.event);
+        greater(&mut self.list, other.list);
+        self.cause = self.cause.take().max(other.cause);
+        if self.deleted.is_some() {
+            self.erase();
+        }
+    }
+
+    /// Forgets everything but ids and the deletion: nothing else can ever be shown again, and it is about a person.
+    pub(crate) fn erase(&mut self) {
+        self.event = None;
+        self.list = None;
+        self.evidence_at = None;
+        self.absent_at = None;
+    }
+
+    /// The version that is shown: the list's if its fence is later than the event, otherwise the greater one.
+    pub(crate) fn document(&self) -> Option<&Document> {
+        match (&self.event, &self.list) {
+            (Some((event, document)), Some((list, listed))) => {
+                if shows_list(event, list) {
+                    Some(listed)
+                } else {
+                    Some(document)
+                }
+            }
+            (Some((_, document)), None) | (None, Some((_, document))) => Some(document),
+            (None, None) => None,
+        }
+    }
+
+    /// Whether the version that is shown comes from a list.
+    pub(crate) fn is_list_shown(&self) -> bool {
+        match (&self.event, &self.list) {
+            (Some((event, _)), Some((list, _))) => shows_list(event, list),
+            (None, Some(_)) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether it exists, apart from its directory: there is evidence that is not older than any absence.
+    pub(crate) fn is_present(&self) -> bool {
+        self.deleted.is_none() && self.evidence_at.is_some() && self.evidence_at >= self.absent_at
+    }
+
+    /// The state that is shown.
+    pub(crate) fn state(&self, kind: ObjectKind) -> Option<&str> {
+        self.document()?.state(kind)
+    }
+}
+
+fn shows_list(event: &EventVersion, list: &ListVersion) -> bool {
+    list.at > event.at || (list.updated, list.at) > (event.updated, event.at)
+}
+
+fn lesser<T: Ord>(cell: &mut Option<T>, other: Option<T>) {
+    match (&*cell, &other) {
+        (_, None) => {}
+        (Some(known), Some(new)) if known <= new => {}
+        _ => *cell = other,
+    }
+}
+
+fn greater<V: Ord>(cell: &mut Option<(V, Document)>, other: Option<(V, Document)>) {
+    let is_greater = match (&*cell, &other) {
+        (Some((known, _)), Some((new, _))) => new > known,
+        (None, Some(_)) => true,
+        (_, None) => false,
+    };
+    if is_greater {
+        *cell = other;
+    }
+}
+
+/// Whether the state of a directory ends the access of its users: `inactive`, `deleting` and any state that this version
+/// does not know. A directory without a state, or one that was never seen, doesn't.
+pub(crate) fn ends_access(directory_state: Option<&str>) -> bool {
+    !matches!(
+        directory_state,
+        None | Some("active" | "invalid_credentials" | "linked" | "validating")
+    )
+}

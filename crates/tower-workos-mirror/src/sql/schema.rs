@@ -1,0 +1,60 @@
+//! The migrations.
+
+/// A migration for both databases. `{p}` and `{i}` are replaced by [`Names::sql`](crate::sql::names::Names::sql), and
+/// each of these by the database's own words:
+///
+/// | here | PostgreSQL | SQLite |
+/// |---|---|---|
+/// | `@int` | `bigint` | `INTEGER` |
+/// | `@bytes` | `bytea` | `BLOB` |
+/// | `@seq` | `bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY` | `INTEGER PRIMARY KEY AUTOINCREMENT` |
+/// | `@update_room` | room in each page for updated rows | |
+/// | `@no_rowid` | | `WITHOUT ROWID` |
+/// | `@time(x)` | microseconds `x` as `timestamptz` | as ISO 8601 in UTC |
+/// | `@json(x)` | `x` as `jsonb` | `x` |
+/// | `@view` | `CREATE OR REPLACE VIEW` | `CREATE VIEW` |
+pub(crate) const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql")];
+
+/// Replaces the database's own words.
+pub(crate) fn dialect(sql: &str, postgres: bool) -> String {
+    let words = [
+        ("@int", "bigint", "INTEGER"),
+        ("@bytes", "bytea", "BLOB"),
+        (
+            "@seq",
+            "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+            "INTEGER PRIMARY KEY AUTOINCREMENT",
+        ),
+        ("@update_room", "WITH (fillfactor = 80)", ""),
+        ("@no_rowid", "", "WITHOUT ROWID"),
+        ("@view", "CREATE OR REPLACE VIEW", "CREATE VIEW"),
+    ];
+    let mut sql = sql.to_owned();
+    for (word, in_postgres, in_sqlite) in words {
+        sql = sql.replace(word, if postgres { in_postgres } else { in_sqlite });
+    }
+    let (time, json): (fn(&str) -> String, fn(&str) -> String) = if postgres {
+        (
+            |micros| format!("(timestamptz 'epoch' + {micros} * interval '1 microsecond')"),
+            |text| format!("{text}::jsonb"),
+        )
+    } else {
+        (
+            |micros| format!("strftime('%Y-%m-%dT%H:%M:%fZ', {micros} / 1000000.0, 'unixepoch')"),
+            str::to_owned,
+        )
+    };
+    let sql = calls(&sql, "@time(", time);
+    calls(&sql, "@json(", json)
+}
+
+fn calls(sql: &str, call: &str, replacement: impl Fn(&str) -> String) -> String {
+    let mut parts = sql.split(call);
+    let mut replaced = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (argument, rest) = part.split_once(')').unwrap_or((part, ""));
+        replaced.push_str(&replacement(argument));
+        replaced.push_str(rest);
+    }
+    replaced
+}

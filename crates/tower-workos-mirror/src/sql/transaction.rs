@@ -1,0 +1,107 @@
+//! Transactions that hold the mirror's lock.
+
+use std::time::Duration;
+
+use crate::{
+    error::{MirrorError, MirrorErrorKind},
+    pool::MirrorPool,
+    sql::{conn::Conn, names::Names, value::Kind},
+};
+
+/// A transaction that has acquired the mirror's lock: it is the only one that writes, until it ends.
+///
+/// The lock is acquired *first*. So the transactions commit in the order of the numbers that they give to changes, and a
+/// reader of the feed never skips one. Each reads what the one before wrote.
+pub(crate) enum Transaction {
+    #[cfg(feature = "postgres")]
+    Postgres(sqlx::Transaction<'static, sqlx::Postgres>),
+    #[cfg(feature = "sqlite")]
+    Sqlite(sqlx::Transaction<'static, sqlx::Sqlite>),
+}
+
+impl Transaction {
+    /// Begins a transaction. Waits at most this long for the lock.
+    pub(crate) async fn begin(
+        pool: &MirrorPool,
+        names: &Names,
+        patience: Duration,
+    ) -> Result<Self, sqlx::Error> {
+        match pool {
+            #[cfg(feature = "postgres")]
+            MirrorPool::Postgres(pool) => {
+                // Under SERIALIZABLE, the statement that waits for the lock would already have taken the snapshot. And
+                // plans that were made while the tables were empty are slow. One round trip.
+                let begin = format!(
+                    "BEGIN ISOLATION LEVEL READ COMMITTED; \
+                     SET LOCAL lock_timeout = {}; \
+                     SET LOCAL plan_cache_mode = force_custom_plan; \
+                     SELECT pg_advisory_xact_lock({})",
+                    patience.as_millis().clamp(1, 2_000_000_000),
+                    lock_key(names)
+                );
+                Ok(Self::Postgres(pool.begin_with(sqlx::AssertSqlSafe(begin)).await?))
+            }
+            #[cfg(feature = "sqlite")]
+            MirrorPool::Sqlite(pool) => {
+                let _ = (names, patience);
+                Ok(Self::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?))
+            }
+        }
+    }
+
+    pub(crate) fn conn(&mut self) -> Conn<'_> {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(transaction) => Conn::Postgres(transaction),
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(transaction) => Conn::Sqlite(transaction),
+        }
+    }
+
+    pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(transaction) => transaction.commit().await,
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(transaction) => transaction.commit().await,
+        }
+    }
+}
+
+/// Acquires the mirror's lock in a transaction of the application.
+pub(crate) async fn lock(conn: &mut Conn<'_>, names: &Names) -> Result<(), MirrorError> {
+    if conn.is_postgres() {
+        let isolation = conn
+            .rows("SELECT current_setting('transaction_isolation')".to_owned(), &[], &[Kind::Text])
+            .await?;
+        let isolation = isolation.first().and_then(|row| row.first()?.as_text());
+        if isolation != Some("read committed") {
+            let hint = "apply_in needs a READ COMMITTED transaction: under another isolation level it would read rows from \
+                        before it waited for the mirror's lock. Begin it with \
+                        pool.begin_with(\"BEGIN ISOLATION LEVEL READ COMMITTED\")";
+            return Err(MirrorError::new(MirrorErrorKind::Transaction, hint));
+        }
+        let sql = format!("SELECT pg_advisory_xact_lock({})", lock_key(names));
+        conn.execute(sql, &[]).await?;
+        return Ok(());
+    }
+    // Takes SQLite's write lock. If this transaction has read and another one has written since, SQLite can't give it.
+    let sql = names.sql("UPDATE {p}mirror_cursor SET after = after WHERE stream = 'none'");
+    conn.execute(sql, &[]).await.map(drop).map_err(|error| match &error {
+        sqlx::Error::Database(it) if it.message().contains("locked") => {
+            let hint = "apply_in can't write: another connection is writing, or has written since this transaction began to \
+                        read. Begin it with pool.begin_with(\"BEGIN IMMEDIATE\"), which waits for its turn";
+            MirrorError::new(MirrorErrorKind::Transaction, hint).caused(error)
+        }
+        _ => error.into(),
+    })
+}
+
+/// A lock for each schema and prefix.
+fn lock_key(names: &Names) -> i64 {
+    use sha2::{Digest as _, Sha256};
+
+    let hash: [u8; 32] =
+        Sha256::digest(format!("tower_workos_mirror {}", names.qualified())).into();
+    hash.iter().take(8).fold(0_i64, |key, byte| (key << 8) | i64::from(*byte))
+}

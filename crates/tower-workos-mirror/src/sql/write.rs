@@ -1,0 +1,181 @@
+//! Writes many rows with few statements.
+
+use crate::sql::{
+    conn::Conn,
+    names::Names,
+    rows::Row,
+    table::Table,
+    value::{Kind, Value},
+};
+
+/// Writes rows to tables: an existing row with the same key is replaced. Returns the numbers of the new changes, in order.
+///
+/// In PostgreSQL, this is one statement, because each is a round trip.
+pub(crate) async fn write(
+    conn: &mut Conn<'_>,
+    names: &Names,
+    mut tables: Vec<(Table, Vec<Row>)>,
+) -> Result<Vec<i64>, sqlx::Error> {
+    tables.retain(|(_, rows)| !rows.is_empty());
+    match conn {
+        #[cfg(feature = "postgres")]
+        Conn::Postgres(connection) => postgres(connection, names, tables).await,
+        #[cfg(feature = "sqlite")]
+        Conn::Sqlite(_) => {
+            let mut numbers = Vec::new();
+            for (table, rows) in tables {
+                sqlite(conn, names, table, rows, &mut numbers).await?;
+            }
+            Ok(numbers)
+        }
+    }
+}
+
+/// What happens with a row whose key exists.
+fn on_conflict(table: Table) -> String {
+    let columns = table.columns();
+    let (key, others) = columns.split_at(table.key());
+    let list = |columns: &[(&str, Kind)], prefix: &str| {
+        let names: Vec<_> = columns.iter().map(|(name, _)| format!("{prefix}{name}")).collect();
+        names.join(", ")
+    };
+    match table {
+        Table::Change => String::new(),
+        // The first delivery of an event counts.
+        Table::Applied => " ON CONFLICT DO NOTHING".to_owned(),
+        Table::Member | Table::Object(_) => format!(
+            " ON CONFLICT ({}) DO UPDATE SET ({}) = ({})",
+            list(key, ""),
+            list(others, ""),
+            list(others, "excluded.")
+        ),
+    }
+}
+
+fn column_list(table: Table) -> String {
+    let columns = table.columns();
+    let names: Vec<_> = columns.iter().map(|(name, _)| *name).collect();
+    names.join(", ")
+}
+
+/// The numbers of rows in one statement. Each number is a statement that the connection prepares and keeps, so there are
+/// few of them. SQLite allows 32 766 parameters.
+#[cfg(feature = "sqlite")]
+const CHUNKS: [usize; 4] = [512, 64, 8, 1];
+
+#[cfg(feature = "sqlite")]
+async fn sqlite(
+    conn: &mut Conn<'_>,
+    names: &Names,
+    table: Table,
+    rows: Vec<Row>,
+    numbers: &mut Vec<i64>,
+) -> Result<(), sqlx::Error> {
+    let width = table.columns().len();
+    let mut rest = rows.as_slice();
+    while let Some(size) = CHUNKS.iter().find(|size| rest.len() >= **size) {
+        let (chunk, others) = rest.split_at(*size);
+        rest = others;
+        let group = format!("(?{})", ", ?".repeat(width.saturating_sub(1)));
+        let mut sql =
+            format!("INSERT INTO {} ({}) VALUES {group}", names.table(table), column_list(table));
+        for _ in 1..*size {
+            sql.push_str(", ");
+            sql.push_str(&group);
+        }
+        sql.push_str(&on_conflict(table));
+        let values = chunk.concat();
+        if table == Table::Change {
+            sql.push_str(" RETURNING seq");
+            let rows = conn.rows(sql, &values, &[Kind::Int]).await?;
+            numbers.extend(rows.iter().filter_map(|row| row.first()?.as_int()));
+        } else {
+            conn.execute(sql, &values).await?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(feature = "postgres")]
+async fn postgres(
+    connection: &mut sqlx::PgConnection,
+    names: &Names,
+    mut tables: Vec<(Table, Vec<Row>)>,
+) -> Result<Vec<i64>, sqlx::Error> {
+    // The statement ends with the changes, whose numbers it returns.
+    tables.sort_by_key(|(table, _)| *table == Table::Change);
+    let Some((last, _)) = tables.last() else { return Ok(Vec::new()) };
+    let returns_numbers = *last == Table::Change;
+    let mut inserts = Vec::new();
+    let mut first = 1;
+    for (table, _) in &tables {
+        let columns = table.columns();
+        let arrays: Vec<_> = columns
+            .iter()
+            .enumerate()
+            .map(|(index, (_, kind))| format!("${}::{}[]", first + index, kind.name()))
+            .collect();
+        first += columns.len();
+        let list = column_list(*table);
+        let (order, returning) = if *table == Table::Change {
+            // The numbers follow the order of the changes.
+            (" WITH ORDINALITY AS t ORDER BY ordinality", " RETURNING seq")
+        } else {
+            ("", "")
+        };
+        let select = if *table == Table::Change {
+            let names = columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+            let alias = format!(" AS t ({names}, ordinality)");
+            format!(
+                "SELECT {names} FROM unnest({}){}",
+                arrays.join(", "),
+                order.replace(" AS t", &alias)
+            )
+        } else {
+            format!("SELECT * FROM unnest({})", arrays.join(", "))
+        };
+        inserts.push(format!(
+            "INSERT INTO {} ({list}) {select}{}{returning}",
+            names.table(*table),
+            on_conflict(*table)
+        ));
+    }
+    let last = inserts.pop().unwrap_or_default();
+    let others: Vec<_> =
+        inserts.iter().enumerate().map(|(index, sql)| format!("w{index} AS ({sql})")).collect();
+    let sql = if others.is_empty() { last } else { format!("WITH {} {last}", others.join(", ")) };
+
+    let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
+    for (table, rows) in tables {
+        let mut columns: Vec<_> = table
+            .columns()
+            .iter()
+            .map(|(_, kind)| (*kind, Vec::with_capacity(rows.len())))
+            .collect();
+        for row in rows {
+            for ((_, column), value) in columns.iter_mut().zip(row) {
+                column.push(value);
+            }
+        }
+        for (kind, column) in columns {
+            query = match kind {
+                Kind::Text => {
+                    let column: Vec<_> = column.into_iter().map(Value::into_text).collect();
+                    query.bind(column)
+                }
+                Kind::Bytes | Kind::Int => {
+                    let column: Vec<_> = column.iter().map(Value::as_int).collect();
+                    query.bind(column)
+                }
+            };
+        }
+    }
+    if returns_numbers {
+        use sqlx::Row as _;
+        let rows = query.fetch_all(connection).await?;
+        rows.iter().map(|row| row.try_get(0)).collect()
+    } else {
+        query.execute(connection).await?;
+        Ok(Vec::new())
+    }
+}
