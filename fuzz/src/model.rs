@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     json::{Fault, Field, Kind, Node},
-    moment::moment,
+    moment::{moment, moment_in_id},
     rules::{ACTOR, ADDRESS, EMAIL, ROLE, Rule, Type, rules_of},
 };
 
@@ -18,7 +18,7 @@ pub struct Event {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// When it happened, as Unix time in nanoseconds.
+    /// When it happened according to `created_at` or else to the id, as Unix time in nanoseconds.
     pub created_at: Option<i128>,
     /// The text of the context.
     pub context: String,
@@ -92,6 +92,7 @@ impl Event {
         if time.is_some() && created_at.is_none() {
             unreadable.push("created_at".to_owned());
         }
+        let created_at = created_at.or_else(|| moment_in_id(&id));
         let context = last("context");
         let context_object = context.filter(|context| context.as_object().is_some());
         if context.is_some() && context_object.is_none() {

@@ -19,6 +19,28 @@ pub(crate) fn nanoseconds(time: Timestamp) -> i128 {
     }
 }
 
+/// The time at the start of the ULID after the last `_`.
+pub(crate) fn moment_in_id(id: &str) -> Option<i128> {
+    let place = id.rfind('_')?;
+    let (time, rest) = id.get(place + 1..)?.split_at_checked(10)?;
+    // Rust's radix 32 has other letters than Crockford's: each is replaced by the one with the same value.
+    let usual = |char: char| {
+        let place = "ABCDEFGHJKMNPQRSTVWXYZ".find(char.to_ascii_uppercase());
+        match place {
+            Some(place) => "abcdefghijklmnopqrstuv".get(place..).and_then(|it| it.chars().next()),
+            None => char.is_ascii_digit().then_some(char),
+        }
+    };
+    if rest.chars().count() != 16 || !rest.chars().all(|char| usual(char).is_some()) {
+        return None;
+    }
+    let time: String = time.chars().map(usual).collect::<Option<_>>()?;
+    let millis = i64::from_str_radix(&time, 32).ok()?;
+    // From 2015 to the latest time of `tower-workos`.
+    let plausible = 1_420_070_400_000..=Timestamp::MAX.as_unix_millis();
+    (millis < 1 << 48 && plausible.contains(&millis)).then(|| i128::from(millis) * 1_000_000)
+}
+
 /// `None` if the text has another format, `Some(None)` if there is no such time.
 fn usual_moment(text: &str) -> Option<Option<i128>> {
     let shape: String =

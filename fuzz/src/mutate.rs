@@ -5,7 +5,7 @@
 use crate::json::{Kind, Node};
 
 /// Replacements for values.
-const VALUES: [&str; 27] = [
+const VALUES: [&str; 29] = [
     "null",
     "true",
     "7",
@@ -33,6 +33,8 @@ const VALUES: [&str; 27] = [
     "\"dsync.user.updated\"",
     "\"dsync.group.user_added\"",
     "\"dsync.activated\"",
+    "\"event_01ARZ3NDEKTSV4RRFFQ69G5FAV\"",
+    "\"event_81ARZ3NDEKTSV4RRFFQ69G5FAV\"",
 ];
 
 /// Replacements for keys, and keys of added fields.

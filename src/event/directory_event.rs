@@ -14,6 +14,7 @@ use crate::event::{
     parse_error::{Fault, ParseError, Unread},
     signature_info::SignatureInfo,
     timestamp::Timestamp,
+    ulid,
 };
 
 /// An event: its typed data and the bytes that WorkOS signed.
@@ -117,11 +118,28 @@ impl DirectoryEvent {
         self.data().event_name()
     }
 
-    /// When the event happened: the body's `created_at`. For a body without it (before 2023), when the event was signed.
-    /// `None` only if neither is known.
+    /// When the event happened: the body's `created_at`. For a body without a readable one (before 2023), the time in the
+    /// event's id, or if that contains none, when the event was signed. `None` only if none of them is known.
+    ///
+    /// WorkOS's ids end in a [ULID](https://github.com/ulid/spec), which begins with a time. It precedes the signature's
+    /// time because a retry is signed again: an old event without a `created_at` would otherwise seem to be new. A time
+    /// before 2015 in an id does not count.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use tower_workos::DirectoryEvent;
+    ///
+    /// # fn main() -> Result<(), tower_workos::ParseError> {
+    /// let event = DirectoryEvent::parse(Bytes::from_static(
+    ///     br#"{"id":"wh_01GZ4CKZ35N9C2H4J7M0P3R6VZ","event":"dsync.deleted","data":{"id":"directory_1"}}"#,
+    /// ))?;
+    /// assert_eq!(event.created_at().unwrap().to_string(), "2023-04-28T16:54:53.285Z");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn created_at(&self) -> Option<Timestamp> {
-        self.0.created_at.or_else(|| self.issued_at())
+        self.0.created_at.or_else(|| ulid::time(self.id().as_str())).or_else(|| self.issued_at())
     }
 
     /// When this delivery was signed. `None` for an event without a signature.

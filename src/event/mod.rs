@@ -28,6 +28,7 @@ mod signature_info;
 mod text;
 mod timestamp;
 mod token;
+mod ulid;
 mod updated;
 mod user;
 mod user_state;

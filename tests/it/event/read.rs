@@ -285,13 +285,31 @@ fn unusual_times_are_read() {
 }
 
 #[test]
-fn without_created_at_the_time_of_the_signature_counts() {
-    let body = r#"{"id":"wh_1","event":"dsync.activated","data":{"id":"d"}}"#;
-    let delivery = crate::support::signer().sign(body);
-    let event = crate::support::verifier()
-        .construct_event(&delivery.signature().parse().unwrap(), body.into())
-        .unwrap();
-    assert_eq!(event.created_at(), Some(at(crate::support::NOW)));
+fn without_created_at_the_time_in_the_id_or_of_the_signature_counts() {
+    let signed = |body: &str| {
+        let body = body.to_owned();
+        let delivery = crate::support::signer().sign(body.clone());
+        let header = delivery.signature().parse().unwrap();
+        crate::support::verifier().construct_event(&header, body.into()).unwrap()
+    };
+    let body = |id: &str, time: &str| {
+        format!(r#"{{"id":"{id}","event":"dsync.activated","data":{{"id":"d"}}{time}}}"#)
+    };
+    let in_id = Some(at(1_469_922_850_259));
+    for ulid in ["wh_01ARZ3NDEKTSV4RRFFQ69G5FAV", "event_01arz3ndektsv4rrffq69g5fav"] {
+        for time in ["", r#","created_at":null"#, r#","created_at":"soon""#] {
+            let body = body(ulid, time);
+            assert_eq!(signed(&body).created_at(), in_id, "a retry keeps the time: {body}");
+            assert_eq!(parse(body).unwrap().created_at(), in_id);
+        }
+        let body = body(ulid, r#","created_at":"2023-04-28T20:05:31.093Z""#);
+        assert_eq!(signed(&body).created_at(), Some(at(1_682_712_331_093)));
+    }
+    for id in ["wh_1", "event_01ARZ3NDEKTSV4RRFFQ69G5FA", "event_00000000000000000000000000"] {
+        let body = body(id, "");
+        assert_eq!(signed(&body).created_at(), Some(at(crate::support::NOW)), "{id}");
+        assert_eq!(parse(body).unwrap().created_at(), None);
+    }
 }
 
 #[test]
