@@ -162,6 +162,9 @@ impl Life {
                 }
                 let [first, last] = user.mailbox();
                 let domain = format!("{}-{}.example", directory.company_slug(), directory.number);
+                if user.active {
+                    snapshot.access.push(user_id.clone());
+                }
                 snapshot.users.push(UserRecord {
                     id: user_id,
                     directory_id: Some(id.clone()),
@@ -178,7 +181,7 @@ impl Life {
                 });
             }
         }
-        snapshot.finish()
+        snapshot.sorted()
     }
 
     /// Creates an event whose `data` is written by `data`, and advances the clock.

@@ -105,9 +105,7 @@ impl Snapshot {
         differences.extend(unexpected.map(|key| Difference::Unexpected { section, key }));
     }
 
-    pub(super) fn finish(mut self) -> Self {
-        let active = self.users.iter().filter(|user| user.is_active());
-        self.access = active.map(|user| user.id.clone()).collect();
+    pub(super) fn sorted(mut self) -> Self {
         self.access.sort_unstable();
         self.directories.sort_unstable_by(|a, b| a.id.cmp(&b.id));
         self.groups.sort_unstable_by(|a, b| a.id.cmp(&b.id));
@@ -222,9 +220,10 @@ mod tests {
         Snapshot {
             users: vec![user("u2", "active"), user("u1", "inactive")],
             memberships: vec![membership],
+            access: vec!["u2".to_owned()],
             ..Snapshot::default()
         }
-        .finish()
+        .sorted()
     }
 
     fn differences(held: Value) -> Vec<String> {
