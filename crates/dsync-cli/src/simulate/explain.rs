@@ -168,10 +168,17 @@ impl Story {
     fn decisive(&self) -> Option<&Event> {
         let known = || self.events.iter().filter(|event| self.is_acknowledged(event.sequence));
         let latest = || {
-            // If several events have the same version, the first one decides.
+            // If several events have the same `updated_at`, the first one decides: in a life, they have the same version.
             known().rev().max_by_key(|event| event.updated_at.or(event.created_at))
         };
         known().find(|event| event.is_end).or_else(latest)
+    }
+
+    /// Whether the acknowledged events contain the object, but none of them is evidence that it exists.
+    fn has_only_removals(&self) -> bool {
+        let mut known = self.events.iter().filter(|event| self.is_acknowledged(event.sequence));
+        self.section != Section::Memberships
+            && known.all(|event| event.name == "dsync.group.user_removed")
     }
 
     fn lines(&self) -> Vec<String> {
@@ -183,6 +190,11 @@ impl Story {
             };
             return vec![text.to_owned()];
         };
+        if self.has_only_removals() {
+            let text =
+                "only removals from groups were acknowledged, which create no user and no group";
+            return vec![text.to_owned()];
+        }
         // Membership events contain versions of a user and a group too, but there are many, and they rarely decide.
         let counts = |event: &&Event| {
             event.sequence == decisive.sequence
@@ -262,4 +274,36 @@ fn describe(attempt: &Attempt, event: &Event, before: &[&Attempt], decides: bool
         line.push_str(&format!(", late: after #{}, which is newer", newer.number));
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_removal_decides_about_an_object_only_if_it_exists() {
+        let story = |section, key: &str, names: &[&str]| {
+            let mut story = Story::of(&Difference::Unexpected { section, key: key.to_owned() });
+            for (name, sequence) in names.iter().zip(0..) {
+                story.events.push(Event {
+                    sequence,
+                    name: (*name).to_owned(),
+                    id: "event_1".to_owned(),
+                    created_at: None,
+                    updated_at: None,
+                    state: None,
+                    is_end: false,
+                });
+                story.attempts.push(Attempt { number: 1, sequence, reply: Reply::Status(200) });
+            }
+            story.lines()
+        };
+        let (added, removed) = ("dsync.group.user_added", "dsync.group.user_removed");
+        let explained =
+            ["only removals from groups were acknowledged, which create no user and no group"];
+        assert_eq!(story(Section::Access, "u", &[removed, removed]), explained);
+        assert_eq!(story(Section::Groups, "g", &[removed]), explained);
+        assert_ne!(story(Section::Users, "u", &[removed, added]), explained);
+        assert_ne!(story(Section::Memberships, "u in g", &[removed]), explained);
+    }
 }
