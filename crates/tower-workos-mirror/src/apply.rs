@@ -1,5 +1,7 @@
 //! Applies events inside a transaction that holds the lock.
 
+use std::collections::{HashMap, HashSet};
+
 use tower_workos::{
     DirectoryEvent, DirectoryGroupId, DirectoryId, DirectoryUserId, EventData, EventId, Timestamp,
 };
@@ -35,7 +37,11 @@ pub(crate) async fn apply(
     let outcome = settle(&mut before, facts);
     let now = Timestamp::now();
     let Outcome { directories, groups, users, members, changes } = outcome;
-    let applied = events.iter().map(|event| applied_row(event, now, &changes));
+    let mut caused = HashMap::new();
+    for (_, event) in changes.iter().filter_map(|draft| draft.cause.as_ref()) {
+        *caused.entry(event.as_str()).or_insert(0) += 1;
+    }
+    let applied = events.iter().map(|event| applied_row(event, now, &caused));
     let objects = |kind, objects: Vec<_>| {
         let rows = objects.into_iter().map(|object| object_row(kind, object)).collect();
         (Table::Object(kind), rows)
@@ -54,19 +60,16 @@ pub(crate) async fn apply(
 
 /// PostgreSQL can't insert the same key twice in one statement.
 fn distinct(rows: impl Iterator<Item = Row>) -> Vec<Row> {
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     rows.filter(|row| {
         row.first().and_then(Value::as_text).is_some_and(|id| seen.insert(id.to_owned()))
     })
     .collect()
 }
 
-fn applied_row(event: &DirectoryEvent, now: Timestamp, changes: &[Draft]) -> Row {
+fn applied_row(event: &DirectoryEvent, now: Timestamp, caused: &HashMap<&str, i64>) -> Row {
     let event_id = id(event.id().as_str()).into_owned();
-    let caused = changes
-        .iter()
-        .filter(|draft| draft.cause.as_ref().is_some_and(|(_, cause)| *cause == event_id));
-    let caused = i64::try_from(caused.count()).unwrap_or(i64::MAX);
+    let caused = caused.get(event_id.as_str()).copied().unwrap_or(0);
     let (group, user) = match event.data() {
         EventData::GroupCreated(group) | EventData::GroupDeleted(group) => (Some(&group.id), None),
         EventData::GroupUpdated(it) => (Some(&it.group.id), None),
@@ -79,7 +82,7 @@ fn applied_row(event: &DirectoryEvent, now: Timestamp, changes: &[Draft]) -> Row
     };
     let text = |text: Option<&str>| Value::from(text.map(|text| id(text).into_owned()));
     vec![
-        event_id.clone().into(),
+        event_id.into(),
         plain(event.name()).unwrap_or_default().into(),
         text(event.directory_id().map(DirectoryId::as_str)),
         text(group.map(DirectoryGroupId::as_str)),

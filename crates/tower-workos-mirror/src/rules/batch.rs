@@ -4,7 +4,12 @@ use std::collections::{BTreeMap, HashMap, hash_map::Entry};
 
 use tower_workos::DirectoryEvent;
 
-use crate::rules::{document::ObjectKind, facts, member::Member, object::Object};
+use crate::rules::{
+    document::ObjectKind,
+    facts,
+    member::Member,
+    object::{EventVersion, Object},
+};
 
 /// The group's and the user's id.
 pub(crate) type MemberKey = (String, String);
@@ -20,21 +25,25 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    /// The facts of these events, merged.
-    pub(crate) fn of<'a>(events: impl IntoIterator<Item = &'a DirectoryEvent>) -> Self {
+    /// The facts of these events, merged. The order of the events does not matter; backwards, most versions are beaten by one
+    /// that is already in the batch.
+    pub(crate) fn of(events: &[DirectoryEvent]) -> Self {
         let mut batch = Self::default();
-        for event in events {
+        for event in events.iter().rev() {
             facts::add(&mut batch, event);
         }
         batch
     }
 
-    pub(crate) fn objects(&self, kind: ObjectKind) -> &HashMap<String, Object> {
-        match kind {
+    /// Whether the batch has a later version of an object, so that this one does not matter.
+    pub(crate) fn is_beaten(&self, kind: ObjectKind, id: &str, version: &EventVersion) -> bool {
+        let objects = match kind {
             ObjectKind::Directory => &self.directories,
             ObjectKind::Group => &self.groups,
             ObjectKind::User => &self.users,
-        }
+        };
+        let known = objects.get(id).and_then(|object| object.event.as_ref());
+        known.is_some_and(|(known, _)| known >= version)
     }
 
     fn objects_mut(&mut self, kind: ObjectKind) -> &mut HashMap<String, Object> {

@@ -1,8 +1,8 @@
 //! What an event says, as facts that can be merged.
 
 use tower_workos::{
-    Directory, DirectoryEvent, DirectoryGroup, DirectoryId, DirectoryUser, DirectoryUserState,
-    EventData, GroupMembership, Timestamp,
+    Directory, DirectoryEvent, DirectoryGroup, DirectoryId, DirectoryUser, EventData,
+    GroupMembership, Timestamp,
 };
 
 use crate::{
@@ -27,21 +27,21 @@ pub(crate) fn add(batch: &mut Batch, event: &DirectoryEvent) {
     };
     match event.data() {
         EventData::DirectoryActivated(directory) => {
-            batch.object(ObjectKind::Directory, facts.directory(directory));
+            facts.directory(batch, directory);
         }
         EventData::DirectoryDeleted(directory) => {
             batch.object(ObjectKind::Directory, facts.deletion(directory.id.as_str(), None));
         }
-        EventData::GroupCreated(group) => batch.object(ObjectKind::Group, facts.group(group)),
-        EventData::GroupUpdated(it) => batch.object(ObjectKind::Group, facts.group(&it.group)),
+        EventData::GroupCreated(group) => facts.group(batch, group),
+        EventData::GroupUpdated(it) => facts.group(batch, &it.group),
         EventData::GroupDeleted(group) => batch.object(
             ObjectKind::Group,
             facts.deletion(group.id.as_str(), group.directory_id.as_ref()),
         ),
         EventData::GroupUserAdded(membership) => facts.membership(batch, membership, false),
         EventData::GroupUserRemoved(membership) => facts.membership(batch, membership, true),
-        EventData::UserCreated(user) => batch.object(ObjectKind::User, facts.user(user)),
-        EventData::UserUpdated(it) => batch.object(ObjectKind::User, facts.user(&it.user)),
+        EventData::UserCreated(user) => facts.user(batch, user),
+        EventData::UserUpdated(it) => facts.user(batch, &it.user),
         EventData::UserDeleted(user) => batch
             .object(ObjectKind::User, facts.deletion(user.id.as_str(), user.directory_id.as_ref())),
         _ => {}
@@ -56,29 +56,41 @@ struct Facts<'a> {
 }
 
 impl Facts<'_> {
-    fn directory(&self, directory: &Directory) -> Object {
+    fn directory(&self, batch: &mut Batch, directory: &Directory) {
         let unreadable = self.is_unreadable("data.state").then_some(UNREADABLE);
         let state = directory.state.as_ref().map(|state| state.as_str()).or(unreadable);
         let mut object = self.owned(directory.id.as_str(), None);
         object.evidence_at = Some(self.at);
-        let document = Document::of_directory(directory, state);
-        object.event = Some(self.version(directory.updated_at, ends_access(state), document));
-        object
+        let version = self.version(directory.updated_at, ends_access(state));
+        let document = || Document::of_directory(directory, state);
+        self.add(batch, ObjectKind::Directory, object, Some(version), document);
     }
 
-    fn group(&self, group: &DirectoryGroup) -> Object {
+    fn group(&self, batch: &mut Batch, group: &DirectoryGroup) {
         let mut object = self.owned(group.id.as_str(), group.directory_id.as_ref());
         object.evidence_at = Some(self.at);
-        object.event = Some(self.version(group.updated_at, false, Document::of_group(group)));
-        object
+        let version = Some(self.version(group.updated_at, false));
+        self.add(batch, ObjectKind::Group, object, version, || Document::of_group(group));
     }
 
-    fn user(&self, user: &DirectoryUser) -> Object {
+    fn user(&self, batch: &mut Batch, user: &DirectoryUser) {
         let mut object = self.owned(user.id.as_str(), user.directory_id.as_ref());
         object.evidence_at = Some(self.at);
-        object.event =
-            Some(self.version(user.updated_at, !user.is_active(), Document::of_user(user)));
-        object
+        let version = Some(self.version(user.updated_at, !user.is_active()));
+        self.add(batch, ObjectKind::User, object, version, || Document::of_user(user));
+    }
+
+    fn add(
+        &self,
+        batch: &mut Batch,
+        kind: ObjectKind,
+        mut object: Object,
+        version: Option<EventVersion>,
+        document: impl FnOnce() -> Document,
+    ) {
+        let version = version.filter(|version| !batch.is_beaten(kind, &object.id, version));
+        object.event = version.map(|version| (version, document()));
+        batch.object(kind, object);
     }
 
     fn deletion(&self, object: &str, directory: Option<&DirectoryId>) -> Object {
@@ -97,18 +109,14 @@ impl Facts<'_> {
         let mut facts = self.owned(user.id.as_str(), user.directory_id.as_ref().or(directory));
         facts.evidence_at = evidence;
         let has_state = user.state.is_some() || self.is_unreadable("data.user.state");
-        if has_state && user.updated_at.is_some() {
-            let inactive = user.state != Some(DirectoryUserState::Active);
-            facts.event = Some(self.version(user.updated_at, inactive, Document::of_user(user)));
-        }
-        batch.object(ObjectKind::User, facts);
+        let version = (has_state && user.updated_at.is_some())
+            .then(|| self.version(user.updated_at, !user.is_active()));
+        self.add(batch, ObjectKind::User, facts, version, || Document::of_user(user));
 
         let mut facts = self.owned(group.id.as_str(), group.directory_id.as_ref().or(directory));
         facts.evidence_at = evidence;
-        if group.updated_at.is_some() {
-            facts.event = Some(self.version(group.updated_at, false, Document::of_group(group)));
-        }
-        batch.object(ObjectKind::Group, facts);
+        let version = group.updated_at.is_some().then(|| self.version(group.updated_at, false));
+        self.add(batch, ObjectKind::Group, facts, version, || Document::of_group(group));
 
         let operation = Operation { at: self.at, removed, event: self.id.clone() };
         batch.member(
@@ -118,15 +126,10 @@ impl Facts<'_> {
         );
     }
 
-    fn version(
-        &self,
-        updated_at: Option<Timestamp>,
-        inactive: bool,
-        document: Document,
-    ) -> (EventVersion, Document) {
+    fn version(&self, updated_at: Option<Timestamp>, inactive: bool) -> EventVersion {
         let otherwise = if inactive { self.at } else { LOWEST };
         let updated = updated_at.map_or(otherwise, micros);
-        (EventVersion { updated, at: self.at, inactive, event: self.id.clone() }, document)
+        EventVersion { updated, at: self.at, inactive, event: self.id.clone() }
     }
 
     fn is_unreadable(&self, path: &str) -> bool {
