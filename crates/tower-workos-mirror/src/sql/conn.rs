@@ -101,6 +101,31 @@ impl Conn<'_> {
         }
     }
 
+    /// Inserts many rows. Takes the values, because copying them would cost more than binding them.
+    #[cfg(feature = "sqlite")]
+    pub(crate) async fn insert(
+        &mut self,
+        sql: String,
+        values: impl Iterator<Item = Value>,
+        returning: &[Kind],
+    ) -> Result<Vec<Row>, sqlx::Error> {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => Ok(Vec::new()),
+            Self::Sqlite(connection) => {
+                let mut query = sqlx::query(AssertSqlSafe(sql));
+                for value in values {
+                    query = match value {
+                        Value::Bytes(bytes) => query.bind(bytes),
+                        Value::Int(number) => query.bind(number),
+                        Value::Text(text) => query.bind(text),
+                    };
+                }
+                decoded!(query.fetch_all(&mut **connection).await?, returning)
+            }
+        }
+    }
+
     /// Runs statements without parameters.
     pub(crate) async fn script(&mut self, sql: String) -> Result<(), sqlx::Error> {
         let sql = AssertSqlSafe(sql);

@@ -8,6 +8,10 @@ use crate::sql::{
     value::{Kind, Value},
 };
 
+/// The most rows of a table in one statement, so that a first sync does not fill the memory of the server.
+#[cfg(feature = "postgres")]
+const AT_ONCE: usize = 16_384;
+
 /// Writes rows to tables: an existing row with the same key is replaced. Returns the numbers of the new changes, in order.
 ///
 /// In PostgreSQL, this is one statement, because each is a round trip.
@@ -19,7 +23,18 @@ pub(crate) async fn write(
     tables.retain(|(_, rows)| !rows.is_empty());
     match conn {
         #[cfg(feature = "postgres")]
-        Conn::Postgres(connection) => postgres(connection, names, tables).await,
+        Conn::Postgres(connection) => {
+            let mut numbers = Vec::new();
+            while tables.iter().any(|(_, rows)| !rows.is_empty()) {
+                let part =
+                    tables.iter_mut().filter(|(_, rows)| !rows.is_empty()).map(|(table, rows)| {
+                        let rest = rows.split_off(rows.len().min(AT_ONCE));
+                        (*table, std::mem::replace(rows, rest))
+                    });
+                numbers.extend(postgres(connection, names, part.collect()).await?);
+            }
+            Ok(numbers)
+        }
         #[cfg(feature = "sqlite")]
         Conn::Sqlite(_) => {
             let mut numbers = Vec::new();
@@ -72,25 +87,25 @@ async fn sqlite(
     numbers: &mut Vec<i64>,
 ) -> Result<(), sqlx::Error> {
     let width = table.columns().len();
-    let mut rest = rows.as_slice();
-    while let Some(size) = CHUNKS.iter().find(|size| rest.len() >= **size) {
-        let (chunk, others) = rest.split_at(*size);
-        rest = others;
+    let mut left = rows.len();
+    let mut rows = rows.into_iter();
+    while let Some(&size) = CHUNKS.iter().find(|size| left >= **size) {
+        left -= size;
         let group = format!("(?{})", ", ?".repeat(width.saturating_sub(1)));
         let mut sql =
             format!("INSERT INTO {} ({}) VALUES {group}", names.table(table), column_list(table));
-        for _ in 1..*size {
+        for _ in 1..size {
             sql.push_str(", ");
             sql.push_str(&group);
         }
         sql.push_str(&on_conflict(table));
-        let values = chunk.concat();
+        let values = rows.by_ref().take(size).flatten();
         if table == Table::Change {
             sql.push_str(" RETURNING seq");
-            let rows = conn.rows(sql, &values, &[Kind::Int]).await?;
+            let rows = conn.insert(sql, values, &[Kind::Int]).await?;
             numbers.extend(rows.iter().filter_map(|row| row.first()?.as_int()));
         } else {
-            conn.execute(sql, &values).await?;
+            conn.insert(sql, values, &[]).await?;
         }
     }
     Ok(())
