@@ -16,8 +16,11 @@
 )]
 
 mod databases;
+mod deliveries;
 mod events;
 mod handwritten;
+mod large;
+mod proxy;
 mod report;
 mod sync;
 
@@ -30,13 +33,29 @@ fn main() {
     let is_chosen = |name: &str| chosen.is_empty() || chosen.iter().any(|it| *it == name);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
+        let sync = if small {
+            Size { users: 50, groups: 5, memberships: 100 }
+        } else {
+            Size { users: 10_000, groups: 200, memberships: 40_000 }
+        };
         if is_chosen("sync") {
-            let size = if small {
-                Size { users: 50, groups: 5, memberships: 100 }
-            } else {
-                Size { users: 10_000, groups: 200, memberships: 40_000 }
-            };
-            sync::measure(size).await;
+            sync::measure(sync).await;
+        }
+        if is_chosen("deliveries") {
+            deliveries::measure(if small { 50 } else { 10_000 }, if small { 100 } else { 20_000 })
+                .await;
+        }
+        if is_chosen("endpoint") {
+            deliveries::first_syncs(sync).await;
+        }
+        if is_chosen("rows") && !small {
+            large::rows(1_000_000, 20_000).await;
+        }
+        if is_chosen("deletion") {
+            large::deletion(if small { 100 } else { 100_000 }).await;
+        }
+        if is_chosen("replicas") && !small {
+            large::replicas(40_000).await;
         }
     });
 }
