@@ -34,7 +34,9 @@ pub(crate) fn secret() -> WebhookSecret {
 
 pub(crate) fn ours(mirror: &tower_workos_mirror::Mirror) -> Endpoint {
     let service = mirror.webhook(secret());
-    BoxCloneSyncService::new(service.map_response(|response| response.status()))
+    let service =
+        tower::ServiceExt::<Request<Full<Bytes>>>::map_response(service, |it| it.status());
+    BoxCloneSyncService::new(service)
 }
 
 fn by_hand<F, R>(handler: F) -> Endpoint
@@ -48,7 +50,9 @@ where
     };
     let app: Router =
         Router::new().route("/", post(handler)).route_layer(VerifyWebhookLayer::new(secret()));
-    BoxCloneSyncService::new(app.map_response(|response| response.status()))
+    let app =
+        tower::ServiceExt::<Request<Full<Bytes>>>::map_response(app, |response| response.status());
+    BoxCloneSyncService::new(app)
 }
 
 fn by_hand_postgres(pool: PgPool) -> Endpoint {

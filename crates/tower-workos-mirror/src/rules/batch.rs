@@ -67,13 +67,6 @@ impl Batch {
         self.members.entry((group, user)).or_default().merge(facts);
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.directories.is_empty()
-            && self.groups.is_empty()
-            && self.users.is_empty()
-            && self.members.is_empty()
-    }
-
     /// The directories that the facts name.
     pub(crate) fn directory_ids(&self) -> Vec<String> {
         let owners = self.users.values().chain(self.groups.values());

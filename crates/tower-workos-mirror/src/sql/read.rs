@@ -18,37 +18,61 @@ pub(crate) async fn rows_before(
     facts: &Batch,
 ) -> Result<Batch, sqlx::Error> {
     let mut before = Batch::default();
-    if facts.is_empty() {
-        return Ok(before);
-    }
     let keys = Keys::of(facts);
-    match conn {
-        #[cfg(feature = "postgres")]
-        Conn::Postgres(connection) => {
-            for (table, row) in postgres(connection, names, &keys).await? {
-                add(&mut before, table, row);
-            }
-        }
-        #[cfg(feature = "sqlite")]
-        Conn::Sqlite(_) => {
-            for table in Table::STATE {
-                let Some((condition, arguments)) = keys.in_sqlite(names, table) else { continue };
-                let columns = table.columns();
-                let kinds: Vec<_> = columns.iter().map(|(_, kind)| *kind).collect();
-                let sql = format!(
-                    "SELECT {} FROM {} {condition}",
-                    list(&columns, "t."),
-                    from_sqlite(names, table)
-                );
-                for row in conn.rows(sql, &arguments, &kinds).await? {
-                    add(&mut before, table, row);
-                }
-            }
-        }
+    read(conn, names, &keys, &mut before).await?;
+    // Almost every event names its directory.
+    let owners = before.groups.values().chain(before.users.values());
+    let mut others: Vec<_> = owners
+        .filter_map(|object| object.directory_id.as_ref())
+        .filter(|id| keys.directories.binary_search(id).is_err())
+        .cloned()
+        .collect();
+    if !others.is_empty() {
+        others.sort_unstable();
+        others.dedup();
+        let keys = Keys { directories: others, ..Keys::default() };
+        read(conn, names, &keys, &mut before).await?;
     }
     Ok(before)
 }
 
+async fn read(
+    conn: &mut Conn<'_>,
+    names: &Names,
+    keys: &Keys,
+    before: &mut Batch,
+) -> Result<(), sqlx::Error> {
+    let tables: Vec<_> = Table::STATE.into_iter().filter(|table| keys.has(*table)).collect();
+    if tables.is_empty() {
+        return Ok(());
+    }
+    match conn {
+        #[cfg(feature = "postgres")]
+        Conn::Postgres(connection) => {
+            for (table, row) in postgres(connection, names, &tables, keys).await? {
+                add(before, table, row);
+            }
+        }
+        #[cfg(feature = "sqlite")]
+        Conn::Sqlite(_) => {
+            for table in tables {
+                let columns = table.columns();
+                let kinds: Vec<_> = columns.iter().map(|(_, kind)| *kind).collect();
+                let sql = format!(
+                    "SELECT {} FROM {}",
+                    list(&columns, "t."),
+                    from_sqlite(&names.table(table), table)
+                );
+                for row in conn.rows(sql, &[keys.json(table)], &kinds).await? {
+                    add(before, table, row);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+#[derive(Default)]
 struct Keys {
     directories: Vec<String>,
     groups: Vec<String>,
@@ -67,6 +91,16 @@ impl Keys {
             member_groups,
             member_users,
         }
+    }
+
+    fn has(&self, table: Table) -> bool {
+        !match table {
+            Table::Object(ObjectKind::Directory) => &self.directories,
+            Table::Object(ObjectKind::Group) => &self.groups,
+            Table::Object(ObjectKind::User) => &self.users,
+            Table::Applied | Table::Change | Table::Member => &self.member_groups,
+        }
+        .is_empty()
     }
 }
 
@@ -91,54 +125,32 @@ fn list(columns: &[(&str, Kind)], alias: &str) -> String {
     names.join(", ")
 }
 
-/// The tables of the directories that rows of users and groups name.
-fn owners(names: &Names) -> [String; 2] {
-    [ObjectKind::User, ObjectKind::Group].map(|kind| names.table(Table::Object(kind)))
-}
-
 #[cfg(feature = "sqlite")]
 impl Keys {
-    fn in_sqlite(&self, names: &Names, table: Table) -> Option<(String, Vec<Value>)> {
-        let json = |ids: &[String]| Value::from(serde_json::json!(ids).to_string());
-        let (ids, condition) = match table {
-            Table::Object(ObjectKind::Directory) => {
-                let [users, groups] = owners(names);
-                let condition = format!(
-                    "WHERE t.id IN (SELECT value FROM json_each($1) \
-                     UNION SELECT directory_id FROM {users} WHERE id IN (SELECT value FROM json_each($2)) \
-                     UNION SELECT directory_id FROM {groups} WHERE id IN (SELECT value FROM json_each($3)))"
-                );
-                let arguments =
-                    vec![json(&self.directories), json(&self.users), json(&self.groups)];
-                return Some((condition, arguments));
-            }
-            Table::Object(ObjectKind::Group) => {
-                (&self.groups, "WHERE t.id IN (SELECT value FROM json_each($1))")
-            }
-            Table::Object(ObjectKind::User) => {
-                (&self.users, "WHERE t.id IN (SELECT value FROM json_each($1))")
-            }
-            Table::Member if self.member_groups.is_empty() => return None,
-            Table::Member => {
+    fn json(&self, table: Table) -> Value {
+        let json = match table {
+            Table::Object(ObjectKind::Directory) => serde_json::json!(self.directories),
+            Table::Object(ObjectKind::Group) => serde_json::json!(self.groups),
+            Table::Object(ObjectKind::User) => serde_json::json!(self.users),
+            Table::Applied | Table::Change | Table::Member => {
                 let pairs: Vec<_> = self.member_groups.iter().zip(&self.member_users).collect();
-                let pairs = Value::from(serde_json::json!(pairs).to_string());
-                let condition = "WHERE t.group_id = k.value ->> 0 AND t.user_id = k.value ->> 1";
-                return Some((condition.to_owned(), vec![pairs]));
+                serde_json::json!(pairs)
             }
-            Table::Applied | Table::Change => return None,
         };
-        (!ids.is_empty()).then(|| (condition.to_owned(), vec![json(ids)]))
+        json.to_string().into()
     }
 }
 
 #[cfg(feature = "sqlite")]
-fn from_sqlite(names: &Names, table: Table) -> String {
-    let name = names.table(table);
-    // `CROSS JOIN` makes SQLite look up each pair.
+fn from_sqlite(name: &str, table: Table) -> String {
     if table == Table::Member {
-        format!("json_each($1) AS k CROSS JOIN {name} AS t")
+        // `CROSS JOIN` makes SQLite look up each pair.
+        format!(
+            "json_each($1) AS k CROSS JOIN {name} AS t \
+             WHERE t.group_id = k.value ->> 0 AND t.user_id = k.value ->> 1"
+        )
     } else {
-        format!("{name} AS t")
+        format!("{name} AS t WHERE t.id IN (SELECT value FROM json_each($1))")
     }
 }
 
@@ -147,14 +159,15 @@ fn from_sqlite(names: &Names, table: Table) -> String {
 async fn postgres(
     connection: &mut sqlx::PgConnection,
     names: &Names,
+    tables: &[Table],
     keys: &Keys,
 ) -> Result<Vec<(Table, Row)>, sqlx::Error> {
     use sqlx::Row as _;
 
     let count = |table: &Table, of| table.columns().iter().filter(|(_, kind)| *kind == of).count();
-    let most = |of| Table::STATE.iter().map(|table| count(table, of)).max().unwrap_or(0);
+    let most = |of| tables.iter().map(|table| count(table, of)).max().unwrap_or(0);
     let (texts, ints) = (most(Kind::Text), most(Kind::Int));
-    let selects: Vec<_> = Table::STATE
+    let selects: Vec<_> = tables
         .iter()
         .enumerate()
         .map(|(tag, table)| {
@@ -166,7 +179,7 @@ async fn postgres(
                 let padding = std::iter::repeat(format!("NULL::{}", kind.name()));
                 fields.extend(names.chain(padding).take(width));
             }
-            format!("SELECT {} {}", fields.join(", "), from_postgres(names, *table))
+            format!("SELECT {} {}", fields.join(", "), from_postgres(&names.table(*table), *table))
         })
         .collect();
     let query = sqlx::query(sqlx::AssertSqlSafe(selects.join(" UNION ALL ")));
@@ -181,7 +194,7 @@ async fn postgres(
         .into_iter()
         .filter_map(|row| {
             let tag: i64 = row.try_get(0).ok()?;
-            let table = *Table::STATE.get(usize::try_from(tag).ok()?)?;
+            let table = *tables.get(usize::try_from(tag).ok()?)?;
             let text = |column: usize| row.try_get(column + 1).map(Value::Text);
             let int = |column: usize| row.try_get(column + 1 + texts).map(Value::Int);
             let texts = (0..count(&table, Kind::Text)).map(text);
@@ -192,17 +205,9 @@ async fn postgres(
 }
 
 #[cfg(feature = "postgres")]
-fn from_postgres(names: &Names, table: Table) -> String {
-    let name = names.table(table);
+fn from_postgres(name: &str, table: Table) -> String {
     match table {
-        Table::Object(ObjectKind::Directory) => {
-            let [users, groups] = owners(names);
-            format!(
-                "FROM {name} t WHERE t.id IN (SELECT unnest($1::text[]) \
-                 UNION SELECT directory_id FROM {users} WHERE id = ANY($3) \
-                 UNION SELECT directory_id FROM {groups} WHERE id = ANY($2))"
-            )
-        }
+        Table::Object(ObjectKind::Directory) => format!("FROM {name} t WHERE t.id = ANY($1)"),
         Table::Object(ObjectKind::Group) => format!("FROM {name} t WHERE t.id = ANY($2)"),
         Table::Object(ObjectKind::User) => format!("FROM {name} t WHERE t.id = ANY($3)"),
         Table::Applied | Table::Change | Table::Member => format!(
