@@ -35,7 +35,8 @@ pub(crate) async fn apply(
     let facts = Batch::of(events);
     let mut before = rows_before(conn, names, &facts).await?;
     let outcome = settle(&mut before, facts);
-    let now = Timestamp::now();
+    // As exact as the tables: the returned changes are those of the feed.
+    let now = timestamp(micros(Timestamp::now()));
     let Outcome { directories, groups, users, members, changes } = outcome;
     let mut caused = HashMap::new();
     for (_, event) in changes.iter().filter_map(|draft| draft.cause.as_ref()) {
