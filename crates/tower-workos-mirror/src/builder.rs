@@ -13,6 +13,7 @@ pub(crate) struct Settings {
     pub(crate) batch: usize,
     pub(crate) retention: Duration,
     pub(crate) dead_letter_retention: Duration,
+    pub(crate) poll_interval: Duration,
 }
 
 impl Default for Settings {
@@ -23,6 +24,7 @@ impl Default for Settings {
             batch: 256,
             retention: DAY * 30,
             dead_letter_retention: DAY * 90,
+            poll_interval: Duration::from_secs(1),
         }
     }
 }
@@ -83,6 +85,13 @@ impl MirrorBuilder {
     /// How long dead letters are kept, which contain personal data. Default: 90 days.
     pub fn dead_letter_retention(mut self, retention: Duration) -> Self {
         self.settings.dead_letter_retention = retention;
+        self
+    }
+
+    /// How often a waiting reader of the feed looks for changes that other processes have written, where the database does
+    /// not say so: see [`Mirror::changes`]. Default: 1 s.
+    pub fn poll_interval(mut self, interval: Duration) -> Self {
+        self.settings.poll_interval = interval;
         self
     }
 

@@ -84,6 +84,9 @@ kinds! {
     MembershipAdded = "membership_added",
     /// A user left a group.
     MembershipRemoved = "membership_removed",
+    /// A kind that this version does not know, written by a later one during a rolling deploy. A reader that acts on
+    /// certain kinds ignores it. A reader that maintains a copy reads what the ids name from the views again.
+    Other = "other",
     /// A user is listed.
     UserCreated = "user_created",
     /// A user is no longer listed.

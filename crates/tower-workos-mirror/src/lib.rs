@@ -7,6 +7,7 @@ mod apply;
 mod builder;
 mod change;
 mod error;
+mod feed;
 mod migrate;
 mod mirror;
 mod pool;
@@ -18,6 +19,7 @@ pub use self::{
     builder::MirrorBuilder,
     change::{Change, ChangeKind},
     error::{ConfigError, MirrorError, MirrorErrorKind},
+    feed::{consumer::Consumer, error::FeedError, page::FeedRange, stream::Changes},
     mirror::Mirror,
     pool::{MirrorPool, MirrorTransaction},
 };

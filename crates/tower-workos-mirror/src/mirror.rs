@@ -9,6 +9,7 @@ use crate::{
     builder::{MirrorBuilder, Settings},
     change::Change,
     error::MirrorError,
+    feed::wake::Wakeup,
     pool::{MirrorPool, MirrorTransaction},
     sql::{
         names::Names,
@@ -28,6 +29,7 @@ pub(crate) struct Shared {
     pub(crate) pool: MirrorPool,
     pub(crate) names: Names,
     pub(crate) settings: Settings,
+    pub(crate) wakeup: Wakeup,
 }
 
 impl Mirror {
@@ -45,7 +47,7 @@ impl Mirror {
     }
 
     pub(crate) fn with(pool: MirrorPool, names: Names, settings: Settings) -> Self {
-        Self { shared: Arc::new(Shared { pool, names, settings }) }
+        Self { shared: Arc::new(Shared { pool, names, settings, wakeup: Wakeup::default() }) }
     }
 
     /// The pool that the mirror uses.
@@ -71,7 +73,7 @@ impl Mirror {
     ///
     /// Like [`apply`](Self::apply).
     pub async fn apply_all(&self, events: &[DirectoryEvent]) -> Result<Vec<Change>, MirrorError> {
-        let Shared { pool, names, settings } = &*self.shared;
+        let Shared { pool, names, settings, .. } = &*self.shared;
         let mut transaction = Transaction::begin(pool, names, settings.timeout).await?;
         let changes = apply(&mut transaction.conn(), names, events).await?;
         transaction.commit().await?;
@@ -98,7 +100,9 @@ impl Mirror {
 impl Shared {
     /// Called after each commit with the changes that it made visible.
     pub(crate) fn committed(&self, changes: &[Change]) {
-        let _ = changes;
+        if !changes.is_empty() {
+            self.wakeup.wake();
+        }
     }
 }
 

@@ -44,7 +44,9 @@ impl Transaction {
             #[cfg(feature = "sqlite")]
             MirrorPool::Sqlite(pool) => {
                 let _ = (names, patience);
-                Ok(Self::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?))
+                // What is deleted or replaced is about people, so SQLite overwrites it in the file.
+                let begin = "PRAGMA secure_delete = ON; BEGIN IMMEDIATE";
+                Ok(Self::Sqlite(pool.begin_with(begin).await?))
             }
         }
     }
@@ -85,6 +87,7 @@ pub(crate) async fn lock(conn: &mut Conn<'_>, names: &Names) -> Result<(), Mirro
         conn.execute(sql, &[]).await?;
         return Ok(());
     }
+    conn.script("PRAGMA secure_delete = ON".to_owned()).await?;
     // Takes SQLite's write lock. If this transaction has read and another one has written since, SQLite can't give it.
     let sql = names.sql("UPDATE {p}mirror_cursor SET after = after WHERE stream = 'none'");
     conn.execute(sql, &[]).await.map(drop).map_err(|error| match &error {
@@ -95,6 +98,12 @@ pub(crate) async fn lock(conn: &mut Conn<'_>, names: &Names) -> Result<(), Mirro
         }
         _ => error.into(),
     })
+}
+
+/// The channel on which PostgreSQL notifies the readers of the feed: one for each schema and prefix.
+#[cfg(feature = "postgres")]
+pub(crate) fn channel(names: &Names) -> String {
+    format!("tower_workos_mirror_{:016x}", lock_key(names))
 }
 
 /// A lock for each schema and prefix.

@@ -1,5 +1,7 @@
 //! Writes many rows with few statements.
 
+#[cfg(feature = "postgres")]
+use crate::sql::transaction::channel;
 use crate::sql::{
     conn::Conn,
     names::Names,
@@ -134,9 +136,11 @@ async fn postgres(
         let list = column_list(*table);
         let (order, returning) = if *table == Table::Change {
             // The numbers follow the order of the changes.
-            (" WITH ORDINALITY AS t ORDER BY ordinality", " RETURNING seq")
+            // The subquery, which runs once, wakes the readers of the feed after the commit.
+            let returning = format!(" RETURNING seq, (SELECT pg_notify('{}', ''))", channel(names));
+            (" WITH ORDINALITY AS t ORDER BY ordinality", returning)
         } else {
-            ("", "")
+            ("", String::new())
         };
         let select = if *table == Table::Change {
             let names = columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
