@@ -14,6 +14,7 @@ mod pool;
 mod rules;
 mod sql;
 mod text;
+mod upkeep;
 
 pub use self::{
     builder::MirrorBuilder,
@@ -22,4 +23,5 @@ pub use self::{
     feed::{consumer::Consumer, error::FeedError, page::FeedRange, stream::Changes},
     mirror::Mirror,
     pool::{MirrorPool, MirrorTransaction},
+    upkeep::Upkeep,
 };

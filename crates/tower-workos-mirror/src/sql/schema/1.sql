@@ -12,8 +12,11 @@ CREATE TABLE {p}mirror_directory (
     spare text, -- the document of the version that is not shown, if both exist
     evidence_at @int, absent_at @int,
     deleted_at @int, deleted_by text,
-    organization_id text, name text, type text, state text, domains text, created_at @int, updated_at @int
+    organization_id text, name text, type text, state text, domains text, created_at @int, updated_at @int,
+    sweep text, -- after a deletion: how far its groups and users were swept
+    swept_at @int
 );
+CREATE INDEX {i}mirror_directory_sweep ON {p}mirror_directory (id) WHERE deleted_at IS NOT NULL AND swept_at IS NULL;
 CREATE INDEX {i}mirror_directory_organization ON {p}mirror_directory (organization_id);
 
 CREATE TABLE {p}mirror_group (
@@ -24,8 +27,10 @@ CREATE TABLE {p}mirror_group (
     spare text,
     evidence_at @int, absent_at @int,
     deleted_at @int, deleted_by text,
-    organization_id text, idp_id text, name text, raw_attributes text, created_at @int, updated_at @int
+    organization_id text, idp_id text, name text, raw_attributes text, created_at @int, updated_at @int,
+    swept_at @int -- when its memberships were removed, after a deletion
 ) @update_room;
+CREATE INDEX {i}mirror_group_sweep ON {p}mirror_group (id) WHERE deleted_at IS NOT NULL AND swept_at IS NULL;
 CREATE INDEX {i}mirror_group_directory ON {p}mirror_group (directory_id, id);
 
 CREATE TABLE {p}mirror_user (
@@ -37,8 +42,10 @@ CREATE TABLE {p}mirror_user (
     evidence_at @int, absent_at @int,
     deleted_at @int, deleted_by text,
     organization_id text, idp_id text, email text, email_key text, first_name text, last_name text, name text,
-    state text, role text, roles text, custom_attributes text, created_at @int, updated_at @int
+    state text, role text, roles text, custom_attributes text, created_at @int, updated_at @int,
+    swept_at @int
 ) @update_room;
+CREATE INDEX {i}mirror_user_sweep ON {p}mirror_user (id) WHERE deleted_at IS NOT NULL AND swept_at IS NULL;
 CREATE INDEX {i}mirror_user_directory ON {p}mirror_user (directory_id, id);
 CREATE INDEX {i}mirror_user_organization ON {p}mirror_user (organization_id, id);
 CREATE INDEX {i}mirror_user_email ON {p}mirror_user (email_key, id);
@@ -91,6 +98,7 @@ CREATE TABLE {p}mirror_dead_letter (
     issued_at @int,
     arrived_at @int NOT NULL
 );
+CREATE INDEX {i}mirror_dead_letter_arrived ON {p}mirror_dead_letter (arrived_at);
 
 @view {p}directories AS
 SELECT d.id, d.organization_id, d.name, d.type, d.state, @json(d.domains) AS domains,

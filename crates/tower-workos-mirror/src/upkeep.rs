@@ -1,0 +1,117 @@
+//! Removes what nobody may or needs to read any more, in small transactions.
+
+mod bite;
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+use tower_workos::Timestamp;
+
+use crate::{
+    error::MirrorError,
+    mirror::{Mirror, Shared},
+    sql::transaction::Transaction,
+    text::micros,
+    upkeep::bite::Bite,
+};
+
+/// Between two transactions, so that others can write. SQLite's lock is not fair.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// What [`Mirror::upkeep`] removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Upkeep {
+    /// Changes that were purged from the feed.
+    pub changes: u64,
+    /// Stored deliveries that could not be read.
+    pub dead_letters: u64,
+    /// Groups of deleted directories whose names and attributes were erased. Their ids remain.
+    pub erased_groups: u64,
+    /// Users of deleted directories whose personal data was erased. Their ids remain.
+    pub erased_users: u64,
+    /// Events in the history, which has no payloads.
+    pub events: u64,
+    /// Memberships of deleted users, groups and directories.
+    pub memberships: u64,
+}
+
+impl Mirror {
+    /// Removes what has become too old, and what belongs to deleted directories. Returns when nothing is left to remove.
+    ///
+    /// - The feed and the history of events are purged after [`retention`](crate::MirrorBuilder::retention), stored
+    ///   deliveries that can't be read after [`dead_letter_retention`](crate::MirrorBuilder::dead_letter_retention).
+    /// - When a user or a group is deleted, its names and attributes are erased in the same transaction. After
+    ///   `dsync.deleted`, the views show nothing of the directory any more, but the rows of its users and groups still have
+    ///   their contents. They are erased here, so call this soon after. Ids remain: they show that a late event is late.
+    /// - Memberships of what was deleted are removed.
+    ///
+    /// In SQLite, the mirror sets `secure_delete` on the connections with which it writes, so that erased contents are
+    /// overwritten in the file. Single traces can remain in pages that were split, and in the write-ahead log until its next
+    /// checkpoint: `VACUUM` removes them. In PostgreSQL, erased contents remain in the files until the table is vacuumed.
+    /// Neither affects backups.
+    ///
+    /// A stored delivery that can't be read may be about a deleted person. It is kept until its own retention ends.
+    ///
+    /// It works in transactions of at most a few hundred rows, so that writers wait only briefly, and finds its work through
+    /// indexes: if there is none, it runs one short query. Any number of replicas can call it concurrently.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails. What was removed before stays removed; call it again for the rest.
+    pub async fn upkeep(&self) -> Result<Upkeep, MirrorError> {
+        let mut done = Upkeep::default();
+        while self.upkeep_bite(&mut done).await? {
+            sleep(PAUSE).await;
+        }
+        Ok(done)
+    }
+
+    /// Calls [`upkeep`](Self::upkeep) now and after each interval, until `shutdown` completes. A failure is logged, and
+    /// the next call does the rest.
+    ///
+    /// ```no_run
+    /// # use std::{future::pending, time::Duration};
+    /// # fn doc(mirror: tower_workos_mirror::Mirror) {
+    /// tokio::spawn(async move { mirror.run_upkeep(Duration::from_secs(60), pending()).await });
+    /// # }
+    /// ```
+    pub async fn run_upkeep(&self, interval: Duration, shutdown: impl Future<Output = ()>) {
+        let work = async {
+            loop {
+                if let Err(error) = self.upkeep().await {
+                    tracing::warn!(%error, "the upkeep of the mirror failed: trying again");
+                }
+                sleep(interval).await;
+            }
+        };
+        tokio::select! {
+            () = shutdown => {}
+            () = work => {}
+        }
+    }
+
+    /// Does a small part of the upkeep in one transaction, if there is anything to do. Returns whether there was.
+    pub(crate) async fn upkeep_bite(&self, done: &mut Upkeep) -> Result<bool, MirrorError> {
+        let Shared { pool, names, settings, .. } = &*self.shared;
+        let now = micros(Timestamp::now());
+        let before =
+            |age: Duration| now.saturating_sub(i64::try_from(age.as_micros()).unwrap_or(i64::MAX));
+        let bite = Bite {
+            names,
+            now,
+            kept_since: before(settings.retention),
+            dead_letters_kept_since: before(settings.dead_letter_retention),
+        };
+        // Without the lock: usually, there is nothing to do.
+        let Some(task) = bite.find(&mut pool.acquire().await?.conn()).await? else {
+            return Ok(false);
+        };
+        let mut transaction = Transaction::begin(pool, names, settings.timeout).await?;
+        let mut removed = *done;
+        bite.perform(task, &mut transaction.conn(), &mut removed).await?;
+        transaction.commit().await?;
+        *done = removed;
+        Ok(true)
+    }
+}
