@@ -131,12 +131,13 @@ impl Conn<'_> {
         let sql = AssertSqlSafe(sql);
         match self {
             #[cfg(feature = "postgres")]
-            Self::Postgres(connection) => sqlx::raw_sql(sql).execute(&mut **connection).await?,
+            Self::Postgres(connection) => {
+                sqlx::raw_sql(sql).execute(&mut **connection).await.map(drop)
+            }
             #[cfg(feature = "sqlite")]
             Self::Sqlite(connection) => {
-                sqlx::raw_sql(sql).execute(&mut **connection).await.map(|_| Default::default())?
+                sqlx::raw_sql(sql).execute(&mut **connection).await.map(drop)
             }
-        };
-        Ok(())
+        }
     }
 }

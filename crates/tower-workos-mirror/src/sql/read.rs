@@ -120,6 +120,7 @@ fn add(before: &mut Batch, table: Table, row: Row) {
     }
 }
 
+#[cfg(feature = "sqlite")]
 fn list(columns: &[(&str, Kind)], alias: &str) -> String {
     let names: Vec<_> = columns.iter().map(|(name, _)| format!("{alias}{name}")).collect();
     names.join(", ")

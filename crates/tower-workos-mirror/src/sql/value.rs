@@ -21,6 +21,7 @@ impl Kind {
     }
 
     /// The type's name in PostgreSQL.
+    #[cfg(feature = "postgres")]
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Bytes => "bytea",

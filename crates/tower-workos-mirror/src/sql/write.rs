@@ -1,14 +1,8 @@
 //! Writes many rows with few statements.
 
+use crate::sql::{conn::Conn, names::Names, rows::Row, table::Table, value::Kind};
 #[cfg(feature = "postgres")]
-use crate::sql::transaction::channel;
-use crate::sql::{
-    conn::Conn,
-    names::Names,
-    rows::Row,
-    table::Table,
-    value::{Kind, Value},
-};
+use crate::sql::{transaction::channel, value::Value};
 
 /// The most rows of a table in one statement, so that a first sync does not fill the memory of the server.
 #[cfg(feature = "postgres")]
