@@ -5,6 +5,11 @@
 #[doc = include_str!("../../../README.md")]
 struct Readme;
 
+/// Compiles the samples of `docs/adopt.md`.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/adopt.md")]
+struct Adopt;
+
 /// Compiles the samples of `docs/operations.md`.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/operations.md")]
