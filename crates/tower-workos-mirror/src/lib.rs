@@ -6,11 +6,13 @@
 mod apply;
 mod builder;
 mod change;
+mod connect;
 mod error;
 mod feed;
 mod migrate;
 mod mirror;
 mod pool;
+mod read;
 mod rules;
 mod sql;
 mod text;
@@ -23,5 +25,9 @@ pub use self::{
     feed::{consumer::Consumer, error::FeedError, page::FeedRange, stream::Changes},
     mirror::Mirror,
     pool::{MirrorPool, MirrorTransaction},
+    read::{
+        Directory, DirectoryFilter, Group, GroupFilter, Listing, Membership, Page, Person, State,
+        User, UserFilter,
+    },
     upkeep::Upkeep,
 };

@@ -12,6 +12,7 @@
 /// | `@no_rowid` | | `WITHOUT ROWID` |
 /// | `@time(x)` | microseconds `x` as `timestamptz` | as ISO 8601 in UTC |
 /// | `@json(x)` | `x` as `jsonb` | `x` |
+/// | `@empty_object` | `'{}'` | `'{}'` |
 /// | `@view` | `CREATE OR REPLACE VIEW` | `CREATE VIEW` |
 pub(crate) const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql")];
 
@@ -27,6 +28,8 @@ pub(crate) fn dialect(sql: &str, postgres: bool) -> String {
         ),
         ("@update_room", "WITH (fillfactor = 80)", ""),
         ("@no_rowid", "", "WITHOUT ROWID"),
+        // Braces are names.
+        ("@empty_object", "'{}'", "'{}'"),
         ("@view", "CREATE OR REPLACE VIEW", "CREATE VIEW"),
     ];
     let mut sql = sql.to_owned();
@@ -40,7 +43,14 @@ pub(crate) fn dialect(sql: &str, postgres: bool) -> String {
         )
     } else {
         (
-            |micros| format!("strftime('%Y-%m-%dT%H:%M:%fZ', {micros} / 1000000.0, 'unixepoch')"),
+            |micros| {
+                // SQLite's own fractions of seconds are milliseconds.
+                let fraction = format!("(({micros} % 1000000 + 1000000) % 1000000)");
+                format!(
+                    "strftime('%Y-%m-%dT%H:%M:%S', ({micros} - {fraction}) / 1000000, 'unixepoch') \
+                     || printf('.%06dZ', {fraction})"
+                )
+            },
             str::to_owned,
         )
     };

@@ -51,6 +51,19 @@ impl Transaction {
         }
     }
 
+    /// Begins a transaction that only reads, and sees one state of the tables. It acquires no lock.
+    pub(crate) async fn snapshot(pool: &MirrorPool) -> Result<Self, sqlx::Error> {
+        match pool {
+            #[cfg(feature = "postgres")]
+            MirrorPool::Postgres(pool) => {
+                let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+                Ok(Self::Postgres(pool.begin_with(begin).await?))
+            }
+            #[cfg(feature = "sqlite")]
+            MirrorPool::Sqlite(pool) => Ok(Self::Sqlite(pool.begin().await?)),
+        }
+    }
+
     pub(crate) fn conn(&mut self) -> Conn<'_> {
         match self {
             #[cfg(feature = "postgres")]
