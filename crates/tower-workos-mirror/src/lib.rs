@@ -17,6 +17,7 @@ mod rules;
 mod sql;
 mod text;
 mod upkeep;
+pub mod views;
 
 pub use self::{
     builder::MirrorBuilder,

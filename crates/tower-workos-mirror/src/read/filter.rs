@@ -4,7 +4,7 @@ use std::fmt;
 
 use tower_workos::{DirectoryGroupId, DirectoryId, OrganizationId};
 
-use super::select::{GIVES_ACCESS, GROUP, GROUPS_DIRECTORY, JOINED, MEMBER, Select, live};
+use super::select::{DIRECTORY, GIVES_ACCESS, GROUP, JOINED, MEMBER, Select, USER, present};
 use crate::text;
 
 /// A person, as an organization knows them: for [`Mirror::has_access_by`](crate::Mirror::has_access_by).
@@ -166,17 +166,20 @@ impl UserFilter {
         if let Some(organization) = &self.organization {
             select.id("coalesce(u.organization_id, d.organization_id) =", organization.as_str());
         }
-        if let Some(group) = &self.group {
-            let group = select.bind_id(group.as_str());
-            let is_group = format!(
-                "m.group_id = (SELECT g.id FROM {GROUP} g {GROUPS_DIRECTORY} WHERE g.id = {group} AND {}) AND {JOINED}",
-                live("g")
-            );
-            select.conditions.push(if by_group {
-                is_group
-            } else {
-                format!("EXISTS (SELECT 1 FROM {MEMBER} m WHERE m.user_id = u.id AND {is_group})")
-            });
+        match &self.group {
+            Some(group) if by_group => {
+                select.group(group.as_str());
+                select.conditions.push(JOINED.to_owned());
+            }
+            Some(group) => {
+                let group = select.bind_id(group.as_str());
+                select.conditions.push(format!(
+                    "EXISTS (SELECT 1 FROM {MEMBER} m JOIN {GROUP} g ON g.id = m.group_id WHERE m.group_id = {group} \
+                     AND m.user_id = u.id AND {JOINED} AND {})",
+                    present("g")
+                ));
+            }
+            None => {}
         }
     }
 }
@@ -275,7 +278,12 @@ fn in_organization(mut own: Select, organization: &OrganizationId, alias: &str) 
     let id = own.bind_id(organization.as_str());
     let mut inherited = own.clone();
     own.conditions.push(format!("{alias}.organization_id = {id}"));
-    let condition = format!("{alias}.organization_id IS NULL AND d.organization_id = {id}");
-    inherited.conditions.push(condition);
+    // SQLite reads the tables of a `CROSS JOIN` in this order.
+    let table = if alias == "u" { USER } else { GROUP };
+    inherited.from = format!("{DIRECTORY} d CROSS JOIN {table} {alias}");
+    inherited.conditions.push(format!(
+        "d.organization_id = {id} AND {alias}.directory_id = d.id AND {alias}.organization_id IS NULL \
+         AND {alias}.evidence_at IS NOT NULL"
+    ));
     vec![own, inherited]
 }

@@ -224,8 +224,7 @@ impl Mirror {
     }
 
     async fn any(&self, select: Select) -> Result<bool, MirrorError> {
-        let rows: Vec<Found> = self.list(select, "u.id", 1).await?;
-        Ok(!rows.is_empty())
+        Ok(!self.rows(vec![select], "1", 1).await?.is_empty())
     }
 
     async fn list<T: Record>(
@@ -261,14 +260,5 @@ impl Mirror {
         let mut connection = self.shared.pool.acquire().await?;
         let mut conn = connection.conn();
         Ok(Select::run(selects, &mut conn, &self.shared.names, key, limit).await?)
-    }
-}
-
-/// A row whose existence is the answer.
-struct Found;
-
-impl Record for Found {
-    fn of_row(_: Row) -> Self {
-        Self
     }
 }

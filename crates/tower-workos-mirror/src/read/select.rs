@@ -137,10 +137,30 @@ impl Select {
     pub(super) fn directory(&mut self, column: &str, directory: &str, with_access: bool) {
         let id = self.bind_id(directory);
         let access = if with_access { format!(" AND {GIVES_ACCESS}") } else { String::new() };
-        self.conditions.push(format!(
-            "{column} = (SELECT CAST({id} AS text) WHERE NOT EXISTS (\
-             SELECT 1 FROM {DIRECTORY} d WHERE d.id = {id} AND ({LIVE_DIRECTORY}{access}) IS NOT TRUE))"
-        ));
+        let is_listed = format!(
+            "NOT EXISTS (SELECT 1 FROM {DIRECTORY} d WHERE d.id = {id} AND ({LIVE_DIRECTORY}{access}) IS NOT TRUE)"
+        );
+        self.only_if(column, &id, &is_listed);
+    }
+
+    /// Adds the condition that the members are those of this group.
+    pub(super) fn group(&mut self, group: &str) {
+        let id = self.bind_id(group);
+        let listed = live("g");
+        let is_listed = format!(
+            "EXISTS (SELECT 1 FROM {GROUP} g {GROUPS_DIRECTORY} WHERE g.id = {id} AND {listed})"
+        );
+        self.only_if("m.group_id", &id, &is_listed);
+    }
+
+    /// Adds the condition that a column has a value, which no row has unless another condition holds.
+    ///
+    /// PostgreSQL evaluates the condition once, before it reads rows. SQLite would evaluate it for each row, but its index
+    /// finds nothing for NULL.
+    fn only_if(&mut self, column: &str, value: &str, condition: &str) {
+        self.conditions
+            .push(format!("{column} = (SELECT CAST({value} AS text) WHERE {condition})"));
+        self.conditions.push(condition.to_owned());
     }
 
     /// The first rows of one or two statements with the same arguments, sorted by the key.

@@ -38,7 +38,13 @@ pub(crate) fn dialect(sql: &str, postgres: bool) -> String {
     }
     let (time, json): (fn(&str) -> String, fn(&str) -> String) = if postgres {
         (
-            |micros| format!("(timestamptz 'epoch' + {micros} * interval '1 microsecond')"),
+            // The product is computed in floating point: as one number of microseconds, it would be exact only until 2255.
+            |micros| {
+                format!(
+                    "(timestamptz 'epoch' + {micros} / 1000000 * interval '1 second' \
+                     + {micros} % 1000000 * interval '1 microsecond')"
+                )
+            },
             |text| format!("{text}::jsonb"),
         )
     } else {
