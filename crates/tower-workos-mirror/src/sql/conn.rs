@@ -38,15 +38,15 @@ macro_rules! decoded {
         $rows
             .into_iter()
             .map(|row| {
-                $kinds
-                    .iter()
-                    .enumerate()
-                    .map(|(column, kind)| match kind {
-                        Kind::Bytes => row.try_get(column).map(Value::Bytes),
-                        Kind::Int => row.try_get(column).map(Value::Int),
-                        Kind::Text => row.try_get(column).map(Value::Text),
-                    })
-                    .collect()
+                let mut values = Row::with_capacity($kinds.len());
+                for (column, kind) in $kinds.iter().enumerate() {
+                    values.push(match kind {
+                        Kind::Bytes => Value::Bytes(row.try_get(column)?),
+                        Kind::Int => Value::Int(row.try_get(column)?),
+                        Kind::Text => Value::Text(row.try_get(column)?),
+                    });
+                }
+                Ok(values)
             })
             .collect()
     };
