@@ -85,7 +85,7 @@ async fn sqlite(url: &str) -> Result<MirrorPool, MirrorError> {
         .busy_timeout(BUSY)
         .pragma("secure_delete", "ON");
     let pool = SqlitePoolOptions::new().acquire_timeout(ACQUIRE);
-    // Each connection to memory has a database of its own, which is lost when the connection is closed.
+    // A database in memory is lost when its last connection is closed, and several would lock each other out.
     let pool = if url.contains(":memory:") || url.contains("mode=memory") {
         pool.max_connections(1).idle_timeout(None).max_lifetime(None)
     } else {

@@ -6,8 +6,10 @@ use crate::databases::{Database, postgres_url};
 
 #[tokio::test]
 async fn sqlite_has_good_settings() {
-    let database = Database::both().await.remove(0);
-    let MirrorPool::Sqlite(pool) = database.mirror.pool() else { panic!("not SQLite") };
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("new.db").display());
+    let mirror = Mirror::connect(&url).await.unwrap();
+    let MirrorPool::Sqlite(pool) = mirror.pool() else { panic!("not SQLite") };
     let pragma = async |name: &str| -> i64 {
         let sql = sqlx::AssertSqlSafe(format!("PRAGMA {name}"));
         sqlx::query_scalar(sql).fetch_one(pool).await.unwrap()
@@ -35,6 +37,9 @@ async fn an_own_pool_deletes_securely() {
 #[tokio::test]
 async fn memory_is_one_database() {
     let mirror = Mirror::connect("sqlite::memory:").await.unwrap();
+    let MirrorPool::Sqlite(pool) = mirror.pool() else { panic!("not SQLite") };
+    assert_eq!(pool.options().get_max_connections(), 1);
+    assert_eq!(pool.options().get_idle_timeout(), None);
     mirror.migrate().await.unwrap();
     mirror.apply(&crate::events::directory("directory_1", "org_1")).await.unwrap();
     let all = (0..8).map(|_| {

@@ -11,6 +11,7 @@ use std::{
 use sqlx::{
     AssertSqlSafe, PgPool, Row as _,
     postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions},
 };
 use tower_workos_mirror::{Mirror, MirrorPool};
 
@@ -40,8 +41,12 @@ impl Database {
 
     async fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("mirror.db").display());
-        let mirror = Mirror::connect(&url).await.unwrap();
+        let options = SqliteConnectOptions::new()
+            .filename(folder.path().join("mirror.db"))
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal);
+        let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await.unwrap();
+        let mirror = Mirror::new(pool);
         mirror.migrate().await.unwrap();
         Self { mirror, place: Place::File(folder) }
     }
@@ -49,7 +54,8 @@ impl Database {
     pub(crate) async fn postgres() -> Option<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let options = PgConnectOptions::from_str(&postgres_url()).unwrap();
-        let admin = PgPoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(3));
+        let admin =
+            PgPoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(10));
         let admin = match admin.connect_with(options.clone()).await {
             Ok(admin) => admin,
             Err(error) => {

@@ -253,8 +253,11 @@ async fn what_was_deleted_is_not_shown() {
             member("g_2", "u_2", "d_2", 2, true),
             member("g_2", "u_3", "d_2", 2, true),
             member("g_3", "u_3", "d_2", 2, true),
+            // A member from another directory, which WorkOS never sends.
+            member("g_1", "u_3", "d_2", 2, true),
         ];
         mirror.apply_all(&events).await.unwrap();
+        assert_eq!(mirror.groups_of(&"u_3".into()).await.unwrap().len(), 3);
         let later = [
             directory_deleted("d_1", 10),
             user_deleted("u_2", "d_2", 10),
@@ -282,6 +285,11 @@ async fn what_was_deleted_is_not_shown() {
         assert_eq!(group_ids(mirror, GroupFilter::new().organization("org_1")).await, ["g_2"]);
         assert!(group_ids(mirror, GroupFilter::new().directory("d_1")).await.is_empty());
         assert_eq!(mirror.groups_of(&"u_3".into()).await.unwrap().len(), 1);
+        let memberships = mirror.state().await.unwrap().memberships;
+        let [only] = &memberships[..] else { panic!("{memberships:?}") };
+        assert_eq!((only.group_id.as_str(), only.user_id.as_str()), ("g_2", "u_3"));
+        let sql = "SELECT group_id, user_id FROM workos_memberships";
+        assert_eq!(database.texts(sql, &[]).await, [["g_2", "u_3"].map(|it| Some(it.to_owned()))]);
 
         // Their ids are still known.
         for (directory, expected) in [("d_1", &["u_1"][..]), ("d_2", &["u_2", "u_3"])] {
