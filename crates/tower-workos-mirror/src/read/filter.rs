@@ -129,9 +129,13 @@ impl UserFilter {
         if by_group {
             select.from = format!("{MEMBER} m CROSS JOIN {}", select.from);
             select.conditions.push("u.id = m.user_id".to_owned());
+            // PostgreSQL does not conclude it from the condition on `u.id`, and would read all members before the page.
+            if let Some(after) = after {
+                select.id("m.user_id >", after);
+            }
         }
         if let Some(after) = after {
-            select.id(&format!("{key} >"), after);
+            select.id("u.id >", after);
         }
         match &self.organization {
             Some(organization) if self.is_only_organization() => {

@@ -36,7 +36,7 @@ pub(crate) fn dialect(sql: &str, postgres: bool) -> String {
     for (word, in_postgres, in_sqlite) in words {
         sql = sql.replace(word, if postgres { in_postgres } else { in_sqlite });
     }
-    let (time, json): (fn(&str) -> String, fn(&str) -> String) = if postgres {
+    let (time, json): (Expression, Expression) = if postgres {
         (
             // The product is computed in floating point: as one number of microseconds, it would be exact only until 2255.
             |micros| {
@@ -63,6 +63,9 @@ pub(crate) fn dialect(sql: &str, postgres: bool) -> String {
     let sql = calls(&sql, "@time(", time);
     calls(&sql, "@json(", json)
 }
+
+/// Makes an expression of a column's name.
+type Expression = fn(&str) -> String;
 
 fn calls(sql: &str, call: &str, replacement: impl Fn(&str) -> String) -> String {
     let mut parts = sql.split(call);
