@@ -8,19 +8,23 @@ use crate::{
     sql::{conn::Conn, names::Names, value::Kind},
 };
 
+/// How long the pool may take to take a connection back.
+#[cfg(feature = "postgres")]
+const RETURN: Duration = Duration::from_secs(5);
+
 /// A transaction that has acquired the mirror's lock: it is the only one that writes, until it ends.
 ///
 /// The lock is acquired *first*. So the transactions commit in the order of the numbers that they give to changes, and a
 /// reader of the feed never skips one. Each reads what the one before wrote.
 pub(crate) enum Transaction {
     #[cfg(feature = "postgres")]
-    Postgres(sqlx::Transaction<'static, sqlx::Postgres>),
+    Postgres(PostgresTransaction),
     #[cfg(feature = "sqlite")]
     Sqlite(sqlx::Transaction<'static, sqlx::Sqlite>),
 }
 
 impl Transaction {
-    /// Begins a transaction. Waits at most this long for the lock.
+    /// Begins a transaction. Waits at most this long for each lock.
     pub(crate) async fn begin(
         pool: &MirrorPool,
         names: &Names,
@@ -39,7 +43,10 @@ impl Transaction {
                     patience.as_millis().clamp(1, 2_000_000_000),
                     lock_key(names)
                 );
-                Ok(Self::Postgres(pool.begin_with(sqlx::AssertSqlSafe(begin)).await?))
+                let connection = pool.acquire().await?;
+                let mut transaction = PostgresTransaction { connection, ended: false };
+                transaction.run(begin).await?;
+                Ok(Self::Postgres(transaction))
             }
             #[cfg(feature = "sqlite")]
             MirrorPool::Sqlite(pool) => {
@@ -67,7 +74,7 @@ impl Transaction {
     pub(crate) fn conn(&mut self) -> Conn<'_> {
         match self {
             #[cfg(feature = "postgres")]
-            Self::Postgres(transaction) => Conn::Postgres(transaction),
+            Self::Postgres(transaction) => Conn::Postgres(&mut transaction.connection),
             #[cfg(feature = "sqlite")]
             Self::Sqlite(transaction) => Conn::Sqlite(transaction),
         }
@@ -76,9 +83,57 @@ impl Transaction {
     pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {
         match self {
             #[cfg(feature = "postgres")]
-            Self::Postgres(transaction) => transaction.commit().await,
+            Self::Postgres(transaction) => transaction.end("COMMIT").await,
             #[cfg(feature = "sqlite")]
             Self::Sqlite(transaction) => transaction.commit().await,
+        }
+    }
+
+    /// Rolls back and keeps the connection. A transaction that is dropped rolls back, too, but closes its connection.
+    pub(crate) async fn rollback(self) -> Result<(), sqlx::Error> {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(transaction) => transaction.end("ROLLBACK").await,
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(transaction) => transaction.rollback().await,
+        }
+    }
+}
+
+/// sqlx's own transaction does not roll back if its `BEGIN` fails or is cancelled, because it has not counted it yet. The
+/// connection would return to the pool inside an open transaction, perhaps with the lock. This one closes the connection
+/// unless it has ended, which also frees its place in the pool if the server is silent.
+#[cfg(feature = "postgres")]
+pub(crate) struct PostgresTransaction {
+    connection: sqlx::pool::PoolConnection<sqlx::Postgres>,
+    ended: bool,
+}
+
+#[cfg(feature = "postgres")]
+impl PostgresTransaction {
+    async fn run(&mut self, sql: String) -> Result<(), sqlx::Error> {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut *self.connection).await.map(drop)
+    }
+
+    async fn end(mut self, sql: &str) -> Result<(), sqlx::Error> {
+        self.run(sql.to_owned()).await?;
+        self.ended = true;
+        Ok(())
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl Drop for PostgresTransaction {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.connection.close_on_drop();
+            return;
+        }
+        // The pool waits for a reply before it takes a connection back, without a limit. A connection that goes silent in this
+        // moment would occupy its place until the operating system gives up, after a quarter of an hour.
+        let returning = self.connection.return_to_pool();
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(tokio::time::timeout(RETURN, returning));
         }
     }
 }
