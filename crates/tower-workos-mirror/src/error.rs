@@ -45,6 +45,25 @@ impl MirrorError {
     }
 }
 
+impl MirrorError {
+    /// The text and its cause, for logs and dead letters. What a database says about a statement can contain values, so
+    /// only its code is included.
+    pub(crate) fn without_payload(&self) -> String {
+        let source = self.source.as_ref().and_then(|source| source.downcast_ref::<sqlx::Error>());
+        match source {
+            None => self.hint.clone().into_owned(),
+            Some(sqlx::Error::Database(error)) => {
+                let code = error.code().unwrap_or(Cow::Borrowed("unknown"));
+                format!("{} (code {code})", self.hint)
+            }
+            Some(sqlx::Error::Io(error)) => format!("{} ({})", self.hint, error.kind()),
+            Some(sqlx::Error::PoolClosed) => format!("{} (the pool is closed)", self.hint),
+            Some(sqlx::Error::PoolTimedOut) => format!("{} (no connection is free)", self.hint),
+            Some(_) => self.hint.clone().into_owned(),
+        }
+    }
+}
+
 impl fmt::Display for MirrorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.hint)

@@ -7,8 +7,15 @@ mod apply;
 mod builder;
 mod change;
 mod connect;
+mod dead_letter;
 mod error;
 mod feed;
+#[cfg(feature = "metrics")]
+#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+pub mod metrics;
+#[cfg(not(feature = "metrics"))]
+#[path = "no_metrics.rs"]
+mod metrics;
 mod migrate;
 mod mirror;
 mod pool;
@@ -18,10 +25,12 @@ mod sql;
 mod text;
 mod upkeep;
 pub mod views;
+mod writer;
 
 pub use self::{
     builder::MirrorBuilder,
     change::{Change, ChangeKind},
+    dead_letter::{DeadLetter, Replay, ReplaySummary},
     error::{ConfigError, MirrorError, MirrorErrorKind},
     feed::{consumer::Consumer, error::FeedError, page::FeedRange, stream::Changes},
     mirror::Mirror,

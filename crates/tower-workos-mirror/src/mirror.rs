@@ -15,6 +15,7 @@ use crate::{
         names::Names,
         transaction::{Transaction, lock},
     },
+    writer::Writer,
 };
 
 /// Directories, groups, users and memberships as tables in the application's database.
@@ -23,6 +24,8 @@ use crate::{
 #[derive(Clone)]
 pub struct Mirror {
     pub(crate) shared: Arc<Shared>,
+    /// Not in [`Shared`], which the writer's task owns: the task ends when the last mirror is dropped.
+    pub(crate) writer: Arc<Writer>,
 }
 
 pub(crate) struct Shared {
@@ -47,7 +50,8 @@ impl Mirror {
     }
 
     pub(crate) fn with(pool: MirrorPool, names: Names, settings: Settings) -> Self {
-        Self { shared: Arc::new(Shared { pool, names, settings, wakeup: Wakeup::default() }) }
+        let shared = Arc::new(Shared { pool, names, settings, wakeup: Wakeup::default() });
+        Self { shared, writer: Arc::default() }
     }
 
     /// The pool that the mirror uses.

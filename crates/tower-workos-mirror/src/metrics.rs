@@ -1,0 +1,87 @@
+//! The names of the metrics, and their descriptions.
+//!
+//! The write path records them through the [`metrics`](https://docs.rs/metrics) facade, if the application installs a
+//! recorder.
+//!
+//! | name | type | labels |
+//! |---|---|---|
+//! | [`APPLY_TOTAL`] | counter | `event`: a `dsync.*` name of this version, or `other`; `outcome`: see there |
+//! | [`EVENT_LAG`] | histogram | |
+//! | [`APPLY_DURATION`] | histogram | |
+//! | [`QUEUE_DEPTH`] | gauge | |
+//!
+//! No label is an id or another text of an event.
+
+use std::time::{Duration, SystemTime};
+
+use metrics::{
+    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
+use tower_workos::DirectoryEvent;
+
+use crate::change::Change;
+
+/// Events, by name and outcome. `changed`: it caused a change; `unchanged`: it was late, stale or repeated, or causes none;
+/// `dead_letter`: it was kept as a dead letter; `failed`: it was not stored, and the response was 503.
+pub const APPLY_TOTAL: &str = "workos_mirror_apply_total";
+/// Seconds from an event's `created_at` until it was applied.
+pub const EVENT_LAG: &str = "workos_mirror_event_lag_seconds";
+/// Seconds from the attempt to begin a transaction until its commit, including the wait for the lock. One transaction applies
+/// up to [`batch`](crate::MirrorBuilder::batch) events.
+pub const APPLY_DURATION: &str = "workos_mirror_apply_duration_seconds";
+/// The number of events that wait for a transaction. If it approaches [`queue`](crate::MirrorBuilder::queue), the database is
+/// too slow or unavailable.
+pub const QUEUE_DEPTH: &str = "workos_mirror_queue_depth";
+
+pub(crate) const DEAD_LETTER: &str = "dead_letter";
+pub(crate) const FAILED: &str = "failed";
+
+/// The names that can be the value of a label. Others come from outside.
+const KNOWN: [&str; 12] = [
+    "dsync.activated",
+    "dsync.deleted",
+    "dsync.group.created",
+    "dsync.group.deleted",
+    "dsync.group.updated",
+    "dsync.group.user_added",
+    "dsync.group.user_removed",
+    "dsync.token.created",
+    "dsync.token.revoked",
+    "dsync.user.created",
+    "dsync.user.deleted",
+    "dsync.user.updated",
+];
+const OTHER: &str = "other";
+
+/// Describes the metrics to the recorder. Call it once, after the recorder is installed.
+pub fn describe() {
+    describe_counter!(APPLY_TOTAL, Unit::Count, "Events, by name and outcome");
+    describe_histogram!(EVENT_LAG, Unit::Seconds, "Time from an event until it was applied");
+    describe_histogram!(
+        APPLY_DURATION,
+        Unit::Seconds,
+        "Duration of a transaction that applies events"
+    );
+    describe_gauge!(QUEUE_DEPTH, Unit::Count, "Events that wait for a transaction");
+}
+
+pub(crate) fn event(event: &DirectoryEvent, changes: &[Change]) {
+    applied(Some(event.name()), if changes.is_empty() { "unchanged" } else { "changed" });
+    if let Some(created_at) = event.created_at() {
+        let lag = SystemTime::now().duration_since(created_at.into()).unwrap_or_default();
+        histogram!(EVENT_LAG).record(lag);
+    }
+}
+
+pub(crate) fn applied(name: Option<&str>, outcome: &'static str) {
+    let known = KNOWN.iter().copied().find(|known| name == Some(*known)).unwrap_or(OTHER);
+    counter!(APPLY_TOTAL, "event" => known, "outcome" => outcome).increment(1);
+}
+
+pub(crate) fn batch(duration: Duration) {
+    histogram!(APPLY_DURATION).record(duration);
+}
+
+pub(crate) fn queue_depth(waiting: usize) {
+    gauge!(QUEUE_DEPTH).set(f64::from(u32::try_from(waiting).unwrap_or(u32::MAX)));
+}

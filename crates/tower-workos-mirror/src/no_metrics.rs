@@ -1,0 +1,18 @@
+//! In place of the module `metrics` if its feature is not enabled.
+
+use std::time::Duration;
+
+use tower_workos::DirectoryEvent;
+
+use crate::change::Change;
+
+pub(crate) const DEAD_LETTER: &str = "dead_letter";
+pub(crate) const FAILED: &str = "failed";
+
+pub(crate) fn event(_: &DirectoryEvent, _: &[Change]) {}
+
+pub(crate) fn applied(_: Option<&str>, _: &'static str) {}
+
+pub(crate) fn batch(_: Duration) {}
+
+pub(crate) fn queue_depth(_: usize) {}
