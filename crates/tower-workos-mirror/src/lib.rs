@@ -25,6 +25,7 @@ mod sql;
 mod text;
 mod upkeep;
 pub mod views;
+mod webhook;
 mod writer;
 
 pub use self::{
@@ -40,4 +41,5 @@ pub use self::{
         User, UserFilter,
     },
     upkeep::Upkeep,
+    webhook::{Webhook, WebhookFuture},
 };

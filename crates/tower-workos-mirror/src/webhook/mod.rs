@@ -1,0 +1,65 @@
+//! The endpoint.
+
+mod future;
+pub(crate) mod response;
+mod service;
+
+pub(crate) use self::service::submit;
+pub use self::{future::WebhookFuture, service::Webhook};
+use crate::mirror::Mirror;
+use tower_workos::{Verifier, VerifyWebhookLayer};
+
+impl Mirror {
+    /// The whole webhook endpoint: verifies each delivery, applies its event, and responds with 200 after the commit.
+    ///
+    /// It is a tower service for axum (`route_service`, `post_service`), hyper and the router of tonic. It takes a
+    /// [`WebhookSecret`](tower_workos::WebhookSecret), [`WebhookSecrets`](tower_workos::WebhookSecrets) or a [`Verifier`]. A
+    /// delivery that is sent twice changes nothing the second time, so no [`DedupeLayer`](tower_workos::DedupeLayer) is needed.
+    ///
+    /// Deliveries that arrive at the same time share a transaction.
+    ///
+    /// # Responses
+    ///
+    /// | status | when |
+    /// |---|---|
+    /// | 200 | The event was committed, or kept as a [dead letter](crate::DeadLetter): a genuine body that can't be read as an event, or an event that the database can't store. |
+    /// | 503 with `Retry-After` | The database is unavailable, or too many deliveries are waiting. WorkOS sends the event again. |
+    /// | others | The request is not a genuine delivery: see [`RejectionKind`](tower_workos::RejectionKind). |
+    ///
+    /// The body of a response that is not 200 is `application/problem+json` (RFC 9457). A 503 has the
+    /// [`MirrorErrorKind`](crate::MirrorErrorKind) in its extensions.
+    ///
+    /// # Logs
+    ///
+    /// Events of `tracing` with the target `tower_workos_mirror::webhook`, with the event's id and name and nothing else of
+    /// it: `DEBUG` for each applied event, `WARN` for each 503 and each dead letter.
+    ///
+    /// # Runtime
+    ///
+    /// It needs a tokio runtime with time enabled. The first delivery spawns the task that writes; the task ends after the last
+    /// clone of the mirror and its services is dropped.
+    ///
+    /// ```
+    /// # #[cfg(feature = "sqlite")]
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use tower_workos::WebhookSecret;
+    /// use tower_workos_mirror::Mirror;
+    ///
+    /// let mirror = Mirror::new(sqlx::SqlitePool::connect("sqlite://app.db").await?);
+    /// mirror.migrate().await?;
+    /// let secret = WebhookSecret::from_env("WORKOS_WEBHOOK_SECRET")?;
+    /// let app: axum::Router = axum::Router::new()
+    ///     .route_service("/webhooks/workos", mirror.webhook(secret));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn webhook(&self, verifier: impl Into<Verifier>) -> Webhook {
+        self.webhook_with(VerifyWebhookLayer::new(verifier))
+    }
+
+    /// Like [`webhook`](Self::webhook), with the settings of this layer: the body's limit and time-out, and the response to
+    /// rejected requests.
+    pub fn webhook_with(&self, layer: VerifyWebhookLayer) -> Webhook {
+        Webhook::new(self.clone(), &layer)
+    }
+}
