@@ -16,6 +16,7 @@ pub mod metrics;
 #[cfg(not(feature = "metrics"))]
 #[path = "no_metrics.rs"]
 mod metrics;
+mod middleware;
 mod migrate;
 mod mirror;
 mod pool;
@@ -34,6 +35,7 @@ pub use self::{
     dead_letter::{DeadLetter, Replay, ReplaySummary},
     error::{ConfigError, MirrorError, MirrorErrorKind},
     feed::{consumer::Consumer, error::FeedError, page::FeedRange, stream::Changes},
+    middleware::{AppliedChanges, MirrorFuture, MirrorLayer, MirrorService},
     mirror::Mirror,
     pool::{MirrorPool, MirrorTransaction},
     read::{
