@@ -1,0 +1,133 @@
+//! The database is away, locked or slow.
+
+use std::time::{Duration, Instant};
+
+use http::StatusCode;
+use sqlx::postgres::PgPoolOptions;
+use tower_workos_mirror::{Mirror, MirrorPool};
+
+use crate::{
+    database::{Database, Lock, postgres_options},
+    proxy::Proxy,
+    requests::{created, send_all, status, webhook},
+};
+
+const TIMEOUT: Duration = Duration::from_millis(400);
+/// The longest time that a response may take.
+const LIMIT: Duration = Duration::from_millis(1200);
+
+#[tokio::test]
+async fn postgres_is_silent() {
+    let Some(database) = Database::postgres().await else { return };
+    database.migrate().await;
+    let options = postgres_options();
+    let proxy = Proxy::start(format!("{}:{}", options.get_host(), options.get_port())).await;
+    let options = database.schema().options(&[]);
+    let options = options.host("127.0.0.1").port(proxy.address.port());
+    // As small as a pool can be: a connection that hangs must not occupy it.
+    let pool = PgPoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
+    let mirror = Mirror::builder(pool).timeout(TIMEOUT).build().unwrap();
+    let webhook = webhook(&mirror);
+    assert_eq!(status(&webhook, created("user_before")).await, StatusCode::OK);
+
+    let bodies: Vec<_> = (0..50).map(|user| created(&format!("user_{user}"))).collect();
+    for silence in ["all", "replies"] {
+        match silence {
+            "all" => proxy.freeze(true),
+            _ => proxy.lose_replies(),
+        }
+        for _ in 0..2 {
+            let start = Instant::now();
+            let responses = send_all(&webhook, bodies.clone()).await;
+            assert!(start.elapsed() < LIMIT, "{:?}", start.elapsed());
+            if silence == "all" {
+                let all = StatusCode::SERVICE_UNAVAILABLE;
+                assert!(responses.iter().all(|response| response.status() == all));
+            }
+        }
+        proxy.freeze(false);
+    }
+    for _ in 0..100 {
+        let responses = send_all(&webhook, bodies.clone()).await;
+        if responses.iter().all(|response| response.status() == StatusCode::OK) {
+            break;
+        }
+    }
+    assert_eq!(database.users().await, 51);
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn a_closed_pool() {
+    for database in Database::all().await {
+        let mirror = database.mirror_with(|it| it.timeout(TIMEOUT)).await;
+        match mirror.pool() {
+            MirrorPool::Postgres(pool) => pool.close().await,
+            MirrorPool::Sqlite(pool) => pool.close().await,
+            _ => unreachable!(),
+        }
+        let start = Instant::now();
+        let status = status(&webhook(&mirror), created("user_0")).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(start.elapsed() < LIMIT, "{:?}", start.elapsed());
+        database.drop().await;
+    }
+}
+
+/// Another transaction keeps the lock for longer than the time-out.
+#[tokio::test]
+async fn the_lock_is_held() {
+    for database in Database::all().await {
+        database.migrate().await;
+        let mirror = Mirror::builder(match &database {
+            // One connection: what is left of the attempts that failed must not stay in it.
+            Database::Postgres(schema) => {
+                let pool = PgPoolOptions::new().max_connections(1);
+                MirrorPool::from(pool.connect_with(schema.options(&[])).await.unwrap())
+            }
+            Database::Sqlite(_) => database.pool().await,
+        });
+        let mirror = mirror.timeout(TIMEOUT).build().unwrap();
+        let webhook = webhook(&mirror);
+        let lock = Lock::acquire(&database).await;
+        let start = Instant::now();
+        assert_eq!(status(&webhook, created("user_0")).await, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(start.elapsed() < LIMIT, "{:?}", start.elapsed());
+        lock.release().await;
+        tokio::time::sleep(TIMEOUT).await;
+        // Nobody holds the lock now, so another mirror can write.
+        let other = database.mirror_with(|it| it.timeout(TIMEOUT)).await;
+        other.apply(&crate::requests::token("other")).await.unwrap();
+        assert_eq!(status(&webhook, created("user_0")).await, StatusCode::OK);
+        assert_eq!(database.users().await, 1);
+        database.drop().await;
+    }
+}
+
+/// SQLite does not wait for the lock, but the mirror does.
+#[tokio::test]
+async fn sqlite_is_locked() {
+    let database = Database::sqlite();
+    database.migrate().await;
+    let mirror = Mirror::new(database.sqlite_pool(Duration::ZERO).await);
+    let webhook = webhook(&mirror);
+    let lock = Lock::acquire(&database).await;
+    let waiting = tokio::spawn(async move { status(&webhook, created("user_0")).await });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!waiting.is_finished());
+    lock.release().await;
+    assert_eq!(waiting.await.unwrap(), StatusCode::OK);
+    assert_eq!(database.users().await, 1);
+}
+
+#[tokio::test]
+async fn tables_that_do_not_exist() {
+    for database in Database::all().await {
+        let mirror = Mirror::new(database.pool().await);
+        let start = Instant::now();
+        let status = status(&webhook(&mirror), created("user_0")).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(start.elapsed() < LIMIT, "{:?}", start.elapsed());
+        database.drop().await;
+    }
+}
