@@ -12,6 +12,11 @@ use crate::{
 #[cfg(feature = "postgres")]
 const RETURN: Duration = Duration::from_secs(5);
 
+/// How long PostgreSQL waits for the next statement. A machine that loses its power or its network can't close its
+/// connections, and would keep the lock until TCP gives up: by default, after two hours.
+#[cfg(feature = "postgres")]
+const ABANDONED: Duration = Duration::from_secs(5);
+
 /// A transaction that has acquired the mirror's lock: it is the only one that writes, until it ends.
 ///
 /// The lock is acquired *first*. So the transactions commit in the order of the numbers that they give to changes, and a
@@ -38,9 +43,11 @@ impl Transaction {
                 let begin = format!(
                     "BEGIN ISOLATION LEVEL READ COMMITTED; \
                      SET LOCAL lock_timeout = {}; \
+                     SET LOCAL idle_in_transaction_session_timeout = {}; \
                      SET LOCAL plan_cache_mode = force_custom_plan; \
                      SELECT pg_advisory_xact_lock({})",
                     patience.as_millis().clamp(1, 2_000_000_000),
+                    ABANDONED.as_millis(),
                     lock_key(names)
                 );
                 let connection = pool.acquire().await?;
