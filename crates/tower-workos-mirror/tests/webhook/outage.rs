@@ -14,19 +14,24 @@ use crate::{
 
 const TIMEOUT: Duration = Duration::from_millis(400);
 /// The longest time that a response may take.
-const LIMIT: Duration = Duration::from_millis(1200);
+const LIMIT: Duration = Duration::from_secs(2);
 
-#[tokio::test]
-async fn postgres_is_silent() {
-    let Some(database) = Database::postgres().await else { return };
-    database.migrate().await;
+/// A mirror that reaches Postgres through a proxy.
+async fn behind_proxy(database: &Database) -> (Proxy, Mirror) {
     let options = postgres_options();
     let proxy = Proxy::start(format!("{}:{}", options.get_host(), options.get_port())).await;
     let options = database.schema().options(&[]);
     let options = options.host("127.0.0.1").port(proxy.address.port());
     // As small as a pool can be: a connection that hangs must not occupy it.
     let pool = PgPoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
-    let mirror = Mirror::builder(pool).timeout(TIMEOUT).build().unwrap();
+    (proxy, Mirror::builder(pool).timeout(TIMEOUT).build().unwrap())
+}
+
+#[tokio::test]
+async fn postgres_is_silent() {
+    let Some(database) = Database::postgres().await else { return };
+    database.migrate().await;
+    let (proxy, mirror) = behind_proxy(&database).await;
     let webhook = webhook(&mirror);
     assert_eq!(status(&webhook, created("user_before")).await, StatusCode::OK);
 
@@ -54,6 +59,61 @@ async fn postgres_is_silent() {
         }
     }
     assert_eq!(database.users().await, 51);
+    database.drop().await;
+}
+
+/// Locks a table, as a migration of the application does.
+async fn lock_table(database: &Database) -> sqlx::Transaction<'static, sqlx::Postgres> {
+    let MirrorPool::Postgres(pool) = database.pool().await else { unreachable!() };
+    let mut transaction = pool.begin().await.unwrap();
+    sqlx::query("LOCK TABLE workos_mirror_user").execute(&mut *transaction).await.unwrap();
+    transaction
+}
+
+/// Nothing passes any more, ever, not even that the connection was closed. New connections work. PostgreSQL must not keep the
+/// lock for the old one.
+#[tokio::test]
+async fn a_connection_goes_silent_inside_a_transaction() {
+    let Some(database) = Database::postgres().await else { return };
+    database.migrate().await;
+    let (proxy, mirror) = behind_proxy(&database).await;
+    let webhook = webhook(&mirror);
+    let table = lock_table(&database).await;
+    let start = Instant::now();
+    let waiting = {
+        let webhook = webhook.clone();
+        tokio::spawn(async move { status(&webhook, created("user_0")).await })
+    };
+    tokio::time::sleep(TIMEOUT / 4).await;
+    proxy.freeze_connections();
+    table.rollback().await.unwrap();
+    assert_eq!(waiting.await.unwrap(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(start.elapsed() < LIMIT, "{:?}", start.elapsed());
+    let mut attempts = 0;
+    while status(&webhook, created("user_0")).await != StatusCode::OK {
+        attempts += 1;
+        assert!(attempts < 25);
+    }
+    assert_eq!(database.users().await, 1);
+    database.drop().await;
+}
+
+/// The time-out is for the whole wait, not for each part of it.
+#[tokio::test]
+async fn waits_are_added_up() {
+    let Some(database) = Database::postgres().await else { return };
+    let timeout = Duration::from_secs(1);
+    let mirror = database.mirror_with(|it| it.timeout(timeout)).await;
+    let webhook = webhook(&mirror);
+    let lock = Lock::acquire(&database).await;
+    let table = lock_table(&database).await;
+    let start = Instant::now();
+    let waiting = tokio::spawn(async move { status(&webhook, created("user_0")).await });
+    tokio::time::sleep(timeout * 8 / 10).await;
+    lock.release().await;
+    assert_eq!(waiting.await.unwrap(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(start.elapsed() < timeout * 15 / 10, "{:?}", start.elapsed());
+    table.rollback().await.unwrap();
     database.drop().await;
 }
 

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use http::StatusCode;
 use tokio::runtime::{Builder, Handle};
+use tower_workos_mirror::MirrorPool;
 
 use crate::{
     database::{Database, Lock},
-    requests::{created, request, send, status, webhook},
+    requests::{created, request, send, send_all, status, webhook},
 };
 
 async fn soon(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
@@ -65,6 +66,23 @@ async fn the_queue_is_drained() {
         soon("all are applied", async || database.users().await == 3).await;
         database.drop().await;
     }
+}
+
+/// If the database is away, the task doesn't try for each of them.
+#[tokio::test]
+async fn the_task_ends_while_the_database_is_away() {
+    let database = Database::sqlite();
+    let mirror = database.mirror_with(|it| it.timeout(Duration::from_millis(200))).await;
+    let MirrorPool::Sqlite(pool) = mirror.pool() else { unreachable!() };
+    pool.close().await;
+    let tasks = || Handle::current().metrics().num_alive_tasks();
+    let before = tasks();
+    let bodies = (0..200).map(|user| created(&format!("user_{user}"))).collect();
+    for response in send_all(&webhook(&mirror), bodies).await {
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    }
+    drop(mirror);
+    soon("the task has ended", async || tasks() <= before).await;
 }
 
 /// Requests keep the mirror alive.
