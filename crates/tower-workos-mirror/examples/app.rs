@@ -29,11 +29,15 @@ async fn run() -> Result<(), Box<dyn Error>> {
         .with_state(mirror);
     let listener = tokio::net::TcpListener::bind(&address).await?;
     println!("listening; to try it, run: WORKOS_WEBHOOK_SECRET={secret} \\");
-    println!("  dsync simulate --to http://{address}/webhooks/workos --check http://{address}/state");
+    println!(
+        "  dsync simulate --to http://{address}/webhooks/workos --check http://{address}/state"
+    );
     Ok(axum::serve(listener, app).await?)
 }
 
-async fn users(mirror: &Mirror) -> Result<Json<Listing<User, tower_workos::DirectoryUserId>>, StatusCode> {
+async fn users(
+    mirror: &Mirror,
+) -> Result<Json<Listing<User, tower_workos::DirectoryUserId>>, StatusCode> {
     let page = mirror.users(&UserFilter::new().access(true), Page::new(50)).await;
     page.map(Json).map_err(|_| StatusCode::SERVICE_UNAVAILABLE)
 }

@@ -50,10 +50,7 @@ impl Transaction {
                     ABANDONED.as_millis(),
                     lock_key(names)
                 );
-                let connection = pool.acquire().await?;
-                let mut transaction = PostgresTransaction { connection, ended: false };
-                transaction.run(begin).await?;
-                Ok(Self::Postgres(transaction))
+                PostgresTransaction::begin(pool, begin).await.map(Self::Postgres)
             }
             #[cfg(feature = "sqlite")]
             MirrorPool::Sqlite(pool) => {
@@ -70,8 +67,8 @@ impl Transaction {
         match pool {
             #[cfg(feature = "postgres")]
             MirrorPool::Postgres(pool) => {
-                let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-                Ok(Self::Postgres(pool.begin_with(begin).await?))
+                let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY".to_owned();
+                PostgresTransaction::begin(pool, begin).await.map(Self::Postgres)
             }
             #[cfg(feature = "sqlite")]
             MirrorPool::Sqlite(pool) => Ok(Self::Sqlite(pool.begin().await?)),
@@ -118,6 +115,12 @@ pub(crate) struct PostgresTransaction {
 
 #[cfg(feature = "postgres")]
 impl PostgresTransaction {
+    async fn begin(pool: &sqlx::PgPool, sql: String) -> Result<Self, sqlx::Error> {
+        let mut transaction = Self { connection: pool.acquire().await?, ended: false };
+        transaction.run(sql).await?;
+        Ok(transaction)
+    }
+
     async fn run(&mut self, sql: String) -> Result<(), sqlx::Error> {
         sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut *self.connection).await.map(drop)
     }

@@ -12,7 +12,7 @@ use tower::{
 };
 use tower_test::{assert_request_eq, mock};
 use tower_workos::{VerifyWebhookLayer, testing::sample};
-use tower_workos_mirror::{Changes, Mirror};
+use tower_workos_mirror::{AppliedChanges, Mirror};
 
 use crate::{
     database::{Database, Lock},
@@ -37,7 +37,7 @@ async fn the_inner_service_gets_the_changes_of_its_event() {
             .layer(mirror.layer())
             .service_fn(|request: Request<tower_workos::verify::VerifiedBody>| async move {
                 let event: &tower_workos::DirectoryEvent = request.extensions().get().unwrap();
-                let changes: &Changes = request.extensions().get().unwrap();
+                let changes: &AppliedChanges = request.extensions().get().unwrap();
                 assert!(changes.iter().all(|it| it.event_id.as_ref() == Some(event.id())));
                 Ok::<_, Infallible>(Response::new(Full::from(changes.len().to_string())))
             });
