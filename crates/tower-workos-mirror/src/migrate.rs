@@ -88,7 +88,7 @@ impl Mirror {
         for sql in missing(version, self.migrations()) {
             transaction.conn().script(sql).await?;
         }
-        transaction.commit().await
+        transaction.commit().await.map(drop)
     }
 
     /// The version of the tables, 0 if there are none.

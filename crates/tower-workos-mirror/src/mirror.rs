@@ -44,7 +44,6 @@ impl Mirror {
     }
 
     /// Creates a mirror with other settings.
-    #[must_use]
     pub fn builder(pool: impl Into<MirrorPool>) -> MirrorBuilder {
         MirrorBuilder::new(pool.into())
     }

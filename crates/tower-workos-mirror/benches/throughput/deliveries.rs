@@ -149,7 +149,7 @@ async fn postgres_pair(url: &str, size: Size, count: usize, in_flight: usize) ->
     }
     let mirror = mirror(postgres_at(url, 8).await).await;
     mirror.apply_all(&first_sync(1, size).collect::<Vec<_>>()).await.unwrap();
-    let ours = throughput(&self::ours(&mirror), updates(1, size.users, 0, count), in_flight).await;
+    let ours = throughput(&ours(&mirror), updates(1, size.users, 0, count), in_flight).await;
     (ours, best)
 }
 
@@ -162,7 +162,7 @@ pub(crate) async fn first_syncs(size: Size) {
     run_postgres(&pool, TABLES).await;
     let hand = throughput(&by_hand_postgres(pool), first_sync(1, size), 256).await;
     let mirror_at = mirror(postgres_at(&postgres_url(), 8).await).await;
-    let ours = throughput(&self::ours(&mirror_at), first_sync(1, size), 256).await;
+    let ours = throughput(&ours(&mirror_at), first_sync(1, size), 256).await;
     ratio("Postgres", ours, hand);
     let folder = tempfile::tempdir().unwrap();
     let pool = sqlite(folder.path(), "hand.db", 1).await;

@@ -151,7 +151,7 @@ impl Mirror {
         let Some(event) = letter.event() else { return Ok(Replay::Unreadable) };
         let shared = &*self.shared;
         let deadline = deadline(shared.settings.timeout);
-        let mut transaction = begin(shared, deadline).await?;
+        let mut transaction = begin(shared, None, deadline).await?;
         let mut conn = transaction.conn();
         let writing = async {
             if !letter::delete(&mut conn, &shared.names, letter.seq).await? {

@@ -17,8 +17,6 @@ pub(crate) enum ObjectKind {
 }
 
 impl ObjectKind {
-    pub(crate) const ALL: [Self; 3] = [Self::Directory, Self::Group, Self::User];
-
     /// The columns of a document, in the order of its values.
     pub(crate) fn columns(self) -> &'static [(&'static str, Kind)] {
         use Kind::{Int, Text};

@@ -35,26 +35,50 @@ impl Transaction {
         names: &Names,
         patience: Duration,
     ) -> Result<Self, sqlx::Error> {
+        Self::begin_again(pool, None, names, patience).await
+    }
+
+    /// Begins a transaction with the connection of another one, if there is one. That saves the round trips in which the pool
+    /// checks a connection.
+    pub(crate) async fn begin_again(
+        pool: &MirrorPool,
+        reuse: Option<Ended>,
+        names: &Names,
+        patience: Duration,
+    ) -> Result<Self, sqlx::Error> {
         match pool {
             #[cfg(feature = "postgres")]
             MirrorPool::Postgres(pool) => {
-                // Under SERIALIZABLE, the statement that waits for the lock would already have taken the snapshot. And
-                // plans that were made while the tables were empty are slow. One round trip.
+                // Under SERIALIZABLE, the statement that waits for the lock would already have taken the snapshot.
+                //
+                // Planning would take half the time of a small batch. So plans are made once, and only look rows up by
+                // index: a plan that was made while the tables were empty would otherwise read all of them for ever.
+                //
+                // All of this is one round trip.
                 let begin = format!(
                     "BEGIN ISOLATION LEVEL READ COMMITTED; \
                      SET LOCAL lock_timeout = {}; \
                      SET LOCAL idle_in_transaction_session_timeout = {}; \
-                     SET LOCAL plan_cache_mode = force_custom_plan; \
-                     SELECT pg_advisory_xact_lock({})",
+                     SET LOCAL plan_cache_mode = force_generic_plan; \
+                     SET LOCAL enable_seqscan = off; \
+                     SET LOCAL enable_hashjoin = off; \
+                     SET LOCAL enable_mergejoin = off; \
+                     SET LOCAL jit = off; \
+                     SELECT {}",
                     patience.as_millis().clamp(1, 2_000_000_000),
                     ABANDONED.as_millis(),
-                    lock_key(names)
+                    acquire_lock(names)
                 );
+                if let Some(Self::Postgres(mut transaction)) = reuse.and_then(|it| it.0) {
+                    transaction.ended = false;
+                    transaction.run(begin).await?;
+                    return Ok(Self::Postgres(transaction));
+                }
                 PostgresTransaction::begin(pool, begin).await.map(Self::Postgres)
             }
             #[cfg(feature = "sqlite")]
             MirrorPool::Sqlite(pool) => {
-                let _ = (names, patience);
+                let _ = (reuse, names, patience);
                 // What is deleted or replaced is about people, so SQLite overwrites it in the file.
                 let begin = "PRAGMA secure_delete = ON; BEGIN IMMEDIATE";
                 Ok(Self::Sqlite(pool.begin_with(begin).await?))
@@ -84,12 +108,14 @@ impl Transaction {
         }
     }
 
-    pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {
+    pub(crate) async fn commit(self) -> Result<Ended, sqlx::Error> {
         match self {
             #[cfg(feature = "postgres")]
-            Self::Postgres(transaction) => transaction.end("COMMIT").await,
+            Self::Postgres(transaction) => {
+                transaction.end("COMMIT").await.map(|it| Ended(Some(Self::Postgres(it))))
+            }
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(transaction) => transaction.commit().await,
+            Self::Sqlite(transaction) => transaction.commit().await.map(|()| Ended(None)),
         }
     }
 
@@ -97,12 +123,15 @@ impl Transaction {
     pub(crate) async fn rollback(self) -> Result<(), sqlx::Error> {
         match self {
             #[cfg(feature = "postgres")]
-            Self::Postgres(transaction) => transaction.end("ROLLBACK").await,
+            Self::Postgres(transaction) => transaction.end("ROLLBACK").await.map(drop),
             #[cfg(feature = "sqlite")]
             Self::Sqlite(transaction) => transaction.rollback().await,
         }
     }
 }
+
+/// The connection of a transaction that was committed. If it is dropped, the pool gets it back.
+pub(crate) struct Ended(Option<Transaction>);
 
 /// sqlx's own transaction does not roll back if its `BEGIN` fails or is cancelled, because it has not counted it yet. The
 /// connection would return to the pool inside an open transaction, perhaps with the lock. This one closes the connection
@@ -125,10 +154,10 @@ impl PostgresTransaction {
         sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut *self.connection).await.map(drop)
     }
 
-    async fn end(mut self, sql: &str) -> Result<(), sqlx::Error> {
+    async fn end(mut self, sql: &str) -> Result<Self, sqlx::Error> {
         self.run(sql.to_owned()).await?;
         self.ended = true;
-        Ok(())
+        Ok(self)
     }
 }
 
@@ -161,8 +190,7 @@ pub(crate) async fn lock(conn: &mut Conn<'_>, names: &Names) -> Result<(), Mirro
                         pool.begin_with(\"BEGIN ISOLATION LEVEL READ COMMITTED\")";
             return Err(MirrorError::new(MirrorErrorKind::Transaction, hint));
         }
-        let sql = format!("SELECT pg_advisory_xact_lock({})", lock_key(names));
-        conn.execute(sql, &[]).await?;
+        conn.execute(format!("SELECT {}", acquire_lock(names)), &[]).await?;
         return Ok(());
     }
     conn.script("PRAGMA secure_delete = ON".to_owned()).await?;
@@ -178,17 +206,21 @@ pub(crate) async fn lock(conn: &mut Conn<'_>, names: &Names) -> Result<(), Mirro
     })
 }
 
+/// The call that acquires the lock. The lock's key contains the table's id, because a schema can be found by its name or
+/// through `search_path`, and both must give the same lock. Before the first migration, there is one lock for all.
+fn acquire_lock(names: &Names) -> String {
+    // "towe" in the upper half keeps the keys apart from those of the application.
+    let namespace = i64::from(0x746f_7765_i32) << 32;
+    let table = names.sql("{p}mirror_change");
+    format!("pg_advisory_xact_lock({namespace} + coalesce(to_regclass('{table}')::oid::bigint, 0))")
+}
+
 /// The channel on which PostgreSQL notifies the readers of the feed: one for each schema and prefix.
 #[cfg(feature = "postgres")]
 pub(crate) fn channel(names: &Names) -> String {
-    format!("tower_workos_mirror_{:016x}", lock_key(names))
-}
-
-/// A lock for each schema and prefix.
-fn lock_key(names: &Names) -> i64 {
     use sha2::{Digest as _, Sha256};
 
-    let hash: [u8; 32] =
-        Sha256::digest(format!("tower_workos_mirror {}", names.qualified())).into();
-    hash.iter().take(8).fold(0_i64, |key, byte| (key << 8) | i64::from(*byte))
+    let hash = Sha256::digest(names.qualified().as_bytes());
+    let hash = hash.iter().take(8).fold(0_u64, |key, byte| (key << 8) | u64::from(*byte));
+    format!("tower_workos_mirror_{hash:016x}")
 }

@@ -20,7 +20,7 @@ use crate::{
     error::{MirrorError, MirrorErrorKind},
     metrics,
     mirror::{Mirror, Shared},
-    sql::transaction::Transaction,
+    sql::transaction::{Ended, Transaction},
     writer::task::Task,
 };
 
@@ -124,9 +124,14 @@ pub(crate) fn deadline(after: Duration) -> Instant {
 }
 
 /// Begins a transaction, with the lock, before the deadline.
-pub(crate) async fn begin(shared: &Shared, deadline: Instant) -> Result<Transaction, MirrorError> {
+pub(crate) async fn begin(
+    shared: &Shared,
+    reuse: Option<Ended>,
+    deadline: Instant,
+) -> Result<Transaction, MirrorError> {
     let patience = deadline.saturating_duration_since(Instant::now());
-    within(deadline, Transaction::begin(&shared.pool, &shared.names, patience)).await
+    let Shared { pool, names, .. } = shared;
+    within(deadline, Transaction::begin_again(pool, reuse, names, patience)).await
 }
 
 /// Runs part of a transaction. If it is not done before the deadline, the transaction has to be dropped.

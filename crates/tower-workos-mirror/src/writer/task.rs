@@ -25,7 +25,7 @@ use crate::{
     error::{MirrorError, MirrorErrorKind},
     metrics,
     mirror::Shared,
-    sql::transaction::Transaction,
+    sql::transaction::{Ended, Transaction},
     text::id,
     writer::{Done, Request, Work, begin, deadline, within},
 };
@@ -42,6 +42,8 @@ pub(super) struct Task {
     queue: mpsc::Receiver<Request>,
     /// The batch.
     requests: Vec<Request>,
+    /// The connection of the last batch, while the queue is not empty.
+    idle: Option<Ended>,
     /// Whether the last attempt to begin a transaction failed: only the first failure is logged.
     is_failing: bool,
 }
@@ -55,18 +57,26 @@ enum Failure {
 
 impl Task {
     pub(super) fn new(shared: Arc<Shared>, queue: mpsc::Receiver<Request>) -> Self {
-        Self { shared, queue, requests: Vec::new(), is_failing: false }
+        Self { shared, queue, requests: Vec::new(), idle: None, is_failing: false }
     }
 
     /// Serves requests until the last mirror is dropped and the queue is empty.
     pub(super) async fn run(mut self) {
-        while let Some(first) = self.queue.recv().await {
+        while let Some(first) = self.next().await {
             // Whoever waited for it has given up. After an outage, the queue may be full of these.
             if !first.is_late() {
                 self.requests.push(first);
                 self.serve().await;
             }
         }
+    }
+
+    async fn next(&mut self) -> Option<Request> {
+        if let Ok(next) = self.queue.try_recv() {
+            return Some(next);
+        }
+        self.idle = None;
+        self.queue.recv().await
     }
 
     /// Applies the batch in one transaction. If that fails, applies each request in a transaction of its own.
@@ -94,14 +104,17 @@ impl Task {
         let start = Instant::now();
         // Not the deadline of the first request: those that arrive in the meantime would have to begin again.
         let deadline = deadline(self.shared.settings.timeout);
-        let transaction = begin(&self.shared, deadline).await.map_err(Failure::Begin)?;
+        let idle = self.idle.take();
+        let transaction = begin(&self.shared, idle, deadline).await.map_err(Failure::Begin)?;
         while self.requests.len() < self.shared.settings.batch {
             let Ok(request) = self.queue.try_recv() else { break };
             self.requests.push(request);
         }
         metrics::queue_depth(self.queue.len());
         let works: Vec<_> = self.requests.iter().map(|request| request.work.clone()).collect();
-        let changes = store(&self.shared, transaction, &works).await.map_err(Failure::Inside)?;
+        let (changes, ended) =
+            store(&self.shared, transaction, &works).await.map_err(Failure::Inside)?;
+        self.idle = Some(ended);
         metrics::batch(start.elapsed());
         let mut changes = by_event(changes);
         for request in self.requests.drain(..) {
@@ -141,12 +154,13 @@ async fn alone(shared: &Shared, mut request: Request) {
     while !request.is_late() {
         let start = Instant::now();
         let attempt = async {
-            let transaction = begin(shared, request.deadline).await.map_err(Failure::Begin)?;
+            let transaction =
+                begin(shared, None, request.deadline).await.map_err(Failure::Begin)?;
             let works = slice::from_ref(&request.work);
             store(shared, transaction, works).await.map_err(Failure::Inside)
         };
         let error = match caught(attempt).await {
-            Ok(changes) => {
+            Ok((changes, _)) => {
                 metrics::batch(start.elapsed());
                 let done = request.work.done(&mut by_event(changes));
                 return request.answer(Ok(done));
@@ -173,7 +187,7 @@ async fn store(
     shared: &Shared,
     mut transaction: Transaction,
     works: &[Work],
-) -> Result<Vec<Change>, MirrorError> {
+) -> Result<(Vec<Change>, Ended), MirrorError> {
     let deadline = deadline(shared.settings.timeout);
     let mut events = Vec::with_capacity(works.len());
     let mut letters = Vec::new();
@@ -196,9 +210,9 @@ async fn store(
     };
     match within(deadline, writing).await {
         Ok(changes) => {
-            within(deadline, transaction.commit()).await?;
+            let ended = within(deadline, transaction.commit()).await?;
             shared.committed(&changes);
-            Ok(changes)
+            Ok((changes, ended))
         }
         Err(error) => {
             // If it fails, the transaction is dropped.
