@@ -39,11 +39,16 @@ pub struct Upkeep {
 impl Mirror {
     /// Removes what has become too old, and what belongs to deleted directories. Returns when nothing is left to remove.
     ///
+    /// A mirror that receives deliveries through [`webhook`](Self::webhook) or [`layer`](Self::layer) does this
+    /// automatically: after the deletion of a directory and every ten minutes, between deliveries and as long as some
+    /// arrive. Call it, or [`run_upkeep`](Self::run_upkeep), if events arrive in another way, or so rarely that the
+    /// retention matters.
+    ///
     /// - The feed and the history of events are purged after [`retention`](crate::MirrorBuilder::retention), stored
     ///   deliveries that can't be read after [`dead_letter_retention`](crate::MirrorBuilder::dead_letter_retention).
     /// - When a user or a group is deleted, its names and attributes are erased in the same transaction. After
     ///   `dsync.deleted`, the views show nothing of the directory any more, but the rows of its users and groups still have
-    ///   their contents. They are erased here, so call this soon after. Ids remain: they show that a late event is late.
+    ///   their contents. They are erased here. Ids remain: they show that a late event is late.
     /// - Memberships of what was deleted are removed.
     ///
     /// In SQLite, the mirror sets `secure_delete` on the connections with which it writes, so that erased contents are
@@ -61,7 +66,7 @@ impl Mirror {
     /// If the database fails. What was removed before stays removed; call it again for the rest.
     pub async fn upkeep(&self) -> Result<Upkeep, MirrorError> {
         let mut done = Upkeep::default();
-        while self.upkeep_bite(&mut done).await? {
+        while bite(&self.shared, &mut done).await? {
             sleep(PAUSE).await;
         }
         Ok(done)
@@ -90,28 +95,28 @@ impl Mirror {
             () = work => {}
         }
     }
+}
 
-    /// Does a small part of the upkeep in one transaction, if there is anything to do. Returns whether there was.
-    pub(crate) async fn upkeep_bite(&self, done: &mut Upkeep) -> Result<bool, MirrorError> {
-        let Shared { pool, names, settings, .. } = &*self.shared;
-        let now = micros(Timestamp::now());
-        let before =
-            |age: Duration| now.saturating_sub(i64::try_from(age.as_micros()).unwrap_or(i64::MAX));
-        let bite = Bite {
-            names,
-            now,
-            kept_since: before(settings.retention),
-            dead_letters_kept_since: before(settings.dead_letter_retention),
-        };
-        // Without the lock: usually, there is nothing to do.
-        let Some(task) = bite.find(&mut pool.acquire().await?.conn()).await? else {
-            return Ok(false);
-        };
-        let mut transaction = Transaction::begin(pool, names, settings.timeout).await?;
-        let mut removed = *done;
-        bite.perform(task, &mut transaction.conn(), &mut removed).await?;
-        transaction.commit().await?;
-        *done = removed;
-        Ok(true)
-    }
+/// Does a small part of the upkeep in one transaction, if there is anything to do. Returns whether there was.
+pub(crate) async fn bite(shared: &Shared, done: &mut Upkeep) -> Result<bool, MirrorError> {
+    let Shared { pool, names, settings, .. } = shared;
+    let now = micros(Timestamp::now());
+    let before =
+        |age: Duration| now.saturating_sub(i64::try_from(age.as_micros()).unwrap_or(i64::MAX));
+    let bite = Bite {
+        names,
+        now,
+        kept_since: before(settings.retention),
+        dead_letters_kept_since: before(settings.dead_letter_retention),
+    };
+    // Without the lock: usually, there is nothing to do.
+    let Some(task) = bite.find(&mut pool.acquire().await?.conn()).await? else {
+        return Ok(false);
+    };
+    let mut transaction = Transaction::begin(pool, names, settings.timeout).await?;
+    let mut removed = *done;
+    bite.perform(task, &mut transaction.conn(), &mut removed).await?;
+    transaction.commit().await?;
+    *done = removed;
+    Ok(true)
 }

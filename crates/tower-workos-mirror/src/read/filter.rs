@@ -123,7 +123,7 @@ impl UserFilter {
             let not = if access { "" } else { " IS NOT TRUE" };
             select.conditions.push(format!("(u.state = 'active' AND {GIVES_ACCESS}){not}"));
         }
-        // Whoever has such a key is one of few. Otherwise, the members are read in the order of the page.
+        // Few people have the same key. Without one, the members are read in the order of the page.
         let by_group = self.group.is_some() && self.email.is_none() && self.idp_id.is_none();
         let key = if by_group { "m.user_id" } else { "u.id" };
         if by_group {

@@ -1,5 +1,6 @@
 //! Applies what arrives at the same time in one transaction.
 
+mod chores;
 mod task;
 
 use std::{

@@ -27,7 +27,7 @@ use crate::{
     mirror::Shared,
     sql::transaction::{Ended, Transaction},
     text::id,
-    writer::{Done, Request, Work, begin, deadline, within},
+    writer::{Done, Request, Work, begin, chores::Chores, deadline, within},
 };
 
 /// Between two attempts.
@@ -44,6 +44,7 @@ pub(super) struct Task {
     requests: Vec<Request>,
     /// The connection of the last batch, while the queue is not empty.
     idle: Option<Ended>,
+    chores: Chores,
     /// Whether the last attempt to begin a transaction failed: only the first failure is logged.
     is_failing: bool,
 }
@@ -57,13 +58,20 @@ enum Failure {
 
 impl Task {
     pub(super) fn new(shared: Arc<Shared>, queue: mpsc::Receiver<Request>) -> Self {
-        Self { shared, queue, requests: Vec::new(), idle: None, is_failing: false }
+        Self {
+            shared,
+            queue,
+            requests: Vec::new(),
+            idle: None,
+            chores: Chores::default(),
+            is_failing: false,
+        }
     }
 
     /// Serves requests until the last mirror is dropped and the queue is empty.
     pub(super) async fn run(mut self) {
         while let Some(first) = self.next().await {
-            // Whoever waited for it has given up. After an outage, the queue may be full of these.
+            // Otherwise, its sender has given up. After an outage, the queue may be full of these.
             if !first.is_late() {
                 self.requests.push(first);
                 self.serve().await;
@@ -71,7 +79,14 @@ impl Task {
         }
     }
 
+    /// The next request. While there is none, does what is left of the upkeep.
     async fn next(&mut self) -> Option<Request> {
+        while self.chores.is_due(!self.queue.is_empty()) && !self.queue.is_closed() {
+            self.idle = None;
+            let chores = self.chores.perform(&self.shared);
+            // The chores themselves remember a failure.
+            let _ = caught(async { Ok(chores.await) }).await.is_ok();
+        }
         if let Ok(next) = self.queue.try_recv() {
             return Some(next);
         }
@@ -115,6 +130,7 @@ impl Task {
         let (changes, ended) =
             store(&self.shared, transaction, &works).await.map_err(Failure::Inside)?;
         self.idle = Some(ended);
+        self.chores.committed(&changes);
         metrics::batch(start.elapsed());
         let mut changes = by_event(changes);
         for request in self.requests.drain(..) {

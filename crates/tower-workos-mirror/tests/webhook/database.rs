@@ -102,7 +102,14 @@ impl Database {
 
     /// Creates the tables.
     pub async fn migrate(&self) {
-        Mirror::new(self.pool().await).migrate().await.unwrap();
+        let pool = self.pool().await;
+        Mirror::new(pool.clone()).migrate().await.unwrap();
+        // The last connection of SQLite locks the file while it closes.
+        match pool {
+            MirrorPool::Postgres(pool) => pool.close().await,
+            MirrorPool::Sqlite(pool) => pool.close().await,
+            _ => {}
+        }
     }
 
     /// A mirror whose tables exist.

@@ -15,3 +15,4 @@ mod proxy;
 mod replicas;
 mod requests;
 mod shutdown;
+mod upkeep;
