@@ -13,6 +13,7 @@ use crate::{
         batch::Batch,
         change::{Draft, Outcome, settle},
         document::ObjectKind,
+        object::UNKNOWN,
     },
     sql::{
         conn::Conn,
@@ -103,7 +104,7 @@ fn change_row(draft: &Draft, now: Timestamp) -> Row {
         draft.user_id.clone().into(),
         (!draft.fields.is_empty()).then(|| draft.fields.join(",")).into(),
         event_id.into(),
-        happened_at.into(),
+        happened_at.filter(|at| *at > UNKNOWN).into(),
         micros(now).into(),
     ]
 }
@@ -118,7 +119,7 @@ fn change(draft: Draft, seq: i64, now: Timestamp) -> Change {
         user_id: draft.user_id.map(DirectoryUserId::from),
         fields: draft.fields.into_iter().map(str::to_owned).collect(),
         event_id: event_id.map(EventId::from),
-        happened_at: happened_at.map(timestamp),
+        happened_at: happened_at.filter(|at| *at > UNKNOWN).map(timestamp),
         recorded_at: now,
     }
 }

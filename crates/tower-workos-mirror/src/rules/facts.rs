@@ -10,7 +10,7 @@ use crate::{
         batch::Batch,
         document::{Document, ObjectKind},
         member::{Member, Operation},
-        object::{EventVersion, LOWEST, Object, ends_access},
+        object::{EventVersion, LOWEST, Object, UNKNOWN, ends_access},
     },
     text::{id, micros},
 };
@@ -21,7 +21,7 @@ const UNREADABLE: &str = "unreadable";
 /// Adds what an event says to a batch. Events about tokens and unknown events say nothing.
 pub(crate) fn add(batch: &mut Batch, event: &DirectoryEvent) {
     let facts = Facts {
-        at: event.created_at().map_or(LOWEST, micros),
+        at: event.created_at().map_or(UNKNOWN, micros),
         id: id(event.id().as_str()).into_owned(),
         event,
     };

@@ -24,8 +24,10 @@ pub(crate) struct ListVersion {
     pub(crate) updated: i64,
 }
 
-/// An object without `updated_at` sorts below all others.
+/// An active object without `updated_at` sorts below all others, also below one whose time is unknown.
 pub(crate) const LOWEST: i64 = i64::MIN;
+/// The time of an event whose time is unknown: earlier than any time that [`micros`](crate::text::micros) returns.
+pub(crate) const UNKNOWN: i64 = LOWEST + 1;
 
 /// What is known about an object, as cells. The facts of an event have the same form, with few cells set.
 #[derive(Clone, Debug, PartialEq, Eq)]
