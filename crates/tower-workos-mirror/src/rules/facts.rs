@@ -59,6 +59,8 @@ impl Facts<'_> {
     fn directory(&self, batch: &mut Batch, directory: &Directory) {
         let unreadable = self.is_unreadable("data.state").then_some(UNREADABLE);
         let state = directory.state.as_ref().map(|state| state.as_str()).or(unreadable);
+        // An empty text is stored as NULL, which would not end access.
+        let state = state.map(|state| if state.is_empty() { UNREADABLE } else { state });
         let mut object = self.owned(directory.id.as_str(), None);
         object.evidence_at = Some(self.at);
         let version = self.version(directory.updated_at, ends_access(state));
