@@ -204,8 +204,8 @@ fn directory_changes(was: Option<&Object>, now: &Now, changes: &mut Vec<Draft>) 
     } else if !fields.is_empty() {
         push(ChangeKind::DirectoryUpdated, fields);
     }
-    let is_new_deletion = now.object.deleted.is_some() && was.is_none_or(|it| it.deleted.is_none());
-    if (was_seen && !now_seen) || is_new_deletion {
+    // Also if it was never seen: its users are not listed any more.
+    if !was.is_some_and(Object::is_gone) && now.object.is_gone() {
         push(ChangeKind::DirectoryDeleted, Vec::new());
     }
 }

@@ -115,6 +115,11 @@ impl Object {
         self.deleted.is_none() && self.evidence_at.is_some() && self.evidence_at >= self.absent_at
     }
 
+    /// Whether a directory takes its users and groups along. One that was never seen doesn't.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.deleted.is_some() || self.absent_at > self.evidence_at
+    }
+
     /// The state that is shown.
     pub(crate) fn state(&self, kind: ObjectKind) -> Option<&str> {
         self.document()?.state(kind)
