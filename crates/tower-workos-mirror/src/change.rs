@@ -16,7 +16,8 @@ macro_rules! kinds {
         /// - A user's, group's or membership's own changes say whether it is listed, and whether the user's own state gives
         ///   access. [`UserDeleted`](Self::UserDeleted) is preceded by [`UserRevoked`](Self::UserRevoked) if the user
         ///   had access, and [`UserGranted`](Self::UserGranted) by [`UserCreated`](Self::UserCreated) if the user is new.
-        ///   So a reader that handles `UserRevoked` and `DirectoryRevoked` sees every loss of access.
+        ///   So a reader that handles `UserRevoked` and `DirectoryRevoked` sees every loss of access. A user that is created
+        ///   has no access until `UserGranted`.
         /// - A membership is listed while its last change is [`MembershipAdded`](Self::MembershipAdded) and its user and
         ///   group are listed. No `MembershipRemoved` follows the deletion of a user or a group.
         /// - After [`DirectoryRevoked`](Self::DirectoryRevoked), no user of the directory has access, until
@@ -24,7 +25,9 @@ macro_rules! kinds {
         ///   restored.
         /// - After [`DirectoryDeleted`](Self::DirectoryDeleted), the directory and its users, groups and memberships are
         ///   no longer listed. After `dsync.deleted`, no change follows for them. A directory that was only absent from
-        ///   WorkOS's API can return as [`DirectoryCreated`](Self::DirectoryCreated), with everything in it.
+        ///   WorkOS's API can return as [`DirectoryCreated`](Self::DirectoryCreated), with everything in it. (If events
+        ///   contradict each other about the directory of a user or a group, which WorkOS never sends, it can be created
+        ///   again in another directory, without its memberships.)
         /// - A user or group belongs to the latest [`directory_id`](Change::directory_id) that one of its changes has.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]

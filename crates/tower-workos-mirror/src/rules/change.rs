@@ -42,14 +42,13 @@ pub(crate) fn settle(before: &mut Batch, facts: Batch) -> Outcome {
     let mut dead = Dead::default();
     for directory in before.directories.values() {
         if directory.deleted.is_some() {
-            dead.before.insert(directory.id.clone());
+            dead.0.insert(directory.id.clone());
         }
     }
-    dead.after.clone_from(&dead.before);
     for facts in sorted(directories) {
-        let (was, now) = merged(&mut before.directories, facts, |_| false);
+        let (was, now) = merged(ObjectKind::Directory, &mut before.directories, facts, |_| false);
         if now.object.deleted.is_some() {
-            dead.after.insert(now.object.id.clone());
+            dead.0.insert(now.object.id.clone());
         }
         directory_changes(was.as_ref(), &now, &mut outcome.changes);
         outcome.directories.extend(now.if_changed(was));
@@ -63,8 +62,8 @@ pub(crate) fn settle(before: &mut Batch, facts: Batch) -> Outcome {
             _ => (&mut before.users, &mut outcome.users, &mut gone.users),
         };
         for facts in sorted(facts) {
-            let (was, now) = merged(rows, facts, |object| dead.is_after(object));
-            if now.object.deleted.is_some() || dead.is_after(&now.object) {
+            let (was, now) = merged(kind, rows, facts, |object| dead.owns(object));
+            if now.object.deleted.is_some() || dead.owns(&now.object) {
                 gone.insert(now.object.id.clone());
             }
             object_changes(kind, was.as_ref(), &now, &dead, &mut outcome.changes);
@@ -110,20 +109,13 @@ struct Gone {
     users: Ids,
 }
 
-/// The deleted directories, before the batch and after it.
+/// The directories that are deleted after the batch.
 #[derive(Default)]
-struct Dead {
-    before: Ids,
-    after: Ids,
-}
+struct Dead(Ids);
 
 impl Dead {
-    fn is_before(&self, object: &Object) -> bool {
-        object.directory_id.as_ref().is_some_and(|id| self.before.contains(id))
-    }
-
-    fn is_after(&self, object: &Object) -> bool {
-        object.directory_id.as_ref().is_some_and(|id| self.after.contains(id))
+    fn owns(&self, object: &Object) -> bool {
+        object.directory_id.as_ref().is_some_and(|id| self.0.contains(id))
     }
 }
 
@@ -140,6 +132,7 @@ impl Now {
 }
 
 fn merged(
+    kind: ObjectKind,
     rows: &mut HashMap<String, Object>,
     mut facts: Object,
     is_orphan: impl Fn(&Object) -> bool,
@@ -160,9 +153,8 @@ fn merged(
             object
         }
     };
-    // Nothing about it can ever be shown again, and it is about a person.
     if is_orphan(&object) {
-        object.erase();
+        object.erase_documents(kind);
     }
     (was, Now { object, cause })
 }
@@ -217,12 +209,9 @@ fn object_changes(
     dead: &Dead,
     changes: &mut Vec<Draft>,
 ) {
-    // `DirectoryDeleted` already reports what disappears with its directory.
-    if was.is_some_and(|was| dead.is_after(was) && !dead.is_before(was)) {
-        return;
-    }
-    let was = was.filter(|was| was.is_present() && !dead.is_before(was));
-    let is_seen = now.object.is_present() && !dead.is_after(&now.object);
+    // `DirectoryDeleted` already reported what disappeared with its directory.
+    let was = was.filter(|was| was.is_present() && !dead.owns(was));
+    let is_seen = now.object.is_present() && !dead.owns(&now.object);
     let is_active = |it: &Object| kind == ObjectKind::User && it.state(kind) == Some("active");
     let was_active = was.is_some_and(is_active);
     let now_active = is_seen && is_active(&now.object);

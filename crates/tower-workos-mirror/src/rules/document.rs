@@ -130,6 +130,16 @@ impl Document {
         ])
     }
 
+    /// Keeps the state only.
+    pub(crate) fn erase(&mut self, kind: ObjectKind) {
+        let state = kind.state_column();
+        for (column, (value, (_, kind))) in self.0.iter_mut().zip(kind.columns()).enumerate() {
+            if Some(column) != state {
+                *value = kind.null();
+            }
+        }
+    }
+
     /// The state, if the object has one.
     pub(crate) fn state(&self, kind: ObjectKind) -> Option<&str> {
         self.0.get(kind.state_column()?)?.as_text()

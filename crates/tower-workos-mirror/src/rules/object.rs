@@ -86,6 +86,17 @@ impl Object {
         self.absent_at = None;
     }
 
+    /// Forgets what the versions say, apart from the state: the directory is deleted, and the rest is about a person.
+    ///
+    /// The cells remain, because an event that contradicts the others can still move the object to another directory.
+    pub(crate) fn erase_documents(&mut self, kind: ObjectKind) {
+        let event = self.event.as_mut().map(|(_, document)| document);
+        let list = self.list.as_mut().map(|(_, document)| document);
+        for document in event.into_iter().chain(list) {
+            document.erase(kind);
+        }
+    }
+
     /// The version that is shown: the list's if its fence is later than the event, otherwise the greater one.
     pub(crate) fn document(&self) -> Option<&Document> {
         match (&self.event, &self.list) {
