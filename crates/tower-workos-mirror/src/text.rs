@@ -17,9 +17,9 @@ use tower_workos::Timestamp;
 /// Two of these fit into a row of PostgreSQL's indexes (2704 bytes).
 const LONGEST_ID: usize = 255;
 const HASHED: &str = "sha256:";
-/// 0001-01-01 and the end of 9999 in microseconds since the Unix epoch: both databases can show these years.
+/// 0001-01-01 and [`Timestamp::MAX`] in microseconds since the Unix epoch: both databases can show these years.
 const EARLIEST: i64 = -62_135_596_800_000_000;
-const LATEST: i64 = 253_402_300_799_999_999;
+const LATEST: i64 = 253_402_207_200_999_999;
 
 /// An id, or another text that is looked up, as it is stored: printable ASCII of bounded length.
 ///

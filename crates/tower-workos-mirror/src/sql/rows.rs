@@ -81,7 +81,7 @@ pub(crate) fn object(kind: ObjectKind, row: Row) -> Option<Object> {
     let spare = spare.and_then(|spare| Document::from_json(&spare, kind));
     match (event, list) {
         (Some(event), Some(list)) => {
-            let spare = spare?;
+            let spare = spare.unwrap_or_else(|| Document::empty(kind));
             // Which one is shown follows from the versions.
             object.event = Some((event, spare.clone()));
             object.list = Some((list, spare.clone()));
