@@ -102,7 +102,9 @@ async fn version(conn: &mut Conn<'_>, mirror: &Mirror) -> Result<i64, sqlx::Erro
     let names = &mirror.shared.names;
     let exists = if conn.is_postgres() {
         let name = names.sql("{p}mirror_migration");
-        format!("SELECT CASE WHEN to_regclass('{name}') IS NULL THEN 0 ELSE 1 END::bigint")
+        // Without a look at `pg_class`, a transaction that waited for the lock does not see a table that was created
+        // meanwhile: the name would be looked up in the connection's cache.
+        format!("SELECT count(*) FROM pg_catalog.pg_class WHERE oid = to_regclass('{name}')")
     } else {
         let name = names.sql("{i}mirror_migration").replace('"', "'");
         format!("SELECT count(*) FROM sqlite_master WHERE name = {name}")
