@@ -175,17 +175,17 @@ async fn sqlite() -> Option<Database> {
 
 #[test]
 fn a_life_in_any_order_on_postgres() {
-    run(Database::postgres, 30, false, life());
+    run(Database::postgres, 15, false, life());
 }
 
 #[test]
 fn a_life_in_any_order_on_sqlite() {
-    run(sqlite, 30, false, life());
+    run(sqlite, 20, false, life());
 }
 
 #[test]
 fn random_histories_on_postgres() {
-    run(Database::postgres, 120, false, random(false));
+    run(Database::postgres, 80, false, random(false));
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn random_histories_on_sqlite() {
 
 #[test]
 fn random_histories_with_contradictions_on_postgres() {
-    run(Database::postgres, 60, true, random(true));
+    run(Database::postgres, 40, true, random(true));
 }
 
 #[test]

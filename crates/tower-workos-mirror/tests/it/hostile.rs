@@ -199,7 +199,7 @@ async fn hostile_events_do_not_fail_their_batch() {
         // The hostile directories and users are different ones, or the same.
         for count in [usize::MAX, 97] {
             database.empty().await;
-            for chunk in hostile.chunks(count.min(hostile.len())).take(40) {
+            for chunk in hostile.chunks(count.min(hostile.len())).take(10) {
                 let mut batch = chunk.to_vec();
                 batch.splice(batch.len() / 2..batch.len() / 2, good.clone());
                 apply(&mirror, &batch).await;
