@@ -8,6 +8,7 @@ use tower_workos::Timestamp;
 use crate::{
     error::{MirrorError, MirrorErrorKind},
     mirror::{Mirror, Shared},
+    pool::MirrorPool,
     sql::{
         conn::Conn,
         schema::{MIGRATIONS, dialect},
@@ -59,9 +60,6 @@ impl Mirror {
     /// If the database fails, or if other transactions keep the tables locked for ten seconds. Nothing is changed in
     /// either case.
     pub async fn migrate(&self) -> Result<(), MirrorError> {
-        if missing(self.version().await?, self.migrations()).is_empty() {
-            return Ok(());
-        }
         let deadline = Instant::now() + PATIENCE;
         loop {
             match self.try_migrate().await {
@@ -81,6 +79,9 @@ impl Mirror {
     }
 
     async fn try_migrate(&self) -> Result<(), sqlx::Error> {
+        if missing(self.version().await?, self.migrations()).is_empty() {
+            return Ok(());
+        }
         let Shared { pool, names, .. } = &*self.shared;
         let mut transaction = Transaction::begin(pool, names, ATTEMPT).await?;
         // Another process may have migrated the tables before this one acquired the lock.
@@ -91,10 +92,24 @@ impl Mirror {
         transaction.commit().await.map(drop)
     }
 
-    /// The version of the tables, 0 if there are none.
+    /// The version of the tables, 0 if there are none. Waits for locks as long as one attempt.
     async fn version(&self) -> Result<i64, sqlx::Error> {
-        let mut connection = self.shared.pool.acquire().await?;
-        version(&mut connection.conn(), self).await
+        match &self.shared.pool {
+            #[cfg(feature = "postgres")]
+            MirrorPool::Postgres(pool) => {
+                let timeout = ATTEMPT.as_millis();
+                let begin = format!("BEGIN READ ONLY; SET LOCAL lock_timeout = {timeout}");
+                let mut transaction = pool.begin_with(sqlx::AssertSqlSafe(begin)).await?;
+                let version = version(&mut Conn::Postgres(&mut transaction), self).await;
+                transaction.rollback().await?;
+                version
+            }
+            #[cfg(feature = "sqlite")]
+            MirrorPool::Sqlite(pool) => {
+                let mut connection = pool.acquire().await?;
+                version(&mut Conn::Sqlite(&mut connection), self).await
+            }
+        }
     }
 }
 
