@@ -148,6 +148,26 @@ async fn a_migration_waits_for_a_lock_in_postgres_but_not_forever() {
     .await;
 }
 
+/// Another transaction changes the table of versions.
+#[tokio::test]
+async fn an_up_to_date_database_can_be_locked() {
+    on_postgres(async |database| {
+        let mirror = database.mirror().await;
+        let Database::Postgres { pool, .. } = database else { return };
+        let mut transaction = pool.begin().await.unwrap();
+        let lock = "LOCK TABLE workos_mirror_migration IN ACCESS EXCLUSIVE MODE";
+        sqlx::query(lock).execute(&mut *transaction).await.unwrap();
+        let start = Instant::now();
+        let error = mirror.migrate().await.unwrap_err();
+        assert_eq!(error.kind(), MirrorErrorKind::Database);
+        assert!(error.to_string().contains("kept them locked"), "{error}");
+        assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
+        transaction.rollback().await.unwrap();
+        mirror.migrate().await.unwrap();
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_migration_waits_for_a_lock_in_sqlite_but_not_forever() {
     on_sqlite(async |database| {

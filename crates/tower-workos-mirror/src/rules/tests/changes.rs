@@ -11,6 +11,7 @@ fn kinds(world: &mut World, events: &[&DirectoryEvent]) -> Vec<&'static str> {
     let changes = world.apply(&events);
     assert_eq!(world.fold.views(), world.views());
     assert_eq!(world.apply(&events), [], "a repetition changes nothing");
+    assert_eq!(world.written, 0, "rows that did not change are not written");
     changes.iter().map(|draft| draft.kind.as_str()).collect()
 }
 
@@ -65,6 +66,28 @@ fn changes_are_net() {
     assert_eq!(kinds(world, &[&gone]), ["user_deleted"]);
     assert_eq!(kinds(&mut World::default(), &[&hired, &gone]), [""; 0]);
     assert_eq!(kinds(&mut World::default(), &[&gone]), [""; 0]);
+}
+
+#[test]
+fn the_latest_event_of_a_batch_is_the_cause() {
+    let hired = event("9", "user.created", 1, &active(1));
+    let left = event("1", "user.updated", 2, &inactive(2));
+    for batch in [[hired.clone(), left.clone()], [left, hired]] {
+        let changes = World::default().apply(&batch);
+        let [change] = &*changes else { panic!("one change") };
+        assert_eq!(change.cause, Some((micros(2), "event_1".to_owned())));
+    }
+}
+
+/// The first version of a group of which only the id was known.
+#[test]
+fn a_first_version_is_an_update() {
+    let bare = both(&json!({"id": "u"}), &json!({"id": "g"}));
+    let world = &mut World::default();
+    world.apply(&[event("1", "group.user_added", 1, &bare)]);
+    let changes = world.apply(&[event("2", "group.created", 1, &group("one", 1))]);
+    let fields: Vec<_> = changes.iter().map(|it| (it.kind.as_str(), &*it.fields)).collect();
+    assert_eq!(fields, [("group_updated", &["name"][..])]);
 }
 
 #[test]

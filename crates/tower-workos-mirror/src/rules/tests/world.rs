@@ -20,6 +20,8 @@ use crate::{
 pub(super) struct World {
     pub(super) rows: Batch,
     pub(super) fold: Fold,
+    /// How many rows the last batch wrote.
+    pub(super) written: usize,
 }
 
 impl World {
@@ -44,6 +46,8 @@ impl World {
             members: self.rows.members.clone(),
         };
         let outcome = settle(&mut before, facts);
+        let objects = outcome.directories.len() + outcome.groups.len() + outcome.users.len();
+        self.written = objects + outcome.members.len();
         for (kind, objects) in [
             (ObjectKind::Directory, outcome.directories),
             (ObjectKind::Group, outcome.groups),
