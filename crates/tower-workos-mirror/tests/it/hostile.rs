@@ -59,6 +59,9 @@ fn values() -> Vec<String> {
     };
     let deep = |levels| format!("{}1{}", r#"{"a":["#.repeat(levels), "]}".repeat(levels));
     let mut values = vec![text(10_000, 0x11_0000), text(10_000, 0x80), text(1_000, 0x3000)];
+    // Too long for an index, but otherwise as harmless as an id.
+    let hex = std::iter::repeat_with(|| format!("{:x}", random.below(1 << 60)));
+    values.push(json!(hex.take(700).collect::<String>()).to_string());
     values.extend(
         [
             r#""a\u0000b""#,

@@ -165,3 +165,16 @@ async fn a_directory_whose_state_ends_access() {
         assert!(!has_access(&views) && views.users.contains("u@d"), "{state}");
     }
 }
+
+#[tokio::test]
+async fn an_unknown_time_is_not_reported() {
+    on_both(async |database| {
+        let mirror = database.mirror().await;
+        let data = user("u", "active", 1);
+        let undated = parse(&json!({"id": "event_1", "event": "dsync.user.created", "data": data}));
+        let changes = mirror.apply(&undated).await.unwrap();
+        assert!(changes.iter().all(|change| change.happened_at.is_none()));
+        assert_eq!(database.count("workos_mirror_change WHERE happened_at IS NULL").await, 2);
+    })
+    .await;
+}

@@ -52,6 +52,9 @@ pub(crate) async fn views(database: &Database) -> Views {
     };
     let has_access: BTreeSet<String> = all("id", "workos_users WHERE has_access").await;
     assert_eq!(has_access, views.access, "the views contradict each other");
+    let contradictions = "workos_users u LEFT JOIN workos_directories d ON d.id = u.directory_id \
+        WHERE u.has_access <> (coalesce(u.state = 'active', false) AND coalesce(d.gives_access, true))";
+    assert_eq!(database.count(contradictions).await, 0, "the views contradict each other");
     views
 }
 

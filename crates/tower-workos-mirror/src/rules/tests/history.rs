@@ -53,10 +53,11 @@ fn event(contradict: bool) -> impl Strategy<Value = Value> {
             let user = json!({
                 "id": format!("u{user}"), "directory_id": of_users, "email": format!("{text}@x.y"),
                 "state": state, "updated_at": of_user, "idp_id": format!("idp{}", text % 3),
+                "organization_id": (text % 2 == 0).then_some("o"),
             });
             let group = json!({
                 "id": format!("g{group}"), "directory_id": of_groups, "name": text.to_string(),
-                "updated_at": of_group,
+                "updated_at": of_group, "organization_id": (text % 2 == 0).then_some("o"),
             });
             let data = match name {
                 "activated" | "deleted" => json!({
