@@ -57,7 +57,7 @@ impl MirrorBuilder {
         self
     }
 
-    /// How long a delivery waits until it is applied, and [`apply`](Mirror::apply) for the lock. Default: 4 s, less than
+    /// How long a delivery and [`apply`](Mirror::apply) wait until the event is committed. Default: 4 s, less than
     /// WorkOS waits for a response.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.settings.timeout = timeout;
@@ -66,7 +66,8 @@ impl MirrorBuilder {
 
     /// How many deliveries may wait at most. More are answered with 503, and WorkOS sends them again. Default: 1024.
     pub fn queue(mut self, deliveries: usize) -> Self {
-        self.settings.queue = deliveries.max(1);
+        // tokio's limit.
+        self.settings.queue = deliveries.clamp(1, usize::MAX >> 3);
         self
     }
 

@@ -94,7 +94,8 @@ kinds! {
     UserCreated = "user_created",
     /// A user is no longer listed.
     UserDeleted = "user_deleted",
-    /// A user has access now.
+    /// A user's own state gives access now. Their directory may not: ask [`Mirror::has_access`](crate::Mirror::has_access)
+    /// before you grant anything.
     UserGranted = "user_granted",
     /// A user lost access: deleted, or in any state other than `active`.
     UserRevoked = "user_revoked",

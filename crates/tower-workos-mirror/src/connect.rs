@@ -37,6 +37,8 @@ impl Mirror {
     /// - SQLite's `busy_timeout`: less than 4 s. Here: 3 s.
     /// - SQLite's `synchronous`: `FULL`, which is its default. With `NORMAL`, a crash of the machine can lose events that
     ///   WorkOS thinks were delivered.
+    /// - PostgreSQL's `synchronous_commit`: `on`, which is its default, or stronger. With `off`, a crash can lose events that
+    ///   WorkOS thinks were delivered.
     /// - SQLite's `secure_delete`: the mirror turns it on for each connection that it writes with, and it stays on. Turn it
     ///   on for the others if they delete personal data, too. It overwrites what is deleted in the database file. It does
     ///   not overwrite the file `-wal`, which can contain former versions until SQLite reuses that part of it, or

@@ -4,8 +4,8 @@ use std::{borrow::Cow, error::Error, fmt};
 
 /// An error of the mirror.
 ///
-/// Its text contains ids and names of events, and what the database says about a statement, but no payload.
-#[derive(Debug)]
+/// Its text and its `Debug` contain no payload. Its [`source`](Error::source) is what the database said, which can quote
+/// rows: don't log it where personal data may not be.
 pub struct MirrorError {
     kind: MirrorErrorKind,
     hint: Cow<'static, str>,
@@ -16,10 +16,12 @@ pub struct MirrorError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MirrorErrorKind {
+    /// A setting is not valid: a [`ConfigError`].
+    Config,
+    /// An event can never be stored. Trying again does not help.
+    Data,
     /// The database did not do what was asked in time: it can't be reached, is locked, or returned an error. Try again.
     Database,
-    /// An event or an argument can never be stored. Trying again does not help.
-    Data,
     /// The mirror's tables don't exist, or are those of an older version: call [`Mirror::migrate`](crate::Mirror::migrate).
     NotMigrated,
     /// The queue of waiting events is full, or the mirror is shutting down. Try again later.
@@ -36,6 +38,12 @@ impl MirrorError {
     pub(crate) fn caused(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// Of an error that `COMMIT` returned. It is never the fault of an event: for example, PostgreSQL also reports a full
+    /// queue of notifications as an exceeded limit.
+    pub(crate) fn at_commit(error: sqlx::Error) -> Self {
+        Self::new(MirrorErrorKind::Database, "the database did not commit").caused(error)
     }
 
     /// The kind, for a `match`.
@@ -61,6 +69,16 @@ impl MirrorError {
             Some(sqlx::Error::PoolTimedOut) => format!("{} (no connection is free)", self.hint),
             Some(_) => self.hint.clone().into_owned(),
         }
+    }
+}
+
+/// Shows no message of the database, which can quote a row.
+impl fmt::Debug for MirrorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MirrorError")
+            .field("kind", &self.kind)
+            .field("message", &self.without_payload())
+            .finish_non_exhaustive()
     }
 }
 
@@ -94,11 +112,10 @@ impl From<sqlx::Error> for MirrorError {
             || message.starts_with("no such table")
             || message.starts_with("no such column")
             || message.contains("has no column named");
-        // Classes 22 (data exception), 23 (integrity) and 54 (program limits) of PostgreSQL; SQLITE_TOOBIG,
-        // SQLITE_CONSTRAINT and SQLITE_MISMATCH.
-        let is_data = (code.len() == 5 && ["22", "23", "54"].iter().any(|it| code.starts_with(it)))
-            || (code.len() < 5
-                && code.parse::<i32>().is_ok_and(|code| matches!(code & 0xff, 18..=20)));
+        // Only what proves that the event itself can't be stored, because such an event is acknowledged. A violated
+        // constraint or a trigger of the application is no proof: it can be removed. PostgreSQL's class 22 is "data
+        // exception", 54 "program limit exceeded"; SQLite's 18 is SQLITE_TOOBIG.
+        let is_data = matches!(code, "18" | "54000") || (code.len() == 5 && code.starts_with("22"));
         let (kind, hint) = if is_missing {
             let hint = "the mirror's tables are missing or older than this version: call Mirror::migrate at start-up, \
                         with the same schema and prefix";
@@ -145,6 +162,6 @@ impl Error for ConfigError {}
 
 impl From<ConfigError> for MirrorError {
     fn from(error: ConfigError) -> Self {
-        Self::new(MirrorErrorKind::Data, error.0)
+        Self::new(MirrorErrorKind::Config, error.0)
     }
 }

@@ -42,6 +42,7 @@ pub use self::{
         Directory, DirectoryFilter, Group, GroupFilter, Listing, Membership, Page, Person, State,
         User, UserFilter,
     },
+    text::email_key,
     upkeep::Upkeep,
     webhook::{Webhook, WebhookFuture},
 };

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
-use tower_workos::Timestamp;
 
 use crate::{
     error::{MirrorError, MirrorErrorKind},
@@ -15,7 +14,6 @@ use crate::{
         transaction::Transaction,
         value::Kind,
     },
-    text::micros,
 };
 
 /// How long a migration waits for other transactions in total.
@@ -41,8 +39,7 @@ impl Mirror {
             .map(|(index, sql)| {
                 let version = index + 1;
                 let record = format!(
-                    "\nINSERT INTO {{p}}mirror_migration (version, applied_at) VALUES ({version}, {});\n",
-                    micros(Timestamp::now())
+                    "\nINSERT INTO {{p}}mirror_migration (version, applied_at) VALUES ({version}, @now);\n"
                 );
                 dialect(&names.sql(&format!("{sql}{record}")), postgres)
             })
@@ -57,7 +54,7 @@ impl Mirror {
     ///
     /// # Errors
     ///
-    /// If the database fails, or if other transactions keep the tables locked for ten seconds. Nothing is changed in
+    /// If the database fails, if its encoding is not UTF8 (PostgreSQL), or if other transactions keep the tables locked for ten seconds. Nothing is changed in
     /// either case.
     pub async fn migrate(&self) -> Result<(), MirrorError> {
         let deadline = Instant::now() + PATIENCE;
@@ -78,7 +75,26 @@ impl Mirror {
         }
     }
 
+    /// In another encoding, PostgreSQL could not store some names, and the events that contain them.
+    async fn check_encoding(&self) -> Result<(), sqlx::Error> {
+        if !self.shared.pool.is_postgres() {
+            return Ok(());
+        }
+        let mut connection = self.shared.pool.acquire().await?;
+        let sql = "SELECT current_setting('server_encoding')".to_owned();
+        let rows = connection.conn().rows(sql, &[], &[Kind::Text]).await?;
+        match rows.first().and_then(|row| row.first()?.as_text()) {
+            Some("UTF8") => Ok(()),
+            encoding => {
+                let encoding = encoding.unwrap_or_default();
+                let error = format!("the database's encoding is {encoding}: the mirror needs UTF8");
+                Err(sqlx::Error::Configuration(error.into()))
+            }
+        }
+    }
+
     async fn try_migrate(&self) -> Result<(), sqlx::Error> {
+        self.check_encoding().await?;
         if missing(self.version().await?, self.migrations()).is_empty() {
             return Ok(());
         }

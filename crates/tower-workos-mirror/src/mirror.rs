@@ -15,7 +15,7 @@ use crate::{
         names::Names,
         transaction::{Transaction, lock},
     },
-    writer::Writer,
+    writer::{Writer, deadline, within},
 };
 
 /// Directories, groups, users and memberships as tables in the application's database.
@@ -67,10 +67,14 @@ impl Mirror {
     /// If the database fails. Apply the event again in that case: it may have been committed or not, and applying it twice
     /// changes nothing.
     pub async fn apply(&self, event: &DirectoryEvent) -> Result<Vec<Change>, MirrorError> {
-        self.apply_all(std::slice::from_ref(event)).await
+        let deadline = deadline(self.shared.settings.timeout);
+        within(deadline, self.apply_all(std::slice::from_ref(event))).await
     }
 
-    /// Applies events in one transaction, in any order, and returns the net changes.
+    /// Applies events in one transaction, in any order, and returns the net changes. For more than about 100 000 events,
+    /// call it several times: all of them are in memory at once, and other deliveries wait.
+    ///
+    /// Unlike [`apply`](Self::apply), it has no time limit of its own once it has the lock.
     ///
     /// # Errors
     ///
@@ -79,16 +83,28 @@ impl Mirror {
         let Shared { pool, names, settings, .. } = &*self.shared;
         let mut transaction = Transaction::begin(pool, names, settings.timeout).await?;
         let changes = apply(&mut transaction.conn(), names, events).await?;
-        transaction.commit().await?;
+        transaction.commit().await.map_err(MirrorError::at_commit)?;
         self.shared.committed(&changes);
         Ok(changes)
     }
 
-    /// Applies an event as part of the application's transaction.
+    /// Applies an event as part of the application's transaction, so that both are committed or neither is.
+    ///
+    /// **It acquires the mirror's lock, and holds it until the transaction ends.** All other deliveries, of all replicas, wait
+    /// that long: do nothing slow in between, and call no other service. How long this call waits for the lock is up to
+    /// the transaction: PostgreSQL's `lock_timeout`, SQLite's `busy_timeout`.
+    ///
+    /// - On PostgreSQL, the transaction must be `READ COMMITTED`. If that is not the default, begin it with
+    ///   `pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED")`.
+    /// - On SQLite, begin it with `pool.begin_with("BEGIN IMMEDIATE")`. The connection keeps the setting `secure_delete`.
+    /// - After an error, roll the transaction back.
+    /// - The returned changes can still be rolled back. Readers of the feed in this process learn of them when they
+    ///   next poll, or, on PostgreSQL, by a notification.
     ///
     /// # Errors
     ///
-    /// If the database fails, or the transaction can't be used.
+    /// [`MirrorErrorKind::Transaction`](crate::MirrorErrorKind::Transaction) if the transaction can't be used, and other
+    /// kinds if the database fails.
     pub async fn apply_in(
         &self,
         transaction: impl Into<MirrorTransaction<'_>>,

@@ -46,8 +46,13 @@ fn hashed(text: &str) -> String {
     hashed
 }
 
-/// The form of an e-mail address by which it is found: without regard to case.
-pub(crate) fn email_key(email: &str) -> String {
+/// The form of an e-mail address in the column `email_key` of the view `workos_users`: without spaces around it, in lower
+/// case, and at most 255 bytes long. Empty if there is no address.
+///
+/// Store it with your accounts to join them with the view. SQL's `lower` is no replacement: SQLite's changes only ASCII
+/// letters.
+#[must_use]
+pub fn email_key(email: &str) -> String {
     key(&email.trim().to_lowercase()).into_owned()
 }
 

@@ -17,6 +17,8 @@ use crate::{
 
 /// How many letters [`Mirror::replay_dead_letters`] holds in memory.
 const PAGE: u32 = 16;
+/// The most letters of a list: each can have a body of a megabyte.
+const MOST: u32 = 100;
 
 /// A genuine delivery that could not be applied: this version can't read it as an event, or the database can't store it.
 ///
@@ -66,7 +68,7 @@ pub struct ReplaySummary {
 }
 
 impl Mirror {
-    /// Lists dead letters in the order of their numbers: at most `limit` of those with a number greater than `after`. To get
+    /// Lists dead letters in the order of their numbers: at most `limit` (1 to 100) of those with a number greater than `after`. To get
     /// the next page, pass the last number.
     ///
     /// # Errors
@@ -77,6 +79,7 @@ impl Mirror {
         after: Option<i64>,
         limit: u32,
     ) -> Result<Vec<DeadLetter>, MirrorError> {
+        let limit = limit.clamp(1, MOST);
         let shared = &*self.shared;
         let mut connection = shared.pool.acquire().await?;
         letter::select(&mut connection.conn(), &shared.names, after.unwrap_or(0), limit).await
@@ -161,7 +164,10 @@ impl Mirror {
         };
         match within(deadline, writing).await {
             Ok(Some(changes)) => {
-                within(deadline, transaction.commit()).await?;
+                within(deadline, async {
+                    transaction.commit().await.map_err(MirrorError::at_commit)
+                })
+                .await?;
                 shared.committed(&changes);
                 Ok(Replay::Applied(changes))
             }

@@ -19,6 +19,9 @@ use crate::{
     text::timestamp,
 };
 
+/// The most changes of a page.
+const MOST: u32 = 1000;
+
 /// What the feed contains. Both numbers are positions, for [`Mirror::changes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -43,7 +46,7 @@ impl Mirror {
         Ok(range(&mut pool.acquire().await?.conn(), names).await?)
     }
 
-    /// Reads at most `limit` changes that follow this position: the [`seq`](Change::seq) of the last change that was read,
+    /// Reads at most `limit` changes (1 to 1000) that follow this position: the [`seq`](Change::seq) of the last change that was read,
     /// or a position of [`feed_range`](Self::feed_range). Returns none at the end of the feed.
     ///
     /// No change appears later with a lower number than one that was read. A number that
@@ -53,6 +56,7 @@ impl Mirror {
     ///
     /// [`FeedError`] if there may be a gap between the position and the next change, or if the database fails.
     pub async fn changes_page(&self, after: i64, limit: u32) -> Result<Vec<Change>, FeedError> {
+        let limit = limit.clamp(1, MOST);
         Ok(self.page(&Position::After(after), limit).await?.unwrap_or_default().1)
     }
 

@@ -10,11 +10,21 @@ pub(crate) struct Signal {
 }
 
 /// The readers of one mirror, and what wakes them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Wakeup {
     pub(crate) signal: watch::Sender<Signal>,
     #[cfg(feature = "postgres")]
     pub(crate) listener: std::sync::Mutex<std::sync::Weak<crate::feed::listen::Listener>>,
+}
+
+impl Default for Wakeup {
+    fn default() -> Self {
+        Self {
+            signal: watch::channel(Signal::default()).0,
+            #[cfg(feature = "postgres")]
+            listener: std::sync::Mutex::default(),
+        }
+    }
 }
 
 impl Wakeup {

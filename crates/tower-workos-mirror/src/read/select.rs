@@ -167,7 +167,8 @@ impl Select {
 
     /// The first rows of one or two statements with the same arguments, sorted by the key.
     ///
-    /// The limit is part of the text, because PostgreSQL makes worse plans if it doesn't know the limit.
+    /// The limit is part of the text, because PostgreSQL makes worse plans if it doesn't know the limit. Each text is a
+    /// statement that the connection keeps, so there are few limits, and the rows beyond the asked one are dropped.
     pub(super) async fn run(
         selects: Vec<Self>,
         conn: &mut Conn<'_>,
@@ -176,7 +177,9 @@ impl Select {
         limit: usize,
     ) -> Result<Vec<Row>, sqlx::Error> {
         let Some(first) = selects.first().cloned() else { return Ok(Vec::new()) };
-        let limit = if limit == usize::MAX { String::new() } else { format!(" LIMIT {limit}") };
+        let asked = limit;
+        let limit = LIMITS.iter().find(|limit| **limit >= asked);
+        let limit = limit.map(|limit| format!(" LIMIT {limit}")).unwrap_or_default();
         let mut parts: Vec<_> = selects
             .into_iter()
             .map(|Self { columns, from, conditions, .. }| {
@@ -194,9 +197,14 @@ impl Select {
                 .collect();
             format!("{} ORDER BY 1{limit}", parts.join(" UNION ALL "))
         };
-        conn.rows(names.sql(&sql), &first.arguments, first.kinds).await
+        let mut rows = conn.rows(names.sql(&sql), &first.arguments, first.kinds).await?;
+        rows.truncate(asked);
+        Ok(rows)
     }
 }
+
+/// The limits of statements. A page needs one row more than it has, to know whether there is another page.
+const LIMITS: [usize; 5] = [1, 11, 51, 101, 1001];
 
 fn flag(condition: &str) -> String {
     format!("CAST(CASE WHEN {condition} THEN 1 ELSE 0 END AS bigint)")

@@ -117,7 +117,7 @@ impl Document {
             ids(user.organization_id.as_ref()),
             ids(user.idp_id.as_ref()),
             texts(email.as_deref()),
-            Value::Text(email.as_deref().map(email_key)),
+            Value::Text(email.as_deref().map(email_key).filter(|key| !key.is_empty())),
             texts(user.first_name.as_deref()),
             texts(user.last_name.as_deref()),
             texts(user.name.as_deref()),

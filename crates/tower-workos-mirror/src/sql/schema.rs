@@ -13,6 +13,7 @@
 /// | `@time(x)` | microseconds `x` as `timestamptz` | as ISO 8601 in UTC |
 /// | `@json(x)` | `x` as `jsonb` | `x` |
 /// | `@empty_object` | `'{}'` | `'{}'` |
+/// | `@now` | the current time in microseconds | |
 /// | `@view` | `CREATE OR REPLACE VIEW` | `CREATE VIEW` |
 pub(crate) const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql")];
 
@@ -30,6 +31,11 @@ pub(crate) fn dialect(sql: &str, postgres: bool) -> String {
         ("@no_rowid", "", "WITHOUT ROWID"),
         // Braces are names.
         ("@empty_object", "'{}'", "'{}'"),
+        (
+            "@now",
+            "(extract(epoch FROM now()) * 1000000)::bigint",
+            "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
+        ),
         ("@view", "CREATE OR REPLACE VIEW", "CREATE VIEW"),
     ];
     let mut sql = sql.to_owned();

@@ -99,7 +99,10 @@ async fn sqlite(
         if table == Table::Change {
             sql.push_str(" RETURNING seq");
             let rows = conn.insert(sql, values, &[Kind::Int]).await?;
-            numbers.extend(rows.iter().filter_map(|row| row.first()?.as_int()));
+            // SQLite does not promise an order here.
+            let mut new: Vec<_> = rows.iter().filter_map(|row| row.first()?.as_int()).collect();
+            new.sort_unstable();
+            numbers.extend(new);
         } else {
             conn.insert(sql, values, &[]).await?;
         }
@@ -128,30 +131,19 @@ async fn postgres(
             .collect();
         first += columns.len();
         let list = column_list(*table);
-        let (order, returning) = if *table == Table::Change {
-            // The numbers follow the order of the changes.
-            // The subquery, which runs once, wakes the readers of the feed after the commit.
-            let returning = format!(" RETURNING seq, (SELECT pg_notify('{}', ''))", channel(names));
-            (" WITH ORDINALITY AS t ORDER BY ordinality", returning)
-        } else {
-            ("", String::new())
-        };
-        let select = if *table == Table::Change {
-            let names = columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-            let alias = format!(" AS t ({names}, ordinality)");
+        let arrays = arrays.join(", ");
+        let insert = if *table == Table::Change {
+            // The numbers follow the order of the changes. The subquery, which runs once, wakes the readers of the feed
+            // after the commit.
             format!(
-                "SELECT {names} FROM unnest({}){}",
-                arrays.join(", "),
-                order.replace(" AS t", &alias)
+                "SELECT {list} FROM unnest({arrays}) WITH ORDINALITY AS t ({list}, ordinality) \
+                 ORDER BY ordinality RETURNING seq, (SELECT pg_notify('{}', ''))",
+                channel(names)
             )
         } else {
-            format!("SELECT * FROM unnest({})", arrays.join(", "))
+            format!("SELECT * FROM unnest({arrays}){}", on_conflict(*table))
         };
-        inserts.push(format!(
-            "INSERT INTO {} ({list}) {select}{}{returning}",
-            names.table(*table),
-            on_conflict(*table)
-        ));
+        inserts.push(format!("INSERT INTO {} ({list}) {insert}", names.table(*table)));
     }
     let last = inserts.pop().unwrap_or_default();
     let others: Vec<_> =

@@ -7,13 +7,18 @@ mod service;
 pub(crate) use self::service::submit;
 pub use self::{future::WebhookFuture, service::Webhook};
 use crate::mirror::Mirror;
-use tower_workos::{Verifier, VerifyWebhookLayer};
+use std::time::Duration;
+
+use tower_workos::{Verifier, VerifyWebhookLayer, WebhookSecrets};
+
+/// Longer than WorkOS retries a delivery.
+const TOLERANCE: Duration = Duration::from_secs(4 * 24 * 60 * 60);
 
 impl Mirror {
     /// The whole webhook endpoint: verifies each delivery, applies its event, and responds with 200 after the commit.
     ///
     /// It is a tower service for axum (`route_service`, `post_service`), hyper and the router of tonic. It takes a
-    /// [`WebhookSecret`](tower_workos::WebhookSecret), [`WebhookSecrets`](tower_workos::WebhookSecrets) or a [`Verifier`]. A
+    /// [`WebhookSecret`](tower_workos::WebhookSecret) or several [`WebhookSecrets`]. A
     /// delivery that is sent twice changes nothing the second time, so no [`DedupeLayer`](tower_workos::DedupeLayer) is needed.
     ///
     /// Deliveries that arrive at the same time share a transaction.
@@ -34,6 +39,12 @@ impl Mirror {
     /// Events of `tracing` with the target `tower_workos_mirror::webhook`, with the event's id and name and nothing else of
     /// it: `DEBUG` for each applied event, `WARN` for each 503 and each dead letter.
     ///
+    /// # Age
+    ///
+    /// A signature may be up to four days old or early, instead of the usual three minutes. WorkOS retries for three days, and does
+    /// not document whether a retry gets a new signature; and a captured delivery that is replayed changes nothing here.
+    /// [`webhook_with`](Self::webhook_with) takes a layer with another tolerance.
+    ///
     /// # Runtime
     ///
     /// It needs a tokio runtime with time enabled. The first delivery spawns the task that writes; the task ends after the last
@@ -45,7 +56,7 @@ impl Mirror {
     /// use tower_workos::WebhookSecret;
     /// use tower_workos_mirror::Mirror;
     ///
-    /// let mirror = Mirror::new(sqlx::SqlitePool::connect("sqlite://app.db").await?);
+    /// let mirror = Mirror::connect("sqlite:app.db").await?;
     /// mirror.migrate().await?;
     /// let secret = WebhookSecret::from_env("WORKOS_WEBHOOK_SECRET")?;
     /// let app: axum::Router = axum::Router::new()
@@ -53,7 +64,8 @@ impl Mirror {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn webhook(&self, verifier: impl Into<Verifier>) -> Webhook {
+    pub fn webhook(&self, secrets: impl Into<WebhookSecrets>) -> Webhook {
+        let verifier = Verifier::new(secrets).tolerance(TOLERANCE);
         self.webhook_with(VerifyWebhookLayer::new(verifier))
     }
 

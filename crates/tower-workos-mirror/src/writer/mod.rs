@@ -147,5 +147,5 @@ where
 }
 
 fn late() -> MirrorError {
-    MirrorError::new(MirrorErrorKind::Database, "the database did not store this in time")
+    MirrorError::new(MirrorErrorKind::Database, "the database did not confirm this in time")
 }

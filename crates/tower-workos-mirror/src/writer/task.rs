@@ -84,8 +84,12 @@ impl Task {
         while self.chores.is_due(!self.queue.is_empty()) && !self.queue.is_closed() {
             self.idle = None;
             let chores = self.chores.perform(&self.shared);
-            // The chores themselves remember a failure.
-            let _ = caught(async { Ok(chores.await) }).await.is_ok();
+            let chores = async {
+                chores.await;
+                Ok(())
+            };
+            // They remember when they were begun, and try again later.
+            let _ = caught(chores).await.is_ok();
         }
         if let Ok(next) = self.queue.try_recv() {
             return Some(next);
@@ -226,7 +230,10 @@ async fn store(
     };
     match within(deadline, writing).await {
         Ok(changes) => {
-            let ended = within(deadline, transaction.commit()).await?;
+            let ended = within(deadline, async {
+                transaction.commit().await.map_err(MirrorError::at_commit)
+            })
+            .await?;
             shared.committed(&changes);
             Ok((changes, ended))
         }

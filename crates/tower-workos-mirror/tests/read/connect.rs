@@ -63,13 +63,13 @@ async fn postgres_is_opened() {
 #[tokio::test]
 async fn errors_do_not_contain_the_url() {
     for (url, kind) in [
-        ("mysql://u:canary@localhost/db", MirrorErrorKind::Data),
-        ("canary", MirrorErrorKind::Data),
-        ("", MirrorErrorKind::Data),
-        ("postgres://u:canary@local host:x/db", MirrorErrorKind::Data),
+        ("mysql://u:canary@localhost/db", MirrorErrorKind::Config),
+        ("canary", MirrorErrorKind::Config),
+        ("", MirrorErrorKind::Config),
+        ("postgres://u:canary@local host:x/db", MirrorErrorKind::Config),
         ("postgres://u:canary@127.0.0.1:1/db", MirrorErrorKind::Database),
         ("sqlite:/canary/does/not/exist.db", MirrorErrorKind::Database),
-        ("sqlite:a.db?mode=canary", MirrorErrorKind::Data),
+        ("sqlite:a.db?mode=canary", MirrorErrorKind::Config),
     ] {
         let error = Mirror::connect(url).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{url}");

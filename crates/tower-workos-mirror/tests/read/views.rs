@@ -15,15 +15,15 @@ fn examples() -> Vec<&'static str> {
 
 /// Creates tables such as an application has.
 async fn application(database: &Database) {
+    let [ada, bob] = ["Ada@Example.com", "bob@example.com"].map(tower_workos_mirror::email_key);
     database
-        .script(
-            "CREATE TABLE accounts (id text PRIMARY KEY, organization_id text, email text, workos_user_id text);
+        .script(&format!(
+            "CREATE TABLE accounts (id text PRIMARY KEY, organization_id text, email_key text, workos_user_id text);
              CREATE TABLE sessions (id text PRIMARY KEY, account_id text);
-             INSERT INTO accounts VALUES
-                ('account_ada', 'org_1', 'Ada@Example.com', 'user_1'), ('account_bob', 'org_1', 'bob@example.com', 'user_2'),
-                ('account_cy', 'org_2', 'ada@example.com', NULL);
-             INSERT INTO sessions VALUES ('s_1', 'account_ada'), ('s_2', 'account_bob'), ('s_3', 'account_cy')",
-        )
+             INSERT INTO accounts VALUES ('account_ada', 'org_1', '{ada}', 'user_1'),
+                ('account_bob', 'org_1', '{bob}', 'user_2'), ('account_cy', 'org_2', '{ada}', NULL);
+             INSERT INTO sessions VALUES ('s_1', 'account_ada'), ('s_2', 'account_bob'), ('s_3', 'account_cy')"
+        ))
         .await;
     let events = [
         directory("directory_1", "org_1"),
