@@ -52,10 +52,15 @@ async fn an_event_that_cannot_be_stored() {
         let mirror = database.mirror().await;
         database
             .execute(if database.is_postgres() {
-                "ALTER TABLE workos_mirror_user ADD CONSTRAINT test CHECK (id <> 'user_7')"
+                // The code of a text that is not valid in the encoding.
+                "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS \
+                 $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '22021'; END $$; \
+                 CREATE TRIGGER test BEFORE INSERT ON workos_mirror_user FOR EACH ROW \
+                 WHEN (NEW.id = 'user_7') EXECUTE FUNCTION fail()"
             } else {
+                // Longer than any value may be.
                 "CREATE TRIGGER test BEFORE INSERT ON workos_mirror_user WHEN NEW.id = 'user_7' \
-                 BEGIN SELECT RAISE(ABORT, 'no'); END"
+                 BEGIN SELECT zeroblob(2147483647); END"
             })
             .await;
         let bodies = (0..20).map(|user| created(&format!("user_{user}"))).collect();
@@ -67,7 +72,7 @@ async fn an_event_that_cannot_be_stored() {
         let [letter] = letters.as_slice() else { panic!("{letters:?}") };
         assert_eq!(letter.event_id.as_ref().unwrap(), &"event_user_7");
         assert_eq!(letter.name.as_deref(), Some("dsync.user.created"));
-        let code = if database.is_postgres() { "23514" } else { "1811" };
+        let code = if database.is_postgres() { "22021" } else { "18" };
         assert_eq!(letter.reason, format!("the database can't store this event (code {code})"));
         assert!(letter.issued_at.is_some());
 
@@ -75,7 +80,7 @@ async fn an_event_that_cannot_be_stored() {
         assert_eq!((replayed.applied, replayed.unreadable), (0, 1));
         database
             .execute(if database.is_postgres() {
-                "ALTER TABLE workos_mirror_user DROP CONSTRAINT test"
+                "DROP TRIGGER test ON workos_mirror_user"
             } else {
                 "DROP TRIGGER test"
             })
@@ -87,21 +92,18 @@ async fn an_event_that_cannot_be_stored() {
     }
 }
 
-/// Not the event's fault, as far as the database says: WorkOS sends it again. The others are applied.
+/// A violated constraint can be the database's own fault, so it is not acknowledged: WorkOS sends the event again. The
+/// others are applied.
 #[tokio::test]
 async fn an_event_that_fails() {
     for database in Database::all().await {
         let mirror = database.mirror().await;
         database
             .execute(if database.is_postgres() {
-                "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS \
-                 $$ BEGIN RAISE EXCEPTION 'no'; END $$; \
-                 CREATE TRIGGER test BEFORE INSERT ON workos_mirror_user FOR EACH ROW \
-                 WHEN (NEW.id = 'user_7') EXECUTE FUNCTION fail()"
+                "ALTER TABLE workos_mirror_user ADD CONSTRAINT test CHECK (id <> 'user_7')"
             } else {
-                // Integer overflow.
                 "CREATE TRIGGER test BEFORE INSERT ON workos_mirror_user WHEN NEW.id = 'user_7' \
-                 BEGIN SELECT abs(-9223372036854775807 - 1); END"
+                 BEGIN SELECT RAISE(ABORT, 'no'); END"
             })
             .await;
         let bodies = (0..20).map(|user| created(&format!("user_{user}"))).collect();
