@@ -118,12 +118,12 @@ impl DirectoryEvent {
         self.data().event_name()
     }
 
-    /// When the event happened: the body's `created_at`. For a body without a readable one (before 2023), the time in the
-    /// event's id, or if that contains none, when the event was signed. `None` only if none of them is known.
+    /// When the event happened: the body's `created_at`. If the body has no readable `created_at` (before 2023), the
+    /// time in the event's id; if the id contains none, when the event was signed. `None` only if none of these is known.
     ///
-    /// WorkOS's ids end in a [ULID](https://github.com/ulid/spec), which begins with a time. It precedes the signature's
-    /// time because a retry is signed again: an old event without a `created_at` would otherwise seem to be new. A time
-    /// before 2015 in an id does not count.
+    /// WorkOS's ids end in a [ULID](https://github.com/ulid/spec), which begins with a time. It takes precedence over the
+    /// signature's time because a retry may be signed again: an old event without `created_at` would otherwise seem to be
+    /// new. A time before 2015 in an id is ignored.
     ///
     /// ```
     /// use bytes::Bytes;

@@ -7,7 +7,7 @@ const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const LENGTH: usize = 26;
 /// The bits after the time.
 const RANDOM_BITS: u32 = 80;
-/// 2015-01-01T00:00:00Z, in Unix milliseconds. WorkOS is younger, so an id with an earlier time is not a ULID.
+/// 2015-01-01T00:00:00Z, in Unix milliseconds. WorkOS did not exist before, so an id with an earlier time is not a ULID.
 const EARLIEST: i64 = 1_420_070_400_000;
 
 /// The time of the ULID after the last `_` of an id such as `event_01K8Q6W1T5N9C2H4J7M0P3R6VZ`. `None` if that part is not a
@@ -67,7 +67,7 @@ mod tests {
             "event_01ARZ3NDEKTSV4RRFFQ69G5FAV0",
             "event_01ARZ3NDEKTSV4RRFFQ69G5FAV_",
             "event_01ARZ3NDEKTSV4RRFFQ69G5FAV_1",
-            // Letters that the alphabet lacks, anywhere.
+            // Characters that are not in the alphabet, at various positions.
             "event_0IARZ3NDEKTSV4RRFFQ69G5FAV",
             "event_0lARZ3NDEKTSV4RRFFQ69G5FAV",
             "event_O1ARZ3NDEKTSV4RRFFQ69G5FAV",
