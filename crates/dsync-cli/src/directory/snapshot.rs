@@ -129,7 +129,7 @@ impl fmt::Debug for Snapshot {
     }
 }
 
-/// An application's state. The lists stay text, because there may be many records, and they are read one at a time.
+/// An application's state. The lists remain text: there may be many records, so they are parsed one at a time.
 #[derive(Deserialize)]
 struct Held<'a> {
     #[serde(borrow, default)]

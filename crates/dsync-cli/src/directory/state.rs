@@ -176,9 +176,9 @@ impl std::fmt::Debug for State {
 /// so the order of the events does not matter.
 #[derive(Clone)]
 struct Object<R> {
-    /// The greatest version. In a box, because many deleted ids have none.
+    /// The greatest version. Boxed to save memory, because deleted ids have none.
     version: Option<Box<Version<R>>>,
-    /// The smallest of the directory ids that were named.
+    /// The smallest directory id that an event named.
     directory_id: Option<DirectoryId>,
     has_evidence: bool,
     is_deleted: bool,
@@ -250,7 +250,7 @@ impl Key {
     }
 }
 
-/// An operation on a membership. The greatest counts: of two at the same time, a removal.
+/// An operation on a membership. The greatest one counts, so a removal wins if the times are equal.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Operation {
     at: Timestamp,
@@ -259,7 +259,7 @@ struct Operation {
 
 /// What an event that contains a user or a group says about it.
 struct Part<'a> {
-    /// The directory, unless the user or the group names it.
+    /// The directory of the event, for a user or a group that doesn't name its own.
     directory_id: Option<&'a DirectoryId>,
     is_evidence: bool,
     is_version: bool,
@@ -275,7 +275,7 @@ fn time(event: &DirectoryEvent) -> Timestamp {
     event.created_at().unwrap_or_else(|| Timestamp::from_unix_millis_saturating(i64::MIN))
 }
 
-/// Whether a directory's users have no access because of its state. An absent state says nothing.
+/// Whether the state of a directory ends the access of its users. An absent state does not.
 fn ends_access(event: &DirectoryEvent, directory: &Directory) -> bool {
     match directory.state {
         Some(
