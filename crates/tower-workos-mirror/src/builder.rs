@@ -29,7 +29,7 @@ impl Default for Settings {
     }
 }
 
-/// Builds a [`Mirror`] with other settings than the defaults.
+/// Builds a [`Mirror`] with settings other than the defaults.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct MirrorBuilder {
@@ -57,14 +57,14 @@ impl MirrorBuilder {
         self
     }
 
-    /// How long a delivery and [`apply`](Mirror::apply) wait until the event is committed. Default: 4 s, less than
-    /// WorkOS waits for a response.
+    /// How long a delivery or [`apply`](Mirror::apply) waits for the event to be committed. Default: 4 s, which is less
+    /// than WorkOS waits for a response.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.settings.timeout = timeout;
         self
     }
 
-    /// How many deliveries may wait at most. More are answered with 503, and WorkOS sends them again. Default: 1024.
+    /// How many deliveries can wait at most. The response to any more is 503, and WorkOS sends them again. Default: 1024.
     pub fn queue(mut self, deliveries: usize) -> Self {
         // tokio's limit.
         self.settings.queue = deliveries.clamp(1, usize::MAX >> 3);
@@ -83,14 +83,14 @@ impl MirrorBuilder {
         self
     }
 
-    /// How long dead letters are kept, which contain personal data. Default: 90 days.
+    /// How long dead letters are kept. They contain personal data. Default: 90 days.
     pub fn dead_letter_retention(mut self, retention: Duration) -> Self {
         self.settings.dead_letter_retention = retention;
         self
     }
 
-    /// How often a waiting reader of the feed looks for changes that other processes have written, where the database does
-    /// not say so: see [`Mirror::changes`]. Default: 1 s.
+    /// How often a waiting reader of the feed looks for changes of other processes if the database can't notify it: see
+    /// [`Mirror::changes`]. Default: 1 s.
     pub fn poll_interval(mut self, interval: Duration) -> Self {
         self.settings.poll_interval = interval;
         self

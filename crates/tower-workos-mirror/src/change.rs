@@ -1,4 +1,4 @@
-//! Changes of what the tables show.
+//! Changes to what the tables show.
 
 use std::fmt;
 
@@ -11,7 +11,8 @@ macro_rules! kinds {
         ///
         /// # Folding changes into a copy
         ///
-        /// A reader that applies all changes in order to an empty copy has the same sets as the views, with these rules:
+        /// A reader that applies all changes in order to an empty copy gets the contents of the views, if it follows these
+        /// rules:
         ///
         /// - A user's, group's or membership's own changes say whether it is listed, and whether the user's own state gives
         ///   access. [`UserDeleted`](Self::UserDeleted) is preceded by [`UserRevoked`](Self::UserRevoked) if the user
@@ -21,8 +22,8 @@ macro_rules! kinds {
         /// - A membership is listed while its last change is [`MembershipAdded`](Self::MembershipAdded) and its user and
         ///   group are listed. No `MembershipRemoved` follows the deletion of a user or a group.
         /// - After [`DirectoryRevoked`](Self::DirectoryRevoked), no user of the directory has access, until
-        ///   [`DirectoryRestored`](Self::DirectoryRestored). Changes of its users in between say what holds once it is
-        ///   restored.
+        ///   [`DirectoryRestored`](Self::DirectoryRestored). Changes of its users in between take effect when it
+        ///   is restored.
         /// - After [`DirectoryDeleted`](Self::DirectoryDeleted), the directory and its users, groups and memberships are
         ///   no longer listed. After `dsync.deleted`, no change follows for them. A directory that was only absent from
         ///   WorkOS's API can return as [`DirectoryCreated`](Self::DirectoryCreated), with everything in it. (If events
@@ -63,8 +64,8 @@ kinds! {
     DirectoryRestored = "directory_restored",
     /// No user of this directory has access any more. One change, however many users it has.
     ///
-    /// Nobody is named, so ask for whom it concerns: [`Mirror::users_ever_in`](crate::Mirror::users_ever_in), or in SQL,
-    /// joined with a table of yours:
+    /// It names no users. [`Mirror::users_ever_in`](crate::Mirror::users_ever_in) returns those that it may affect, and so
+    /// does a query such as this one, joined with your own table:
     ///
     /// ```sql
     /// SELECT sessions.id FROM sessions
@@ -87,8 +88,9 @@ kinds! {
     MembershipAdded = "membership_added",
     /// A user left a group.
     MembershipRemoved = "membership_removed",
-    /// A kind that this version does not know, written by a later one during a rolling deploy. A reader that acts on
-    /// certain kinds ignores it. A reader that maintains a copy reads what the ids name from the views again.
+    /// A kind that this version does not know, written by a later version during a rolling deploy. A reader that only acts
+    /// on certain kinds can ignore it. A reader that maintains a copy must read the objects that the ids name from the
+    /// views again.
     Other = "other",
     /// A user is listed.
     UserCreated = "user_created",
@@ -97,7 +99,7 @@ kinds! {
     /// A user's own state gives access now. Their directory may not: ask [`Mirror::has_access`](crate::Mirror::has_access)
     /// before you grant anything.
     UserGranted = "user_granted",
-    /// A user lost access: deleted, or in any state other than `active`.
+    /// A user lost access: the user was deleted, or the user's own state is no longer `active`.
     UserRevoked = "user_revoked",
     /// A user's attributes changed, but not their access.
     UserUpdated = "user_updated",
@@ -115,7 +117,7 @@ impl Serialize for ChangeKind {
     }
 }
 
-/// A change of what the tables show. It has ids and names of fields, but no values.
+/// A change to what the tables show. It contains ids and the names of fields, but no values.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Change {
@@ -131,7 +133,7 @@ pub struct Change {
     pub user_id: Option<DirectoryUserId>,
     /// The names of the columns that changed, if the object was listed before.
     pub fields: Vec<String>,
-    /// The event that caused it: the latest one of a batch that says something about the object.
+    /// The event that caused it: the latest event about the object in the batch.
     pub event_id: Option<EventId>,
     /// When that event happened.
     pub happened_at: Option<Timestamp>,

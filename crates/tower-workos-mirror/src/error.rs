@@ -1,11 +1,11 @@
-//! Errors.
+//! The errors of the mirror.
 
 use std::{borrow::Cow, error::Error, fmt};
 
 /// An error of the mirror.
 ///
-/// Its text and its `Debug` contain no payload. Its [`source`](Error::source) is what the database said, which can quote
-/// rows: don't log it where personal data may not be.
+/// Its text and its `Debug` contain no payload. Its [`source`](Error::source) is the database's message, which can quote
+/// rows: don't write it to logs that must not contain personal data.
 pub struct MirrorError {
     kind: MirrorErrorKind,
     hint: Cow<'static, str>,
@@ -16,13 +16,13 @@ pub struct MirrorError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MirrorErrorKind {
-    /// A setting is not valid: a [`ConfigError`].
+    /// A setting is not valid. A [`ConfigError`] converts into this kind.
     Config,
-    /// An event can never be stored. Trying again does not help.
+    /// The database can't store an event. Trying again does not help.
     Data,
-    /// The database did not do what was asked in time: it can't be reached, is locked, or returned an error. Try again.
+    /// The database can't be reached, is locked, did not respond in time, or returned an error. Try again.
     Database,
-    /// The mirror's tables don't exist, or are those of an older version: call [`Mirror::migrate`](crate::Mirror::migrate).
+    /// The mirror's tables don't exist, or an older version created them: call [`Mirror::migrate`](crate::Mirror::migrate).
     NotMigrated,
     /// The queue of waiting events is full, or the mirror is shutting down. Try again later.
     Overloaded,
@@ -40,7 +40,7 @@ impl MirrorError {
         self
     }
 
-    /// Of an error that `COMMIT` returned. It is never the fault of an event: for example, PostgreSQL also reports a full
+    /// Converts an error that `COMMIT` returned. An event is never its cause: for example, PostgreSQL also reports a full
     /// queue of notifications as an exceeded limit.
     pub(crate) fn at_commit(error: sqlx::Error) -> Self {
         Self::new(MirrorErrorKind::Database, "the database did not commit").caused(error)
@@ -54,7 +54,7 @@ impl MirrorError {
 }
 
 impl MirrorError {
-    /// The text and its cause, for logs and dead letters. What a database says about a statement can contain values, so
+    /// The text and its cause, for logs and dead letters. A database's message about a statement can contain values, so
     /// only its code is included.
     pub(crate) fn without_payload(&self) -> String {
         let source = self.source.as_ref().and_then(|source| source.downcast_ref::<sqlx::Error>());
@@ -112,8 +112,8 @@ impl From<sqlx::Error> for MirrorError {
             || message.starts_with("no such table")
             || message.starts_with("no such column")
             || message.contains("has no column named");
-        // Only what proves that the event itself can't be stored, because such an event is acknowledged. A violated
-        // constraint or a trigger of the application is no proof: it can be removed. PostgreSQL's class 22 is "data
+        // Only codes that prove that the event itself can't be stored, because such an event is acknowledged. A violated
+        // constraint or a trigger of the application is not a proof: it can be removed. PostgreSQL's class 22 is "data
         // exception", 54 "program limit exceeded"; SQLite's 18 is SQLITE_TOOBIG.
         let is_data = matches!(code, "18" | "54000") || (code.len() == 5 && code.starts_with("22"));
         let (kind, hint) = if is_missing {
@@ -151,7 +151,7 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// The text, for a `main` that returns this error.
+/// Shows the text, for a `main` that returns this error.
 impl fmt::Debug for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

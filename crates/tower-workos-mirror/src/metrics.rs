@@ -5,12 +5,12 @@
 //!
 //! | name | type | labels |
 //! |---|---|---|
-//! | [`APPLY_TOTAL`] | counter | `event`: a `dsync.*` name of this version, or `other`; `outcome`: see there |
+//! | [`APPLY_TOTAL`] | counter | `event`: a `dsync.*` name that this version knows, or `other`; `outcome`: see [`APPLY_TOTAL`] |
 //! | [`EVENT_LAG`] | histogram | |
 //! | [`APPLY_DURATION`] | histogram | |
 //! | [`QUEUE_DEPTH`] | gauge | |
 //!
-//! No label is an id or another text of an event.
+//! No label contains an id or any other text from an event.
 
 use std::time::{Duration, SystemTime};
 
@@ -21,8 +21,8 @@ use tower_workos::DirectoryEvent;
 
 use crate::change::Change;
 
-/// Events, by name and outcome. `changed`: it caused a change; `unchanged`: it was late, stale or repeated, or causes none;
-/// `dead_letter`: it was kept as a dead letter; `failed`: it was not stored, and the response was 503.
+/// Events, by name and outcome. `changed`: the event caused a change; `unchanged`: it was late, stale or repeated, or is of
+/// a kind that changes nothing; `dead_letter`: it was kept as a dead letter; `failed`: it was not stored.
 pub const APPLY_TOTAL: &str = "workos_mirror_apply_total";
 /// Seconds from an event's `created_at` until it was applied.
 pub const EVENT_LAG: &str = "workos_mirror_event_lag_seconds";
@@ -36,7 +36,7 @@ pub const QUEUE_DEPTH: &str = "workos_mirror_queue_depth";
 pub(crate) const DEAD_LETTER: &str = "dead_letter";
 pub(crate) const FAILED: &str = "failed";
 
-/// The names that can be the value of a label. Others come from outside.
+/// The names that can be the value of a label. Other names are arbitrary text from the sender.
 const KNOWN: [&str; 12] = [
     "dsync.activated",
     "dsync.deleted",
@@ -53,7 +53,7 @@ const KNOWN: [&str; 12] = [
 ];
 const OTHER: &str = "other";
 
-/// Describes the metrics to the recorder. Call it once, after the recorder is installed.
+/// Registers the descriptions of the metrics. Call it once, after the recorder is installed.
 pub fn describe() {
     describe_counter!(APPLY_TOTAL, Unit::Count, "Events, by name and outcome");
     describe_histogram!(EVENT_LAG, Unit::Seconds, "Time from an event until it was applied");

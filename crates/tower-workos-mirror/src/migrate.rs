@@ -16,16 +16,16 @@ use crate::{
     },
 };
 
-/// How long a migration waits for other transactions in total.
+/// How long a migration waits for other transactions, in total.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long one attempt waits for a lock. Others queue behind it, so it must be short.
+/// How long one attempt waits for a lock. Other transactions queue behind it, so it must be short.
 const ATTEMPT: Duration = Duration::from_millis(200);
-/// The pause between two attempts, in which the others run.
+/// The pause between two attempts, in which other transactions run.
 const PAUSE: Duration = Duration::from_millis(300);
 
 impl Mirror {
-    /// The SQL that creates the tables and views: the n-th script creates version n. It is for applications that run
-    /// migrations with their own tool; all others call [`migrate`](Self::migrate).
+    /// Returns the SQL that creates the tables and views. The n-th script creates version n. It is for applications
+    /// that run migrations with their own tool; all others call [`migrate`](Self::migrate).
     ///
     /// Run the scripts in order, each in a transaction. Each records its version in `workos_mirror_migration`. Released
     /// scripts never change; new versions add scripts.
@@ -49,13 +49,13 @@ impl Mirror {
     /// Creates the tables, or brings them up to date. Call it at start-up.
     ///
     /// Any number of replicas can call it concurrently. If the tables are up to date, or were created by a later version
-    /// of this crate, it only reads. Otherwise, one replica migrates them in one transaction. It waits for other
-    /// transactions that use a table in short attempts, so that it delays them only briefly.
+    /// of this crate, it only reads. Otherwise, one replica migrates them in one transaction. If other
+    /// transactions use the tables, it makes short attempts with pauses, so that it delays them only briefly.
     ///
     /// # Errors
     ///
-    /// If the database fails, if its encoding is not UTF8 (PostgreSQL), or if other transactions keep the tables locked for ten seconds. Nothing is changed in
-    /// either case.
+    /// If the database fails, if its encoding is not UTF8 (PostgreSQL), or if other transactions keep the tables locked for
+    /// ten seconds. Nothing is changed in these cases.
     pub async fn migrate(&self) -> Result<(), MirrorError> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -108,7 +108,7 @@ impl Mirror {
         transaction.commit().await.map(drop)
     }
 
-    /// The version of the tables, 0 if there are none. Waits for locks as long as one attempt.
+    /// The version of the tables, 0 if there are none. Waits for locks at most as long as one attempt.
     async fn version(&self) -> Result<i64, sqlx::Error> {
         match &self.shared.pool {
             #[cfg(feature = "postgres")]
@@ -133,8 +133,8 @@ async fn version(conn: &mut Conn<'_>, mirror: &Mirror) -> Result<i64, sqlx::Erro
     let names = &mirror.shared.names;
     let exists = if conn.is_postgres() {
         let name = names.sql("{p}mirror_migration");
-        // Without a look at `pg_class`, a transaction that waited for the lock does not see a table that was created
-        // meanwhile: the name would be looked up in the connection's cache.
+        // `to_regclass` alone looks the name up in the connection's cache, so a transaction that waited for the lock would
+        // not see a table that was created in the meantime.
         format!("SELECT count(*) FROM pg_catalog.pg_class WHERE oid = to_regclass('{name}')")
     } else {
         let name = names.sql("{i}mirror_migration").replace('"', "'");
@@ -155,7 +155,7 @@ fn missing(version: i64, migrations: Vec<String>) -> Vec<String> {
     migrations.into_iter().skip(usize::try_from(version).unwrap_or(0)).collect()
 }
 
-/// Whether other transactions are in the way.
+/// Whether other transactions caused the error, so that another attempt can succeed.
 fn is_locked(error: &sqlx::Error) -> bool {
     let sqlx::Error::Database(error) = error else { return false };
     // lock_not_available, deadlock_detected, serialization_failure

@@ -1,4 +1,4 @@
-//! The mirror.
+//! The type [`Mirror`].
 
 use std::{fmt, sync::Arc};
 
@@ -43,7 +43,7 @@ impl Mirror {
         Self::with(pool.into(), Names::default(), Settings::default())
     }
 
-    /// Creates a mirror with other settings.
+    /// Returns a builder for a mirror with other settings.
     pub fn builder(pool: impl Into<MirrorPool>) -> MirrorBuilder {
         MirrorBuilder::new(pool.into())
     }
@@ -64,15 +64,15 @@ impl Mirror {
     ///
     /// # Errors
     ///
-    /// If the database fails. Apply the event again in that case: it may have been committed or not, and applying it twice
-    /// changes nothing.
+    /// If the database fails. The event may have been committed nevertheless. Apply it again: applying it twice changes
+    /// nothing.
     pub async fn apply(&self, event: &DirectoryEvent) -> Result<Vec<Change>, MirrorError> {
         let deadline = deadline(self.shared.settings.timeout);
         within(deadline, self.apply_all(std::slice::from_ref(event))).await
     }
 
     /// Applies events in one transaction, in any order, and returns the net changes. For more than about 100 000 events,
-    /// call it several times: all of them are in memory at once, and other deliveries wait.
+    /// call it several times: it holds all of them in memory at once, and other deliveries wait.
     ///
     /// Unlike [`apply`](Self::apply), it has no time limit of its own once it has the lock.
     ///
@@ -90,9 +90,9 @@ impl Mirror {
 
     /// Applies an event as part of the application's transaction, so that both are committed or neither is.
     ///
-    /// **It acquires the mirror's lock, and holds it until the transaction ends.** All other deliveries, of all replicas, wait
-    /// that long: do nothing slow in between, and call no other service. How long this call waits for the lock is up to
-    /// the transaction: PostgreSQL's `lock_timeout`, SQLite's `busy_timeout`.
+    /// **It acquires the mirror's lock, and holds it until the transaction ends.** All other deliveries, of all
+    /// replicas, wait until then: do nothing slow in between, and call no other service. PostgreSQL's `lock_timeout` or
+    /// SQLite's `busy_timeout` determines how long this call waits for the lock.
     ///
     /// - On PostgreSQL, the transaction must be `READ COMMITTED`. If that is not the default, begin it with
     ///   `pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED")`.
@@ -117,7 +117,7 @@ impl Mirror {
 }
 
 impl Shared {
-    /// Called after each commit with the changes that it made visible.
+    /// Called after each commit, with the changes that the commit made visible.
     pub(crate) fn committed(&self, changes: &[Change]) {
         if !changes.is_empty() {
             self.wakeup.wake();

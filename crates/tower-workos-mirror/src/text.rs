@@ -1,8 +1,7 @@
 //! The form in which the tables store texts, ids, times and JSON.
 //!
-//! Whatever is stored here comes from customers' directories. PostgreSQL can't store NUL in a text, and its indexes can't
-//! hold long ones. If one field could make a statement fail, its event would fail for ever, and with it all events of the
-//! same batch.
+//! All of this comes from customers' directories. PostgreSQL can't store NUL in a text, and its indexes can't hold long
+//! texts. If a field could make a statement fail, the whole batch would fail, and its event would fail on each attempt.
 
 use std::{
     borrow::Cow,
@@ -23,7 +22,7 @@ const LATEST: i64 = 253_402_207_200_999_999;
 
 /// An id, or another text that is looked up, as it is stored: printable ASCII of bounded length.
 ///
-/// Any other text is replaced by its hash. So is one that looks like a hash, so that different ids stay different.
+/// Any other text is replaced by its hash. So is a text that looks like a hash, so that different ids remain different.
 pub(crate) fn id(text: &str) -> Cow<'_, str> {
     let fits = text.len() <= LONGEST_ID
         && !text.starts_with(HASHED)
@@ -49,14 +48,14 @@ fn hashed(text: &str) -> String {
 /// The form of an e-mail address in the column `email_key` of the view `workos_users`: without spaces around it, in lower
 /// case, and at most 255 bytes long. Empty if there is no address.
 ///
-/// Store it with your accounts to join them with the view. SQL's `lower` is no replacement: SQLite's changes only ASCII
-/// letters.
+/// Store it with your accounts to join them with the view. SQL's `lower` does not replace it: in SQLite, it changes only
+/// ASCII letters.
 #[must_use]
 pub fn email_key(email: &str) -> String {
     key(&email.trim().to_lowercase()).into_owned()
 }
 
-/// Any other text. An empty one counts as absent.
+/// Any other text, as it is stored. An empty text counts as absent.
 pub(crate) fn plain(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.replace('\0', "\u{fffd}"))
 }
@@ -73,7 +72,7 @@ pub(crate) fn micros(time: Timestamp) -> i64 {
     micros.clamp(EARLIEST, LATEST)
 }
 
-/// The time this many microseconds after the Unix epoch.
+/// Returns the time this many microseconds after the Unix epoch.
 pub(crate) fn timestamp(micros: i64) -> Timestamp {
     let magnitude = std::time::Duration::from_micros(micros.unsigned_abs());
     let time = if micros < 0 {

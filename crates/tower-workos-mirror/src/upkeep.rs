@@ -1,4 +1,4 @@
-//! Removes what nobody may or needs to read any more, in small transactions.
+//! Removes data that is too old or belongs to something deleted, in small transactions.
 
 mod bite;
 
@@ -15,7 +15,7 @@ use crate::{
     upkeep::bite::Bite,
 };
 
-/// Between two transactions, so that others can write. SQLite's lock is not fair.
+/// The pause between two transactions, so that others can write: SQLite's lock is not fair.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// What [`Mirror::upkeep`] removed.
@@ -24,39 +24,39 @@ const PAUSE: Duration = Duration::from_millis(5);
 pub struct Upkeep {
     /// Changes that were purged from the feed.
     pub changes: u64,
-    /// Stored deliveries that could not be read.
+    /// Dead letters that were deleted because of their age.
     pub dead_letters: u64,
     /// Groups of deleted directories whose names and attributes were erased. Their ids remain.
     pub erased_groups: u64,
     /// Users of deleted directories whose personal data was erased. Their ids remain.
     pub erased_users: u64,
-    /// Events in the history, which has no payloads.
+    /// Events that were removed from the history. The history contains no payloads.
     pub events: u64,
-    /// Memberships of deleted users, groups and directories.
+    /// Removed memberships: those of deleted users, groups and directories.
     pub memberships: u64,
 }
 
 impl Mirror {
-    /// Removes what has become too old, and what belongs to deleted directories. Returns when nothing is left to remove.
+    /// Removes data that is too old or belongs to deleted directories. Returns when nothing is left to remove.
     ///
     /// A mirror that receives deliveries through [`webhook`](Self::webhook) or [`layer`](Self::layer) does this
-    /// automatically: after the deletion of a directory and every ten minutes, between deliveries and as long as some
-    /// arrive. Call it, or [`run_upkeep`](Self::run_upkeep), if events arrive in another way, or so rarely that the
-    /// retention matters.
+    /// automatically: after the deletion of a directory, and every ten minutes while deliveries arrive. Call it, or
+    /// [`run_upkeep`](Self::run_upkeep), if events arrive in another way, or so rarely that the retention matters.
     ///
-    /// - The feed and the history of events are purged after [`retention`](crate::MirrorBuilder::retention), stored
-    ///   deliveries that can't be read after [`dead_letter_retention`](crate::MirrorBuilder::dead_letter_retention).
+    /// - The feed and the history of events are purged after [`retention`](crate::MirrorBuilder::retention), and dead
+    ///   letters after [`dead_letter_retention`](crate::MirrorBuilder::dead_letter_retention).
     /// - When a user or a group is deleted, its names and attributes are erased in the same transaction. After
-    ///   `dsync.deleted`, the views show nothing of the directory any more, but the rows of its users and groups still have
-    ///   their contents. They are erased here. Ids remain: they show that a late event is late.
+    ///   `dsync.deleted`, the views no longer show anything of the directory, but the rows of its users and groups
+    ///   still have their contents. This method erases them. The ids remain, because they show that a late event is
+    ///   late.
     /// - Memberships of what was deleted are removed.
     ///
     /// In SQLite, the mirror sets `secure_delete` on the connections with which it writes, so that erased contents are
-    /// overwritten in the file. Single traces can remain in pages that were split, and in the write-ahead log until its next
-    /// checkpoint: `VACUUM` removes them. In PostgreSQL, erased contents remain in the files until the table is vacuumed.
-    /// Neither affects backups.
+    /// overwritten in the file. A few traces can remain in pages that were split, until `VACUUM` removes them, and in
+    /// the write-ahead log until its next checkpoint. In PostgreSQL, erased contents remain in the files until the
+    /// table is vacuumed. Neither affects backups.
     ///
-    /// A stored delivery that can't be read may be about a deleted person. It is kept until its own retention ends.
+    /// A dead letter may be about a deleted person. It is kept until its own retention ends.
     ///
     /// It works in transactions of at most a few hundred rows, so that writers wait only briefly, and finds its work through
     /// indexes: if there is none, it runs one short query. Any number of replicas can call it concurrently.
@@ -109,7 +109,7 @@ pub(crate) async fn bite(shared: &Shared, done: &mut Upkeep) -> Result<bool, Mir
         kept_since: before(settings.retention),
         dead_letters_kept_since: before(settings.dead_letter_retention),
     };
-    // Without the lock: usually, there is nothing to do.
+    // Reads without the lock, because usually there is nothing to do.
     let Some(task) = bite.find(&mut pool.acquire().await?.conn()).await? else {
         return Ok(false);
     };

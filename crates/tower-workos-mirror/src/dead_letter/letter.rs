@@ -1,4 +1,4 @@
-//! Letters in the table.
+//! Dead letters as rows of their table.
 
 use std::fmt::Write as _;
 
@@ -55,7 +55,7 @@ impl Letter {
     }
 }
 
-/// Stores a letter, unless one with the same body exists: WorkOS sends it a few times.
+/// Stores a letter, unless one with the same body exists: WorkOS can send a delivery several times.
 pub(crate) async fn insert(
     conn: &mut Conn<'_>,
     names: &Names,
@@ -81,7 +81,7 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-/// The letters after a number, oldest first.
+/// Returns the letters after a number, oldest first.
 pub(crate) async fn select(
     conn: &mut Conn<'_>,
     names: &Names,
@@ -122,7 +122,7 @@ pub(crate) async fn delete(
 }
 
 impl DeadLetter {
-    /// The event, if this version can read it. It was signed when the letter's delivery was.
+    /// The event, if this version can read it. It counts as signed when the letter's delivery was signed.
     pub(super) fn event(&self) -> Option<DirectoryEvent> {
         let body = str::from_utf8(&self.body).ok()?;
         // The serialized form of an event with a signature.

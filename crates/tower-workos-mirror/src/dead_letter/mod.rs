@@ -17,13 +17,13 @@ use crate::{
 
 /// How many letters [`Mirror::replay_dead_letters`] holds in memory.
 const PAGE: u32 = 16;
-/// The most letters of a list: each can have a body of a megabyte.
+/// The maximum length of a list: each letter can have a body of a megabyte.
 const MOST: u32 = 100;
 
 /// A genuine delivery that could not be applied: this version can't read it as an event, or the database can't store it.
 ///
-/// `Debug` does not show the body, which contains personal data. [`MirrorBuilder::dead_letter_retention`] limits how long it
-/// is kept.
+/// `Debug` does not show the body, which contains personal data. [`MirrorBuilder::dead_letter_retention`] limits how long
+/// the letter is kept.
 ///
 /// [`MirrorBuilder::dead_letter_retention`]: crate::MirrorBuilder::dead_letter_retention
 #[derive(Clone, PartialEq, Eq)]
@@ -68,8 +68,8 @@ pub struct ReplaySummary {
 }
 
 impl Mirror {
-    /// Lists dead letters in the order of their numbers: at most `limit` (1 to 100) of those with a number greater than `after`. To get
-    /// the next page, pass the last number.
+    /// Lists dead letters in the order of their numbers: at most `limit` (1 to 100) letters with a number greater than
+    /// `after`. To get the next page, pass the last number.
     ///
     /// # Errors
     ///
@@ -85,8 +85,8 @@ impl Mirror {
         letter::select(&mut connection.conn(), &shared.names, after.unwrap_or(0), limit).await
     }
 
-    /// Applies the event of a dead letter, and deletes the letter in the same transaction. The event counts as signed when it
-    /// was delivered, so replaying it late does no harm.
+    /// Applies the event of a dead letter, and deletes the letter in the same transaction. The event counts as signed
+    /// when it was delivered, so replaying it late is harmless.
     ///
     /// Call it after an upgrade to a version that can read the event.
     ///

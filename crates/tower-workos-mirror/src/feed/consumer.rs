@@ -19,10 +19,10 @@ use crate::{
 };
 
 impl Mirror {
-    /// A reader of the feed whose position is stored in the database under this name.
+    /// Returns a reader of the feed whose position is stored in the database under this name.
     ///
-    /// Its first call of [`next`](Consumer::next) ever stores the start of the feed as its position, or the end, with
-    /// [`from_now`](Consumer::from_now).
+    /// If the name is new, the first call of [`next`](Consumer::next) stores the start of the feed as its position, or with
+    /// [`from_now`](Consumer::from_now) the end.
     pub fn consumer(&self, name: &str) -> Consumer {
         Consumer {
             reader: Reader::new(self.clone()),
@@ -40,10 +40,10 @@ impl Mirror {
 /// # At least once
 ///
 /// The position moves when the application acknowledges a change, which it does after it has handled it. If the process
-/// ends in between, or if the acknowledgement fails, the change is delivered again. [`run`](Self::run) acknowledges each
-/// change before it starts with the next one, so one change is repeated at most. With [`next`](Self::next) and
-/// [`acknowledge`](Self::acknowledge), it is whatever was not acknowledged. Handlers must therefore be idempotent, or write
-/// to the same database and use [`acknowledge_in`](Self::acknowledge_in).
+/// ends in between, or if the acknowledgement fails, the change is delivered again. [`run`](Self::run) acknowledges
+/// each change before it starts with the next one, so at most one change is repeated. With [`next`](Self::next) and
+/// [`acknowledge`](Self::acknowledge), all changes that were not acknowledged are repeated. Handlers must therefore be
+/// idempotent, or write to the same database and use [`acknowledge_in`](Self::acknowledge_in).
 ///
 /// Two processes that use the same name at the same time both receive the changes: names don't distribute work. Different
 /// names are independent of each other.
@@ -61,7 +61,7 @@ impl Mirror {
 pub struct Consumer {
     pub(crate) reader: Reader,
     position: Position,
-    /// The stored position when the latest changes were read, or acknowledged since.
+    /// The stored position when the latest changes were read or acknowledged.
     read: Option<i64>,
     starts_now: bool,
     batch: u32,
@@ -82,7 +82,7 @@ impl Consumer {
         self
     }
 
-    /// How long [`run`](Self::run) waits before it handles a change again that failed. The pause is doubled each time.
+    /// How long [`run`](Self::run) waits before it retries a change whose handler failed. The pause is doubled each time.
     /// Default: from 100 ms to 30 s.
     pub fn retry(mut self, shortest: Duration, longest: Duration) -> Self {
         self.retry = (shortest, longest);
@@ -92,7 +92,7 @@ impl Consumer {
     /// Returns the changes after the stored position: at least one, and at most [`batch`](Self::batch). Waits if there are
     /// none, as [`Mirror::changes`] does.
     ///
-    /// Until they are acknowledged, it returns the same changes again. Dropping the future loses no change.
+    /// It returns the same changes again until they are acknowledged. No change is lost if the future is dropped.
     ///
     /// # Errors
     ///
@@ -103,7 +103,7 @@ impl Consumer {
                 self.read = Some(after);
                 return Ok(page);
             }
-            // Exact only under the lock: no change commits, and none is purged.
+            // The position is exact only under the lock: while it is held, no change is committed or purged.
             let Shared { pool, names, settings, .. } = &*self.reader.mirror.shared;
             let mut transaction = Transaction::begin(pool, names, settings.timeout).await?;
             let range = range(&mut transaction.conn(), names).await?;
@@ -114,11 +114,11 @@ impl Consumer {
         }
     }
 
-    /// Stores that this change was handled, and all changes before it. The position never moves back.
+    /// Stores that this change and all changes before it were handled. The position never moves back.
     ///
     /// # Errors
     ///
-    /// If the database fails. The changes are delivered again then.
+    /// If the database fails. The changes are delivered again in that case.
     pub async fn acknowledge(&mut self, seq: i64) -> Result<(), FeedError> {
         let mut connection = self.reader.mirror.shared.pool.acquire().await?;
         let update = "ON CONFLICT (stream) DO UPDATE SET (after, moved_at) = (excluded.after, excluded.moved_at) \
@@ -156,8 +156,8 @@ impl Consumer {
         Ok(moved)
     }
 
-    /// Moves the position to the oldest change that was not purged, forwards or back. It is for a
-    /// [recovery](Self#recovery), and to handle everything again.
+    /// Moves the position to the oldest change that was not purged, forwards or backwards. Use it for a
+    /// [recovery](Self#recovery), or to handle everything again.
     ///
     /// # Errors
     ///

@@ -9,7 +9,7 @@ use crate::error::MirrorError;
 #[non_exhaustive]
 pub enum FeedError {
     /// The reader's position is beyond the end of the feed: the database was probably restored from a backup, or it is
-    /// another database. The changes that follow would be other ones than the reader expects, so read the views again,
+    /// another database. The changes that follow would not be those that the reader expects. Read the views again,
     /// then start from [`Mirror::feed_range`](crate::Mirror::feed_range).
     #[non_exhaustive]
     Ahead {

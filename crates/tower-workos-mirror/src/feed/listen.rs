@@ -21,11 +21,11 @@ use crate::{
     sql::transaction::channel,
 };
 
-/// How long a notification to itself may take.
+/// How long the mirror waits for a notification that it sent to itself.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// The pause after the connection was lost.
 const AFTER_LOSS: Duration = Duration::from_secs(1);
-/// The pause after no notification arrived, which is probably so for ever.
+/// The pause after no notification arrived. It is long because that probably never changes.
 const AFTER_SILENCE: Duration = Duration::from_secs(5 * 60);
 
 /// The task that listens. It ends when the last reader drops this.
@@ -38,7 +38,7 @@ impl Drop for Listener {
     }
 }
 
-/// Starts to listen, or joins those who do. The task of a runtime that has ended is replaced.
+/// Starts the task that listens, or shares the running one. A task whose runtime has ended is replaced.
 pub(crate) fn listen(shared: &Shared, listener: &mut Option<Arc<Listener>>) {
     let is_running = |it: &Arc<Listener>| !it.0.is_finished();
     if listener.as_ref().is_some_and(is_running) {
@@ -46,7 +46,7 @@ pub(crate) fn listen(shared: &Shared, listener: &mut Option<Arc<Listener>>) {
     }
     #[allow(irrefutable_let_patterns, reason = "without SQLite, it is the only variant")]
     let MirrorPool::Postgres(pool) = &shared.pool else { return };
-    // The listener keeps a connection. Readers need another one.
+    // The listener occupies one connection. Readers need another one.
     if pool.options().get_max_connections() < 2 {
         return;
     }
@@ -65,7 +65,7 @@ pub(crate) fn listen(shared: &Shared, listener: &mut Option<Arc<Listener>>) {
 struct Hearing(watch::Sender<Signal>);
 
 impl Hearing {
-    /// Wakes the readers, too: they read what was committed while nothing was heard.
+    /// Also wakes the readers, so that they read what was committed while nothing was received.
     fn set(&self, hears_others: bool) {
         self.0.send_modify(|signal| signal.hears_others = hears_others);
     }
@@ -115,7 +115,7 @@ async fn attempt(pool: &PgPool, channel: &str, hearing: &Hearing) -> Result<End,
             return Ok(end);
         }
         hearing.set(true);
-        // Silence means that nothing happened, or that the connection is dead.
+        // Silence means that nothing happened, or that the connection is dead: the next attempt finds out.
         while let Ok(received) = timeout(RARELY, listener.try_recv()).await {
             match received? {
                 Some(notification) if notification.payload().is_empty() => hearing.wake(),
@@ -133,7 +133,7 @@ async fn probe(
     channel: &str,
     hearing: &Hearing,
 ) -> Result<Option<End>, sqlx::Error> {
-    // Random, because the other processes do the same.
+    // Random, because other processes send such notifications, too.
     let token = format!("probe {:x}", RandomState::new().build_hasher().finish());
     sqlx::query("SELECT pg_notify($1, $2)").bind(channel).bind(&token).execute(pool).await?;
     let deadline = Instant::now() + PATIENCE;

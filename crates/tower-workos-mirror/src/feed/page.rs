@@ -19,7 +19,7 @@ use crate::{
     text::timestamp,
 };
 
-/// The most changes of a page.
+/// The maximum number of changes in a page.
 const MOST: u32 = 1000;
 
 /// What the feed contains. Both numbers are positions, for [`Mirror::changes`].
@@ -33,10 +33,10 @@ pub struct FeedRange {
 }
 
 impl Mirror {
-    /// The positions of the start and the end of the feed.
+    /// Returns the positions of the start and the end of the feed.
     ///
-    /// To make a copy of the tables, and keep it up to date: take the end, read the views, then read the changes after that
-    /// end. The first ones may be in the views already.
+    /// To make a copy of the tables and keep it up to date, get the end, read the views, then read the changes after that
+    /// end. The views may already contain the first of these changes.
     ///
     /// # Errors
     ///
@@ -46,8 +46,9 @@ impl Mirror {
         Ok(range(&mut pool.acquire().await?.conn(), names).await?)
     }
 
-    /// Reads at most `limit` changes (1 to 1000) that follow this position: the [`seq`](Change::seq) of the last change that was read,
-    /// or a position of [`feed_range`](Self::feed_range). Returns none at the end of the feed.
+    /// Reads at most `limit` changes (1 to 1000) that follow this position. A position is the [`seq`](Change::seq) of
+    /// the last change that was read, or comes from [`feed_range`](Self::feed_range). Returns none at the end of the
+    /// feed.
     ///
     /// No change appears later with a lower number than one that was read. A number that
     /// [`apply_in`](Self::apply_in) returned is a position only after the commit.
@@ -74,8 +75,7 @@ impl Mirror {
                 Value::from(stream.as_str()),
             ),
         };
-        // One statement, which sees one state of the database: the mark of a purge that deletes rows in between can't be
-        // missed.
+        // One statement, which sees one state of the database. With two, a purge in between could delete rows unnoticed.
         let sql = names.sql(&format!(
             "SELECT r.start, r.latest, r.after, c.seq, c.kind, c.directory_id, c.group_id, c.user_id, c.fields, \
              c.event_id, c.happened_at, c.recorded_at \

@@ -1,4 +1,4 @@
-//! Handles changes one after the other.
+//! Handles changes one after another.
 
 use std::pin::pin;
 
@@ -11,15 +11,15 @@ use crate::{
 };
 
 impl Consumer {
-    /// Calls `handler` for each change in order, and acknowledges each one that it returns `Ok` for, until `shutdown`
-    /// completes.
+    /// Calls `handler` for each change in order until `shutdown` completes, and acknowledges a change if the handler
+    /// returns `Ok`.
     ///
-    /// A change that fails is handled again after a [pause](Self::retry), as often as it takes: it is never skipped, and
-    /// the changes after it wait. Log the error in the handler; here, only the change's number is logged. A handler that
-    /// can never succeed must return `Ok`.
+    /// If the handler fails, it is called again after a [pause](Self::retry) until it succeeds. No change is skipped,
+    /// and the changes after it wait. Log the error in the handler: this method logs only the number and the kind of
+    /// the change. If the handler can never succeed for a change, it must return `Ok`.
     ///
-    /// After `shutdown`, a running handler completes and its change is acknowledged, then this returns. It is also safe to
-    /// drop the future instead: the change is delivered again.
+    /// After `shutdown`, a running handler completes and its change is acknowledged, then this method returns. It is
+    /// also safe to drop the future instead: the change is delivered again.
     ///
     /// ```no_run
     /// # use std::{future::pending, io};
@@ -39,7 +39,7 @@ impl Consumer {
     /// # Errors
     ///
     /// [`FeedError::Purged`] and [`FeedError::Ahead`], after which a [recovery](Self#recovery) is needed, and
-    /// [`FeedError::Mirror`] if the tables don't exist. While the database fails otherwise, it tries again.
+    /// [`FeedError::Mirror`] if the tables don't exist. After any other failure of the database, it tries again.
     pub async fn run<H, F, E>(
         mut self,
         mut handler: H,
@@ -90,7 +90,7 @@ impl Consumer {
                     }
                     pause = pause.saturating_mul(2).min(longest);
                 }
-                // Between two changes, too: a batch can take long.
+                // Also checked between two changes, because a batch can take long.
                 select! {
                     biased;
                     () = &mut shutdown => return Ok(()),

@@ -21,19 +21,19 @@ use crate::{
     mirror::Mirror,
 };
 
-/// How often a reader that is woken by all processes looks for changes nevertheless: notifications can get lost.
+/// How often a reader that notifications wake looks for changes anyway, because notifications can get lost.
 pub(crate) const RARELY: Duration = Duration::from_secs(30);
-/// The changes that a stream reads at once.
+/// How many changes a stream reads at once.
 const PAGE: u32 = 256;
 
 impl Mirror {
-    /// The changes that follow this position, in order: those that are stored, then new ones as they are committed.
+    /// Returns the changes that follow this position, in order: those that are stored, then new ones as they are committed.
     ///
     /// The position is the [`seq`](Change::seq) of the last change that was handled, or one of
     /// [`feed_range`](Self::feed_range). [`consumer`](Self::consumer) stores it.
     ///
     /// No change is skipped: transactions of the mirror commit in the order of their numbers, because each acquires the
-    /// mirror's lock before it takes any.
+    /// mirror's lock before it takes a number.
     ///
     /// # Waiting
     ///
@@ -45,7 +45,8 @@ impl Mirror {
     ///   one to itself. If it does not arrive, or if the pool has only one connection, streams poll.
     /// - In SQLite, by polling.
     ///
-    /// [`poll_interval`](crate::MirrorBuilder::poll_interval) says how often they poll. Nothing runs without a stream.
+    /// [`poll_interval`](crate::MirrorBuilder::poll_interval) sets how often they poll. Without a stream or a consumer,
+    /// nothing listens or polls.
     ///
     /// # Errors
     ///
@@ -81,7 +82,7 @@ struct Read {
 impl Changes {
     /// The next change, or an error: see [`Mirror::changes`]. `None` if the stream has ended.
     ///
-    /// Dropping the future loses no change.
+    /// No change is lost if the future is dropped.
     pub async fn next(&mut self) -> Option<Result<Change, FeedError>> {
         poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
     }
@@ -173,7 +174,7 @@ impl Reader {
         loop {
             #[cfg(feature = "postgres")]
             crate::feed::listen::listen(&self.mirror.shared, &mut self.listener);
-            // Before the page is read: a commit after this wakes the reader.
+            // Called before the page is read, so that any later commit wakes the reader.
             let hears_others = self.signal.borrow_and_update().hears_others;
             match self.mirror.page(position, limit).await {
                 Ok(None) => return Ok(None),

@@ -2,10 +2,10 @@
 
 use tokio::sync::watch;
 
-/// What readers wait for. Each change of it wakes them.
+/// The value that readers watch. Each change to it wakes them.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Signal {
-    /// Whether the commits of other processes wake the readers, too.
+    /// Whether commits of other processes also wake the readers.
     pub(crate) hears_others: bool,
 }
 

@@ -22,7 +22,7 @@ use crate::{
     writer::Done,
 };
 
-/// Most of its time, it waits for the database.
+/// Boxed because it mostly waits for the database.
 type BoxDone = Pin<Box<dyn Future<Output = Result<Done, MirrorError>> + Send>>;
 
 pin_project! {
@@ -79,7 +79,7 @@ where
                         Ok(Done::Applied(changes)) => AppliedChanges(changes.into()),
                         Ok(Done::DeadLetter) => AppliedChanges::default(),
                         Err(error) => {
-                            // Frees what the service holds because it is ready.
+                            // Releases what the service acquired when it became ready.
                             *pending = None;
                             return Poll::Ready(Ok(own(unavailable(error.kind()))));
                         }

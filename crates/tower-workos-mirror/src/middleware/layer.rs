@@ -10,11 +10,12 @@ pub struct MirrorLayer {
 }
 
 impl Mirror {
-    /// A layer for applications that have a stack of their own. Most use [`webhook`](Self::webhook).
+    /// Returns a layer for applications that have their own stack. Most applications use [`webhook`](Self::webhook).
     ///
     /// Put it inside a [`VerifyWebhookLayer`](tower_workos::VerifyWebhookLayer), which inserts the
-    /// [`DirectoryEvent`](tower_workos::DirectoryEvent). The layer applies it, inserts [`AppliedChanges`](crate::AppliedChanges), and calls
-    /// the inner service after the commit. The responses that don't come from the inner service:
+    /// [`DirectoryEvent`](tower_workos::DirectoryEvent). The layer applies it, inserts
+    /// [`AppliedChanges`](crate::AppliedChanges), and calls the inner service after the commit. These responses don't come
+    /// from the inner service:
     ///
     /// - 503 with `Retry-After` if the event was not stored. The inner service is not called.
     /// - 500 if the request has no event in its extensions.
@@ -23,7 +24,7 @@ impl Mirror {
     /// without changes. A body that can't be read as an event does not reach this layer: see
     /// [`add_dead_letter`](Self::add_dead_letter).
     ///
-    /// If the inner service fails, WorkOS sends the event again, and the second time it has no changes.
+    /// If the inner service fails, WorkOS sends the event again, and the second delivery has no changes.
     ///
     /// ```
     /// # #[cfg(feature = "sqlite")]

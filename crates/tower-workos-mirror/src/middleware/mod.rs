@@ -12,8 +12,8 @@ use crate::change::Change;
 /// What an event changed, in the extensions of a request behind a [`MirrorLayer`]. It is empty if the event is late, stale or
 /// repeated, or was kept as a dead letter.
 ///
-/// The changes were committed. If the response is lost, WorkOS sends the event again, which then has no changes: use them for
-/// logs and figures, and the change feed for effects.
+/// The changes were committed. If the response is lost, WorkOS sends the event again, and the second delivery has no
+/// changes. So use them only for logs and metrics, and use the change feed for effects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AppliedChanges(pub(crate) Arc<[Change]>);
 

@@ -51,7 +51,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> MirrorFuture<S, B> {
-        // Only this instance was polled ready, so the future takes it and a clone stays.
+        // Only this instance was polled ready, so the future takes it and leaves a clone.
         let clone = self.inner.clone();
         let inner = mem::replace(&mut self.inner, clone);
         MirrorFuture::new(inner, request, &self.mirror)

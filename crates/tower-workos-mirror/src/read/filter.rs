@@ -9,7 +9,7 @@ use crate::text;
 
 /// A person, as an organization knows them: for [`Mirror::has_access_by`](crate::Mirror::has_access_by).
 ///
-/// `Debug` shows neither.
+/// `Debug` shows neither the address nor the id.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Person(Key);
 
@@ -20,16 +20,16 @@ enum Key {
 }
 
 impl Person {
-    /// The person with this e-mail address, regardless of case. An empty one is nobody's.
+    /// The person with this e-mail address, regardless of case. An empty address matches nobody.
     #[must_use]
     pub fn email(email: &str) -> Self {
         Self(Key::Email(text::email_key(email)))
     }
 
-    /// The person with this id at the provider. An empty one is nobody's.
+    /// The person with this id at the provider. An empty id matches nobody.
     ///
-    /// If two directories of the organization have users with this id, any of them counts. Another provider usually gives
-    /// the same person another id, so it does not find people who moved with their organization: use
+    /// If several directories of the organization have users with this id, any of them counts. Another provider usually
+    /// gives the same person another id, so the id does not find people whose organization moved to another provider: use
     /// [`email`](Self::email) for that.
     #[must_use]
     pub fn idp_id(idp_id: &str) -> Self {
@@ -43,7 +43,7 @@ impl fmt::Debug for Person {
     }
 }
 
-/// Which users to list: those who meet every condition that is set. Without any: all.
+/// Selects the users that meet every condition that is set, or all users if none is set.
 ///
 /// `Debug` shows ids only.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -100,7 +100,7 @@ impl UserFilter {
         self
     }
 
-    /// `None` if it is nobody.
+    /// `None` if the filter matches nobody.
     pub(super) fn person(mut self, person: Person) -> Option<Self> {
         match person.0 {
             Key::Email(key) => self.email = Some(key),
@@ -123,13 +123,13 @@ impl UserFilter {
             let not = if access { "" } else { " IS NOT TRUE" };
             select.conditions.push(format!("(u.state = 'active' AND {GIVES_ACCESS}){not}"));
         }
-        // Few people have the same key. Without one, the members are read in the order of the page.
+        // With a key, few people match. Without one, the members are read in the order of the page.
         let by_group = self.group.is_some() && self.email.is_none() && self.idp_id.is_none();
         let key = if by_group { "m.user_id" } else { "u.id" };
         if by_group {
             select.from = format!("{MEMBER} m CROSS JOIN {}", select.from);
             select.conditions.push("u.id = m.user_id".to_owned());
-            // PostgreSQL does not conclude it from the condition on `u.id`, and would read all members before the page.
+            // PostgreSQL does not infer this from the condition on `u.id`, and would read all members before the page.
             if let Some(after) = after {
                 select.id("m.user_id >", after);
             }
@@ -199,7 +199,7 @@ impl fmt::Debug for UserFilter {
     }
 }
 
-/// Which groups to list: those that meet every condition that is set. Without any: all.
+/// Selects the groups that meet every condition that is set, or all groups if none is set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct GroupFilter {
@@ -246,7 +246,7 @@ impl GroupFilter {
     }
 }
 
-/// Which directories to list: those that meet every condition that is set. Without any: all.
+/// Selects the directories that meet every condition that is set, or all directories if none is set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct DirectoryFilter {
@@ -277,7 +277,8 @@ impl DirectoryFilter {
     }
 }
 
-/// Those with this organization of their own, then those that have it from their directory. There is an index for each.
+/// Selects the objects that have this organization themselves, and those that have it from their directory. There is an
+/// index for each of the two.
 fn in_organization(mut own: Select, organization: &OrganizationId, alias: &str) -> Vec<Select> {
     let id = own.bind_id(organization.as_str());
     let mut inherited = own.clone();

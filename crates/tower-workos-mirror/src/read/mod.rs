@@ -25,12 +25,12 @@ use crate::{
     sql::{rows::Row, value::Kind},
 };
 
-/// Queries. Each shows what the last committed transaction wrote, and none shows anything of a deleted user or of a user in
-/// a deleted directory; only [`users_ever_in`](Self::users_ever_in) returns their ids.
+/// Queries. Each returns what the last committed transaction wrote. None returns anything about a deleted user or a user in
+/// a deleted directory, except that [`users_ever_in`](Self::users_ever_in) returns their ids.
 ///
 /// All of them fail with a [`MirrorError`] if the database fails.
 impl Mirror {
-    /// A user; `None` if there is none with this id, or no longer.
+    /// Returns a user, or `None` if there is no user with this id or it was deleted.
     ///
     /// # Errors
     ///
@@ -41,7 +41,7 @@ impl Mirror {
         Ok(self.list(select, "u.id", 1).await?.pop())
     }
 
-    /// A group; `None` if there is none with this id, or no longer.
+    /// Returns a group, or `None` if there is no group with this id or it was deleted.
     ///
     /// # Errors
     ///
@@ -52,7 +52,7 @@ impl Mirror {
         Ok(self.list(select, "g.id", 1).await?.pop())
     }
 
-    /// A directory; `None` if there is none with this id, or no longer.
+    /// Returns a directory, or `None` if there is no directory with this id or it was deleted.
     ///
     /// A directory whose `dsync.activated` has not arrived is not listed, but its users are.
     ///
@@ -65,9 +65,9 @@ impl Mirror {
         Ok(self.list(select, "d.id", 1).await?.pop())
     }
 
-    /// Whether this user has access: the user is `active` and the directory gives access.
+    /// Returns whether this user has access: the user is `active` and the directory gives access.
     ///
-    /// A person who returns, or whose organization moves to another provider, gets another user id. Ask
+    /// A person who returns, or whose organization moves to another provider, gets another user id. Call
     /// [`has_access_by`](Self::has_access_by) before you lock somebody out.
     ///
     /// # Errors
@@ -79,11 +79,11 @@ impl Mirror {
         self.any(select).await
     }
 
-    /// Whether this person has access as any user of the organization, in any of its directories.
+    /// Returns whether this person has access as any user of the organization, in any of its directories.
     ///
-    /// An organization that moves from one provider to another has two directories for a while, with the same people under
-    /// different user ids, and a person who returns has a new id, too. This answers for the person. Ask it before you end a
-    /// session because of [`UserRevoked`](crate::ChangeKind::UserRevoked) or
+    /// An organization that moves from one provider to another has two directories for a while, with the same people
+    /// under different user ids. A person who returns has a new id, too. This method finds the person under all ids.
+    /// Call it before you end a session because of [`UserRevoked`](crate::ChangeKind::UserRevoked) or
     /// [`DirectoryRevoked`](crate::ChangeKind::DirectoryRevoked).
     ///
     /// A user's organization is the one that WorkOS sends with the user, otherwise that of the user's directory.
@@ -113,7 +113,7 @@ impl Mirror {
         self.any(select).await
     }
 
-    /// A page of the users that the filter selects, sorted by id.
+    /// Returns a page of the users that the filter selects, sorted by id.
     ///
     /// ```
     /// # async fn example(mirror: &tower_workos_mirror::Mirror) -> Result<(), tower_workos_mirror::MirrorError> {
@@ -144,7 +144,7 @@ impl Mirror {
         self.listing(selects, key, page.limit(), |user: &User| user.id.clone()).await
     }
 
-    /// A page of the members of a group, sorted by id. Empty if there is no such group.
+    /// Returns a page of the members of a group, sorted by id. It is empty if there is no such group.
     ///
     /// # Errors
     ///
@@ -157,7 +157,7 @@ impl Mirror {
         self.users(&UserFilter::new().group(group.clone()), page).await
     }
 
-    /// All groups of a user, sorted by id. Empty if there is no such user.
+    /// Returns all groups of a user, sorted by id. The list is empty if there is no such user.
     ///
     /// # Errors
     ///
@@ -174,7 +174,7 @@ impl Mirror {
         self.list(select, "m.group_id", usize::MAX).await
     }
 
-    /// A page of the groups that the filter selects, sorted by id.
+    /// Returns a page of the groups that the filter selects, sorted by id.
     ///
     /// # Errors
     ///
@@ -188,7 +188,7 @@ impl Mirror {
         self.listing(selects, "g.id", page.limit(), |group: &Group| group.id.clone()).await
     }
 
-    /// A page of the directories that the filter selects, sorted by id.
+    /// Returns a page of the directories that the filter selects, sorted by id.
     ///
     /// # Errors
     ///
@@ -202,10 +202,10 @@ impl Mirror {
         self.listing(vec![select], "d.id", page.limit(), |it: &Directory| it.id.clone()).await
     }
 
-    /// A page of the ids of all users that were ever seen in a directory, sorted. Those of deleted users and of a deleted
-    /// directory are among them.
+    /// Returns a page of the ids of all users that were ever seen in a directory, sorted. It includes deleted users,
+    /// also if the directory was deleted.
     ///
-    /// It is for [`DirectoryRevoked`](crate::ChangeKind::DirectoryRevoked), which names no users.
+    /// Use it to handle [`DirectoryRevoked`](crate::ChangeKind::DirectoryRevoked), which names no users.
     ///
     /// # Errors
     ///
@@ -243,7 +243,7 @@ impl Mirror {
         limit: usize,
         id: impl Fn(&T) -> I,
     ) -> Result<Listing<T, I>, MirrorError> {
-        // One more shows whether there is another page.
+        // One more row shows whether there is another page.
         let rows = self.rows(selects, key, limit + 1).await?;
         let is_last = rows.len() <= limit;
         let items: Vec<T> = rows.into_iter().take(limit).map(T::of_row).collect();

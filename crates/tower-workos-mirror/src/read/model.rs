@@ -13,10 +13,10 @@ use crate::{
     text::timestamp,
 };
 
-/// A user that the mirror lists: the person's latest version, in whatever order the events arrived.
+/// A user that the mirror lists, in the latest version, in whatever order the events arrived.
 ///
-/// Compared with [`DirectoryUser`](tower_workos::DirectoryUser), the user of an event: roles are their slugs, and
-/// [`has_access`](Self::has_access) says what counts.
+/// It differs from [`DirectoryUser`](tower_workos::DirectoryUser), the user of an event: roles are slugs, and
+/// [`has_access`](Self::has_access) takes the directory into account.
 #[derive(Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct User {
@@ -100,7 +100,7 @@ pub struct Directory {
     /// | state | gives access |
     /// |---|---|
     /// | `active` | yes |
-    /// | `validating`, `invalid_credentials` | yes: WorkOS and the provider have a problem, not the people |
+    /// | `validating`, `invalid_credentials` | yes: the connection to the provider is incomplete or broken, but nobody has left |
     /// | not sent | yes |
     /// | `inactive`, `deleting`, and any that this version does not know | no |
     pub gives_access: bool,
@@ -226,7 +226,7 @@ impl Record for DirectoryUserId {
     }
 }
 
-/// The columns of a row that were not read yet.
+/// The columns of a row that have not been read yet.
 struct Columns(std::vec::IntoIter<Value>);
 
 impl Columns {

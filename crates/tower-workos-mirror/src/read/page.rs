@@ -2,17 +2,17 @@
 
 use serde::Serialize;
 
-/// The most items that a page can have.
+/// The maximum number of items in a page.
 const MOST: usize = 1000;
 
 /// Which part of a list to read: the items after an id, up to a number.
 ///
-/// A page is found by the id before it (keyset pagination), so the last page is as fast as the first one, and an item that
-/// appears or disappears in between moves no other item to another page.
+/// A page is found by the id before it (keyset pagination). So the last page is as fast as the first one, and an item that
+/// appears or disappears in between does not shift other items to another page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Page<I> {
-    /// The id before the page; `None` for the first page. There need not be an item with this id.
+    /// The id before the page; `None` for the first page. An item with this id does not have to exist.
     pub after: Option<I>,
     /// How many items the page has at most. Values outside 1 to 1000 count as the nearest of these.
     pub limit: usize,

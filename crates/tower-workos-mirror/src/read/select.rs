@@ -1,6 +1,6 @@
 //! The statements of the queries.
 //!
-//! They have the same rules as the views in `sql/schema/1.sql`, but times and JSON as they are stored.
+//! They follow the same rules as the views in `sql/schema/1.sql`, but return times and JSON in their stored form.
 
 use crate::{
     sql::{
@@ -24,17 +24,17 @@ pub(super) const GROUPS_DIRECTORY: &str =
     "LEFT JOIN {p}mirror_directory d ON d.id = g.directory_id";
 pub(super) const USERS_DIRECTORY: &str = "LEFT JOIN {p}mirror_directory d ON d.id = u.directory_id";
 
-/// The directory `d` gives access. One without a row does.
+/// The directory `d` gives access. So does a directory without a row.
 pub(super) const GIVES_ACCESS: &str =
     "coalesce(d.state, 'active') IN ('active', 'invalid_credentials', 'linked', 'validating')";
-/// The membership `m` exists, apart from its user and its group.
+/// The membership `m` exists, regardless of its user and its group.
 pub(super) const JOINED: &str =
     "m.op_removed = 0 AND (m.absent_at IS NULL OR m.op_at >= m.absent_at)";
-/// The directory `d` was not deleted. One without a row was not.
+/// The directory `d` was not deleted. A directory without a row was not deleted either.
 pub(super) const LIVE_DIRECTORY: &str =
     "d.deleted_at IS NULL AND (d.absent_at IS NULL OR d.evidence_at >= d.absent_at)";
 
-/// The object with this alias exists, apart from its directory.
+/// The object with this alias exists, regardless of its directory.
 pub(super) fn present(alias: &str) -> String {
     format!(
         "{alias}.deleted_at IS NULL AND {alias}.evidence_at >= coalesce({alias}.absent_at, {alias}.evidence_at)"
@@ -115,10 +115,11 @@ impl Select {
         select
     }
 
-    /// Adds an argument, a text, and returns it as an expression.
+    /// Adds a text as an argument and returns an expression for it.
     ///
-    /// A SQLite that collects statistics for `ANALYZE` would compile a statement again for each new argument that is compared
-    /// with an indexed column, which takes longer than most of these queries. It does not look into expressions.
+    /// If the database has statistics, some builds of SQLite compile a statement again for each new argument that is
+    /// compared with an indexed column, which takes longer than most of these queries. They don't look into
+    /// expressions.
     pub(super) fn bind(&mut self, argument: impl Into<Value>) -> String {
         self.arguments.push(argument.into());
         format!("(${} || '')", self.arguments.len())
@@ -134,7 +135,7 @@ impl Select {
         self.conditions.push(format!("{condition} {id}"));
     }
 
-    /// Adds the condition that the owner, which is a column, is this directory.
+    /// Adds the condition that a column, `owner`, has the id of this directory.
     ///
     /// The database looks at the directory first, not at each row: a deleted directory can have many.
     pub(super) fn directory(&mut self, column: &str, directory: &str, with_access: bool) {
@@ -167,8 +168,9 @@ impl Select {
 
     /// The first rows of one or two statements with the same arguments, sorted by the key.
     ///
-    /// The limit is part of the text, because PostgreSQL makes worse plans if it doesn't know the limit. Each text is a
-    /// statement that the connection keeps, so there are few limits, and the rows beyond the asked one are dropped.
+    /// The limit is part of the text, because PostgreSQL makes worse plans if it doesn't know the limit. The connection
+    /// keeps a statement for each text, so there are only a few limits, and the rows beyond the requested limit are
+    /// dropped.
     pub(super) async fn run(
         selects: Vec<Self>,
         conn: &mut Conn<'_>,
@@ -203,7 +205,7 @@ impl Select {
     }
 }
 
-/// The limits of statements. A page needs one row more than it has, to know whether there is another page.
+/// The limits of statements. One row more than the page has shows whether there is another page.
 const LIMITS: [usize; 5] = [1, 11, 51, 101, 1001];
 
 fn flag(condition: &str) -> String {

@@ -15,8 +15,8 @@ use crate::{
     sql::{conn::Conn, names::Names, transaction::Transaction},
 };
 
-/// All that the tables show, in the form that `dsync simulate --check` compares with what it sent. Each list is sorted by
-/// id.
+/// Everything that the tables show, in the form that `dsync simulate --check` compares with what it sent. Each list is
+/// sorted by id.
 ///
 /// `Debug` shows the lengths only.
 #[derive(Clone, PartialEq, Serialize)]
@@ -49,7 +49,7 @@ impl fmt::Debug for State {
 }
 
 impl Mirror {
-    /// Everything, as of one moment: for tests, with `dsync simulate --check`.
+    /// Returns everything that the tables show at one moment, for tests with `dsync simulate --check`.
     ///
     /// It reads all tables into memory and contains personal data. Don't serve it to others.
     ///

@@ -29,7 +29,7 @@ pin_project! {
     pub struct WebhookFuture<B> {
         #[pin]
         verifying: ResponseFuture<Apply, B>,
-        // Set for a genuine body that can't be read.
+        // `Some` while a genuine body that can't be read is stored.
         keeping: Option<BoxResponse>,
         mirror: Mirror,
         signature: Option<HeaderValue>,

@@ -1,4 +1,4 @@
-//! The endpoint.
+//! The webhook endpoint.
 
 mod future;
 pub(crate) mod response;
@@ -11,15 +11,15 @@ use std::time::Duration;
 
 use tower_workos::{Verifier, VerifyWebhookLayer, WebhookSecrets};
 
-/// Longer than WorkOS retries a delivery.
+/// Longer than WorkOS retries a delivery, which is three days.
 const TOLERANCE: Duration = Duration::from_secs(4 * 24 * 60 * 60);
 
 impl Mirror {
     /// The whole webhook endpoint: verifies each delivery, applies its event, and responds with 200 after the commit.
     ///
-    /// It is a tower service for axum (`route_service`, `post_service`), hyper and the router of tonic. It takes a
-    /// [`WebhookSecret`](tower_workos::WebhookSecret) or several [`WebhookSecrets`]. A
-    /// delivery that is sent twice changes nothing the second time, so no [`DedupeLayer`](tower_workos::DedupeLayer) is needed.
+    /// It is a tower service for axum (`route_service`, `post_service`), hyper and tonic's router. `secrets` is a
+    /// [`WebhookSecret`](tower_workos::WebhookSecret), or several as [`WebhookSecrets`]. A delivery that is sent twice
+    /// changes nothing the second time, so no [`DedupeLayer`](tower_workos::DedupeLayer) is needed.
     ///
     /// Deliveries that arrive at the same time share a transaction.
     ///
@@ -36,14 +36,14 @@ impl Mirror {
     ///
     /// # Logs
     ///
-    /// Events of `tracing` with the target `tower_workos_mirror::webhook`, with the event's id and name and nothing else of
-    /// it: `DEBUG` for each applied event, `WARN` for each 503 and each dead letter.
+    /// It logs through `tracing` with the target `tower_workos_mirror::webhook`: `DEBUG` for each applied event, `WARN`
+    /// for each 503 and each dead letter. The logs contain the event's id and name, and nothing else of the event.
     ///
     /// # Age
     ///
-    /// A signature may be up to four days old or early, instead of the usual three minutes. WorkOS retries for three days, and does
-    /// not document whether a retry gets a new signature; and a captured delivery that is replayed changes nothing here.
-    /// [`webhook_with`](Self::webhook_with) takes a layer with another tolerance.
+    /// The time of a signature may differ from the clock by up to four days, instead of the usual three minutes. WorkOS
+    /// retries for three days, and does not document whether a retry gets a new signature. A replayed delivery changes
+    /// nothing. [`webhook_with`](Self::webhook_with) takes a layer with another tolerance.
     ///
     /// # Runtime
     ///
@@ -69,8 +69,8 @@ impl Mirror {
         self.webhook_with(VerifyWebhookLayer::new(verifier))
     }
 
-    /// Like [`webhook`](Self::webhook), with the settings of this layer: the body's limit and time-out, and the response to
-    /// rejected requests.
+    /// Like [`webhook`](Self::webhook), with the settings of this layer, such as the limit and the time-out of the
+    /// body, and the response to rejected requests.
     pub fn webhook_with(&self, layer: VerifyWebhookLayer) -> Webhook {
         Webhook::new(self.clone(), &layer)
     }

@@ -1,4 +1,4 @@
-//! The responses.
+//! The responses of the endpoint and the layer.
 
 use bytes::Bytes;
 use http::{
@@ -15,7 +15,7 @@ const MISSING_EVENT: &str = r#"{"type":"https://docs.rs/tower-workos-mirror/late
 /// In seconds.
 const RETRY: HeaderValue = HeaderValue::from_static("5");
 
-/// 503: not stored, so it has to be sent again.
+/// Returns 503: the event was not stored, so WorkOS has to send it again.
 pub(crate) fn unavailable(kind: MirrorErrorKind) -> Response<Bytes> {
     let problem = if kind == MirrorErrorKind::Overloaded { OVERLOADED } else { UNAVAILABLE };
     let mut response = respond(StatusCode::SERVICE_UNAVAILABLE, problem);
@@ -24,7 +24,7 @@ pub(crate) fn unavailable(kind: MirrorErrorKind) -> Response<Bytes> {
     response
 }
 
-/// 500: a layer is missing.
+/// Returns 500: a layer is missing.
 pub(crate) fn missing_event() -> Response<Bytes> {
     tracing::error!(
         target: "tower_workos_mirror::webhook",
@@ -60,7 +60,7 @@ pub(crate) fn log_dead_letter(id: Option<&str>, name: Option<&str>) {
     );
 }
 
-/// Text from a body that can be logged: escaped and truncated.
+/// Makes text from a body safe to log: escaped and truncated.
 pub(crate) fn excerpt(text: &str) -> String {
     text.chars().take(64).flat_map(char::escape_debug).collect()
 }

@@ -54,7 +54,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> WebhookFuture<B> {
-        // For a dead letter: its response no longer has the request's headers.
+        // Needed for a dead letter, because the response doesn't contain the request's headers.
         let signature = request.headers().get(SIGNATURE_HEADER).cloned();
         let mirror = self.verify.get_ref().mirror.clone();
         WebhookFuture::new(self.verify.call(request), mirror, signature)
@@ -73,7 +73,7 @@ pub(super) struct Apply {
     mirror: Mirror,
 }
 
-/// Most of its time, it waits for the database.
+/// Boxed because it mostly waits for the database.
 pub(super) type BoxResponse =
     Pin<Box<dyn Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send>>;
 
