@@ -1,4 +1,4 @@
-//! The read side compared with the same queries on the bare tables, which know no rules.
+//! The mirror's queries, compared with equivalent queries on plain tables that apply none of its rules.
 //!
 //! ```text
 //! cargo bench -p tower-workos-mirror --all-features --bench read

@@ -14,7 +14,7 @@ pub(crate) fn postgres_url() -> String {
         .unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".into())
 }
 
-/// A schema of its own.
+/// A new schema.
 pub(crate) async fn postgres(connections: u32) -> PgPool {
     postgres_at(&postgres_url(), connections).await
 }

@@ -72,7 +72,7 @@ fn by_hand_sqlite(pool: SqlitePool) -> Endpoint {
     })
 }
 
-/// Deliveries a second, with this many in flight.
+/// Deliveries per second, with this many in flight.
 pub(crate) async fn throughput(
     endpoint: &Endpoint,
     events: impl Iterator<Item = DirectoryEvent>,

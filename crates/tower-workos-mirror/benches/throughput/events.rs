@@ -1,4 +1,4 @@
-//! Events in the form and the size of WorkOS's.
+//! Events with the form and the size of WorkOS's events.
 
 use bytes::Bytes;
 use tower_workos::DirectoryEvent;

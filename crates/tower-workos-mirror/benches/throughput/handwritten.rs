@@ -1,5 +1,5 @@
-//! What an experienced developer writes by hand, if it must also be right when deliveries arrive late or twice: a
-//! transaction an event, and single-row upserts that compare versions.
+//! The handler that an experienced developer writes by hand if it must also be correct when deliveries arrive late or
+//! twice: one transaction for each event, and single-row upserts that compare versions.
 
 /// The tables, on either database.
 pub(crate) const TABLES: &str = "\

@@ -1,4 +1,4 @@
-//! How fast the mirror applies events, compared with what one writes by hand and with a bulk insert.
+//! How fast the mirror applies events, compared with a handler written by hand and with a bulk insert.
 //!
 //! ```text
 //! cargo bench -p tower-workos-mirror --bench throughput --all-features

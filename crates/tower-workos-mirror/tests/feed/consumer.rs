@@ -30,13 +30,13 @@ async fn a_consumer_continues_where_it_was() {
         let (mirror, all) = with_groups(database, 5).await;
         let mut consumer = mirror.consumer("pages").batch(2);
         for _ in 0..2 {
-            // Not acknowledged, so it comes again.
+            // Not acknowledged, so it is delivered again.
             assert_eq!(numbers(&soon(consumer.next()).await.unwrap()), all[..2]);
         }
         consumer.acknowledge(all[0]).await.unwrap();
         drop(consumer);
 
-        // Another process, after a crash.
+        // Another process continues after a crash.
         let mirror = database.mirror().await;
         let mut consumer = mirror.consumer("pages");
         assert_eq!(numbers(&soon(consumer.next()).await.unwrap()), all[1..]);
@@ -59,7 +59,7 @@ async fn a_consumer_can_start_now() {
         assert!(timeout(Duration::from_millis(200), consumer.next()).await.is_err());
         let changes = mirror.apply(&joined("a")).await.unwrap();
         assert_eq!(soon(consumer.next()).await.unwrap(), changes);
-        // Only a new name starts now.
+        // Only a new name starts at the end.
         assert_eq!(soon(mirror.consumer("pages").from_now().next()).await.unwrap(), changes);
         assert!(changes[0].seq > all[1]);
     })
@@ -86,7 +86,7 @@ async fn a_purged_consumer_recovers() {
         assert!(matches!(soon(ran).await, Err(FeedError::Purged { .. })));
         consumer.reset_to_start().await.unwrap();
         assert_eq!(numbers(&soon(consumer.next()).await.unwrap()), all[2..]);
-        // A new one starts behind the purge.
+        // A new consumer starts after the purged changes.
         assert_eq!(numbers(&soon(mirror.consumer("new").next()).await.unwrap()), all[2..]);
     })
     .await;
@@ -118,7 +118,7 @@ async fn an_acknowledgement_commits_with_the_effects() {
                 }
             };
         }
-        // Without the effects, no acknowledgement, and then none that builds on it.
+        // If the effects are rolled back, so is the acknowledgement, and the next one fails, too.
         assert!(acknowledge!(one, all[0], rollback));
         assert!(!acknowledge!(one, all[1], commit));
         assert_eq!(numbers(&soon(one.next()).await.unwrap()), all);

@@ -92,7 +92,7 @@ impl Database {
         }
     }
 
-    /// A mirror with a pool of its own, as in another process. It polls too rarely for these tests.
+    /// A mirror with a pool of its own, as in another process. It polls so rarely that these tests don't depend on it.
     pub(crate) async fn mirror(&self) -> Mirror {
         let builder = self.builder(self.pool(4).await);
         builder.poll_interval(Duration::from_secs(60)).build().unwrap()

@@ -142,7 +142,7 @@ async fn the_fold_of_the_feed_is_the_views() {
                         // Some batches overlap with those of others.
                         from = to + batch;
                     }
-                    // And nobody missed anything in the end.
+                    // In the end, no event is missing.
                     let third = events.iter().skip(writer).step_by(3).cloned().collect::<Vec<_>>();
                     for batch in third.chunks(7) {
                         mirror.apply_all(batch).await.unwrap();
@@ -159,7 +159,7 @@ async fn the_fold_of_the_feed_is_the_views() {
             let mut reader = mirror.changes(start);
             let read = tokio::spawn(async move {
                 let mut changes: Vec<Change> = Vec::new();
-                // The end: a change that no event of this life causes.
+                // Marks the end: a change that no event of this life causes.
                 while let Some(change) = reader.next().await {
                     changes.push(change.unwrap());
                     let last = changes.last().and_then(|it| it.group_id.as_ref());

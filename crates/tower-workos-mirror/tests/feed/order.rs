@@ -24,14 +24,14 @@ async fn transactions_commit_in_the_order_of_their_numbers() {
             .unwrap()
             .changes(0);
 
-        // An application's transaction has numbers, but does not commit yet.
+        // A transaction of an application has taken numbers, but has not committed yet.
         let (waits, read) = match first.pool() {
             MirrorPool::Postgres(pool) => {
                 let mut transaction = pool.begin().await.unwrap();
                 let early = first.apply_in(&mut transaction, &joined("early")).await.unwrap();
                 let waits = tokio::spawn(async move { second.apply(&joined("late")).await });
                 sleep(Duration::from_millis(300)).await;
-                // Whatever this reads must not be beyond what the open transaction will commit.
+                // This must not read any change with a number above those of the open transaction.
                 let read = tokio::time::timeout(Duration::from_millis(300), reader.next()).await;
                 assert!(read.is_err() && !waits.is_finished());
                 transaction.commit().await.unwrap();
@@ -57,7 +57,7 @@ async fn transactions_commit_in_the_order_of_their_numbers() {
     .await;
 }
 
-/// What the lock is for: two transactions that take numbers without it, which the mirror never does.
+/// Shows what the lock prevents: two transactions take numbers without it, which the mirror never does.
 #[tokio::test]
 async fn without_the_lock_a_reader_skips() {
     on_postgres(async |database| {

@@ -1,4 +1,4 @@
-//! The feed, the history and the dead letters are purged by age, and no reader misses it.
+//! The feed, the history and the dead letters are purged by age, and every reader notices.
 
 use std::time::Duration;
 
@@ -77,7 +77,7 @@ async fn a_change_is_kept_behind_one_that_is_kept() {
         let mirror = database.mirror().await;
         let events: Vec<_> = (0..4).map(|n| group(&format!("g{n}"))).collect();
         let all = mirror.apply_all(&events).await.unwrap();
-        // The clock of a replica was wrong when it wrote the third.
+        // The clock of a replica was wrong when it wrote the third change.
         let third = all[2].seq;
         database
             .execute(&format!(

@@ -1,4 +1,4 @@
-//! What belongs to a deleted directory is erased.
+//! Everything that belongs to a deleted directory is erased.
 
 use std::time::Duration;
 
@@ -93,7 +93,7 @@ async fn nothing_personal_remains_of_a_deleted_directory() {
         assert_eq!(rows_with(database, "kallisto").await, kept);
         assert_eq!(database.count("workos_users").await, u64::from(USERS));
         assert_eq!(database.count("workos_memberships").await, u64::from(USERS));
-        // Ids tell late events apart, and for whom a revocation is.
+        // The ids show which events are late, and which users a revocation affects.
         let ids = "workos_known_users WHERE directory_id = 'gone'";
         assert_eq!(database.count(ids).await, u64::from(USERS));
         assert_eq!(mirror.upkeep().await.unwrap(), Default::default());
@@ -124,13 +124,13 @@ async fn memberships_of_deleted_users_and_groups_are_removed() {
         assert_eq!(database.count("workos_mirror_member").await, listed);
         assert_eq!(mirror.upkeep().await.unwrap(), Default::default());
 
-        // An event about joining that was late, of a user and a group that are gone.
+        // A late event about joining, of a user and a group that are gone.
         let joins = sample::GROUP_USER_ADDED.builder().directory("d").at(second(20));
         let late = [
             joins.clone().user("d_user_0").group("d_group_2").event(),
             joins.user("d_user_4").group("d_group_1").event(),
         ];
-        // It is news about the user who is still there, but not a membership.
+        // It changes the user, who still exists, but adds no membership.
         let changes = mirror.apply_all(&late).await.unwrap();
         assert_eq!(changes.iter().map(|it| it.kind).collect::<Vec<_>>(), [ChangeKind::UserUpdated]);
         assert_eq!(database.count("workos_memberships").await, listed);
@@ -181,7 +181,7 @@ async fn the_file_of_sqlite_does_not_keep_it_either() {
             let file = std::fs::read(folder.path().join("mirror.db")).unwrap();
             file.windows(9).filter(|it| it.eq_ignore_ascii_case(b"xanthippe")).count()
         };
-        // Thousands without `secure_delete`. When SQLite splits a page, it can forget to overwrite a copy.
+        // Without `secure_delete`, there would be thousands. When SQLite splits a page, a copy may not be overwritten.
         let found = traces().await;
         assert!(found < 10, "{found} traces");
         sqlx::query("VACUUM").execute(pool).await.unwrap();

@@ -35,7 +35,7 @@ async fn wakes(reader: &mut Changes, writer: &Mirror, user: &str) {
 #[tokio::test]
 async fn a_commit_wakes_readers_of_the_same_mirror() {
     on_both(async |database| {
-        // Of this size, it can't listen.
+        // A pool of this size can't listen.
         let mirror = database.builder(database.pool(1).await);
         let mirror = mirror.poll_interval(Duration::from_secs(60)).build().unwrap();
         let mut reader = mirror.changes(0);
@@ -167,7 +167,7 @@ async fn readers_poll_if_notifications_do_not_arrive() {
         let writer = database.mirror().await;
         let mut changes = reader.changes(0);
         wakes(&mut changes, &writer, "a").await;
-        // By now, it has listened in vain.
+        // By now, it has waited for its notification in vain.
         sleep(Duration::from_secs(2)).await;
         wakes(&mut changes, &writer, "b").await;
     })

@@ -157,7 +157,7 @@ fn run(
             let snapshot = state(&deliveries);
             let changes = deliver(&mirror, deliveries.clone(), &steps).await;
             check(&database, &snapshot, &changes, contradict).await;
-            // Everything is known.
+            // Every event has been applied already.
             assert_eq!(mirror.apply_all(&deliveries).await.unwrap(), []);
         });
         Ok(())

@@ -1,4 +1,4 @@
-//! Whatever customers' directories contain, it never makes a batch fail.
+//! Nothing that a customer's directory contains can make a batch fail.
 
 use dsync_cli::directory::Random;
 use serde_json::{Value, json};
@@ -140,7 +140,7 @@ fn hostile() -> Vec<DirectoryEvent> {
             }
         }
     }
-    // Those are dead letters.
+    // Unreadable bodies become dead letters.
     assert!(unreadable < events.len() / 4, "{unreadable} of {} are unreadable", events.len());
     assert!(events.len() > 3_000);
     events
@@ -199,7 +199,7 @@ async fn hostile_events_do_not_fail_their_batch() {
     let hostile = hostile();
     on_both(async |database| {
         let mirror = database.mirror().await;
-        // The hostile directories and users are different ones, or the same.
+        // The hostile directories and users have different ids, or the same ids.
         for count in [usize::MAX, 97] {
             database.empty().await;
             for chunk in hostile.chunks(count.min(hostile.len())).take(10) {
@@ -220,7 +220,7 @@ async fn hostile_events_do_not_fail_their_batch() {
 async fn hostile_fields_are_stored() {
     let is_kept = |event: &DirectoryEvent| !event.name().ends_with("deleted");
     let hostile: Vec<_> = hostile().into_iter().filter(is_kept).collect();
-    // Each about a user, a group and a directory of its own, unless these ids are the hostile ones.
+    // Each event is about its own user, group and directory, unless their ids are the hostile values.
     let distinct = hostile.iter().enumerate().filter_map(|(number, event)| {
         let body = std::str::from_utf8(event.raw()).ok()?.to_owned();
         let mut body = body;

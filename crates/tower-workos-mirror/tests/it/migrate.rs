@@ -233,7 +233,7 @@ async fn an_up_to_date_database_needs_no_privilege_to_create() {
         let mirror = Mirror::builder(pool.clone()).schema(schema).build().unwrap();
         let migrated = mirror.migrate().await;
         let applied = mirror.apply(&event("1", "user.created", 1, &user("u", "active", 1))).await;
-        // It really has none.
+        // Check that the role really has no such privilege.
         let created = sqlx::raw_sql("CREATE TABLE mine (id int)").execute(&pool).await;
         let other = Mirror::builder(pool.clone()).schema(schema).prefix("other_").build().unwrap();
         let other = other.migrate().await;

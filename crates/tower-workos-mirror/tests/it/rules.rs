@@ -85,7 +85,7 @@ async fn at_equal_times_a_removal_counts() {
     assert_eq!(after(&[added, removed]).await.memberships.len(), 0);
 }
 
-/// The first has its time in its id, the second has none.
+/// The first event has its time in its id, the second has no time.
 #[tokio::test]
 async fn events_without_created_at() {
     let undated = json!({"id": "u", "directory_id": "d", "state": "inactive"});

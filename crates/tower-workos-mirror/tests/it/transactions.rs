@@ -97,7 +97,7 @@ async fn apply_in_explains_deferred_transactions() {
         assert!(error.to_string().contains("BEGIN IMMEDIATE"), "{error}");
         transaction.rollback().await.unwrap();
 
-        // Without the other writer, it can.
+        // Without the other writer, it succeeds.
         let mut transaction = pool.begin().await.unwrap();
         sqlx::query(read).fetch_one(&mut *transaction).await.unwrap();
         assert_eq!(mirror.apply_in(&mut transaction, &left).await.unwrap().len(), 1);
@@ -130,7 +130,7 @@ async fn a_pool_can_be_serializable_by_default() {
             let (mirror, events) = (mirror.clone(), events.clone());
             writers.spawn(async move {
                 let mut changes = Vec::new();
-                // Each applies most of them, so that they collide.
+                // Each writer applies most of the events, so that they collide.
                 for event in events.iter().skip(writer).chain(events.iter().take(writer)) {
                     changes.extend(mirror.apply(event).await.unwrap());
                 }

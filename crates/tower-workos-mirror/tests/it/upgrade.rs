@@ -1,4 +1,4 @@
-//! Databases that version 1 of the schema made, and processes of that version on the current schema.
+//! Databases that earlier versions of the schema created, and processes of those versions on the current schema.
 //!
 //! `tests/fixtures/v1.*.sql` are such databases: the script of version 1, a line `-- rows`, and the rows, written with the
 //! columns and the upserts of that version. Once version 1 is released, they never change. Until then, write them again
@@ -8,7 +8,7 @@
 //! WRITE_FIXTURES=1 cargo test -p tower-workos-mirror --all-features --test it upgrade
 //! ```
 //!
-//! A version 2 adds `v2.*.sql` in the same way, and its number to `FIXTURES`.
+//! For version 2, add `v2.*.sql` in the same way, and the number to `FIXTURES`.
 
 use std::{env, fs, path::PathBuf};
 
@@ -68,7 +68,7 @@ fn before() -> Vec<DirectoryEvent> {
     ]
 }
 
-/// Late events and news.
+/// Late events and new ones.
 fn later() -> Vec<DirectoryEvent> {
     let member = |user, group_id| both(&user, &group(group_id, 1));
     vec![
@@ -94,7 +94,7 @@ const TABLES: [(&str, &str); 8] = [
     ("dead_letter", "seq"),
 ];
 
-/// Writes the database that this version of the crate makes.
+/// Writes the database that this version of the crate creates.
 async fn write(database: &Database, version: u32) {
     let mirror = Mirror::new(database.pool());
     let [script] = &*mirror.migrations() else { panic!("version {version} is released") };
@@ -150,7 +150,7 @@ async fn write(database: &Database, version: u32) {
     database.run(&drops.concat()).await;
 }
 
-/// Applies what comes after the fixture, one by one, and checks everything.
+/// Applies the events that follow the fixture one by one, and checks everything.
 async fn go_on(database: &Database, mirror: &Mirror) {
     assert_eq!(views(database).await, expected(&state(&before())));
     assert_eq!(mirror.apply_all(&before()).await.unwrap(), [], "everything is known");

@@ -39,7 +39,7 @@ async fn from_okta_to_entra() {
         assert!(by_email(mirror, "org_1", "ADA@EXAMPLE.COM").await);
         assert!(!by_email(mirror, "org_1", "bob@example.com").await);
         assert!(!by_email(mirror, "org_1", "cy@example.com").await);
-        // What is late for the old directory changes nothing.
+        // Late events about the old directory change nothing.
         mirror
             .apply(&user("okta_cy", "directory_okta", Some("org_1"), "cy@example.com"))
             .await
@@ -96,7 +96,7 @@ async fn other_organizations_give_nothing() {
     }
 }
 
-/// Two directories number their users from 1.
+/// Both directories number their users from 1.
 #[tokio::test]
 async fn any_user_with_the_idp_id_counts() {
     for database in Database::both().await {

@@ -103,7 +103,7 @@ async fn a_deleted_directory_shows_nothing() {
     }
 }
 
-/// The file of SQLite has no former content, once the write-ahead log is written back.
+/// The file of SQLite contains no former data after a checkpoint of the write-ahead log.
 async fn in_files(database: &Database) {
     let Some(folder) = database.folder() else { return };
     database.script("PRAGMA wal_checkpoint(TRUNCATE)").await;

@@ -52,7 +52,7 @@ async fn an_event_that_cannot_be_stored() {
         let mirror = database.mirror().await;
         database
             .execute(if database.is_postgres() {
-                // The code of a text that is not valid in the encoding.
+                // The code for text that is not valid in the encoding.
                 "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS \
                  $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '22021'; END $$; \
                  CREATE TRIGGER test BEFORE INSERT ON workos_mirror_user FOR EACH ROW \

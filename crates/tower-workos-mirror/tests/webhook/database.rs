@@ -148,7 +148,7 @@ impl Database {
         self.int("SELECT count(*) FROM workos_users").await
     }
 
-    /// How many transactions have made changes.
+    /// The number of transactions that made changes.
     pub async fn transactions(&self) -> i64 {
         self.int("SELECT count(DISTINCT recorded_at) FROM workos_mirror_change").await
     }

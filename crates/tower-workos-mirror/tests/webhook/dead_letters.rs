@@ -1,4 +1,4 @@
-//! What is genuine but can't be applied.
+//! Genuine deliveries that can't be applied.
 
 use std::{
     io,

@@ -43,7 +43,7 @@ async fn the_inner_service_gets_the_changes_of_its_event() {
             });
         let mut calls = JoinSet::new();
         for user in 0..20 {
-            // Each twice: only one of them has changes.
+            // Each event twice: only one of the two has changes.
             for _ in 0..2 {
                 let response = stack.clone().oneshot(request(created(&format!("user_{user}"))));
                 calls.spawn(async move { response.await.unwrap().into_body().collect().await });
@@ -122,7 +122,7 @@ async fn an_event_that_is_not_stored() {
         let response = failing.as_mut().await.unwrap();
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert!(response.headers().contains_key(header::RETRY_AFTER));
-        // Although the future still exists.
+        // It is free although the future still exists.
         let ready = tokio::time::timeout(Duration::from_secs(1), service.ready()).await;
         ready.unwrap().unwrap();
         lock.release().await;

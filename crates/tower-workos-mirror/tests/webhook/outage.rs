@@ -1,4 +1,4 @@
-//! The database is away, locked or slow.
+//! The database is unavailable, locked or slow.
 
 use std::time::{Duration, Instant};
 
@@ -70,8 +70,8 @@ async fn lock_table(database: &Database) -> sqlx::Transaction<'static, sqlx::Pos
     transaction
 }
 
-/// Nothing passes any more, ever, not even that the connection was closed. New connections work. PostgreSQL must not keep the
-/// lock for the old one.
+/// The proxy stops forwarding anything, even that the connection was closed. New connections work. PostgreSQL must not keep
+/// the lock for the old one.
 #[tokio::test]
 async fn a_connection_goes_silent_inside_a_transaction() {
     let Some(database) = Database::postgres().await else { return };
@@ -140,7 +140,7 @@ async fn the_lock_is_held() {
     for database in Database::all().await {
         database.migrate().await;
         let mirror = Mirror::builder(match &database {
-            // One connection: what is left of the attempts that failed must not stay in it.
+            // With one connection, failed attempts must leave nothing behind in it.
             Database::Postgres(schema) => {
                 let pool = PgPoolOptions::new().max_connections(1);
                 MirrorPool::from(pool.connect_with(schema.options(&[])).await.unwrap())

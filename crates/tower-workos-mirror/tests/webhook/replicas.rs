@@ -26,7 +26,7 @@ fn deliveries(seed: u64) -> (Vec<Bytes>, Snapshot) {
     (bodies, state.snapshot())
 }
 
-/// All of them receive all deliveries, each starting elsewhere.
+/// All replicas receive all deliveries, each starting at a different one.
 async fn deliver(replicas: Vec<Webhook>, bodies: &[Bytes]) {
     let mut senders = JoinSet::new();
     let count = replicas.len();

@@ -68,7 +68,7 @@ async fn the_queue_is_drained() {
     }
 }
 
-/// If the database is away, the task doesn't try for each of them.
+/// If the database is unavailable, the task doesn't try to store each request.
 #[tokio::test]
 async fn the_task_ends_while_the_database_is_away() {
     let database = Database::sqlite();

@@ -31,7 +31,7 @@ fn a_user_is_created_granted_updated_revoked_and_deleted() {
         kinds(world, &[&event("1", "user.created", 1, &active(1))]),
         ["user_created", "user_granted"]
     );
-    // A version that differs in its time only.
+    // A version that differs only in its time.
     assert_eq!(kinds(world, &[&event("2", "user.updated", 2, &active(2))]), [""; 0]);
     let mut renamed = active(3);
     *renamed.get_mut("email").expect("a field") = json!("v@example.com");
@@ -79,7 +79,7 @@ fn the_latest_event_of_a_batch_is_the_cause() {
     }
 }
 
-/// The first version of a group of which only the id was known.
+/// The first version of a group of which only the id was known before.
 #[test]
 fn a_first_version_is_an_update() {
     let bare = both(&json!({"id": "u"}), &json!({"id": "g"}));
@@ -153,7 +153,7 @@ fn an_unknown_directory_can_be_absent() {
     assert_eq!(kinds, ["directory_revoked", "directory_deleted"]);
     assert_eq!(world.views(), Views::default());
     assert_eq!(world.fold.views(), world.views());
-    // Its deletion is not news.
+    // Its deletion changes nothing visible.
     let gone = world.apply(&[directory_gone()]);
     assert_eq!(gone, []);
 }
@@ -173,7 +173,7 @@ fn the_deletion_of_a_directory_is_one_change() {
     world.apply(&[hired.clone(), added.clone(), directory("3", 1, &json!("active"))]);
     assert_eq!(kinds(world, &[&directory_gone()]), ["directory_revoked", "directory_deleted"]);
 
-    // With news about a user in the same batch.
+    // With an event about a user in the same batch.
     let left = event("4", "user.updated", 2, &inactive(2));
     let world = &mut World::default();
     world.apply(std::slice::from_ref(&hired));

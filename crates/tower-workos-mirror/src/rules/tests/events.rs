@@ -39,7 +39,7 @@ fn at_equal_times_not_active_counts() {
 fn at_equal_times_and_flags_the_greater_event_id_counts() {
     let nine = event("9", "group.updated", 3, &group("nine", 1));
     let ten = event("10", "group.updated", 3, &group("ten", 1));
-    // As text.
+    // Ids are compared as text.
     assert_eq!(names(&after(&[&nine, &ten])), ["nine"]);
 }
 
@@ -48,7 +48,7 @@ fn an_active_version_without_updated_at_sorts_lowest() {
     let grant = event("9", "user.updated", 9, &user(&json!("active"), &Value::Null));
     assert_access(&[&grant], true);
     assert_access(&[&grant, &event("1", "user.updated", 1, &inactive(1))], false);
-    // Also if nobody knows when the other one happened.
+    // Also if the time of the other one is unknown.
     let unknown = undated("1", "user.updated", &json!({"id": "u", "directory_id": "d"}));
     assert_access(&[&grant, &unknown], false);
 }
@@ -161,7 +161,7 @@ fn a_deleted_user_is_erased() {
     assert!(at_once.user("u").document().is_none());
 }
 
-/// Nothing personal is stored of users whose directory is deleted. Late events are erased as they arrive.
+/// No personal data is stored of users whose directory is deleted. Late events are erased as they arrive.
 #[test]
 fn a_user_of_a_deleted_directory_is_erased() {
     let gone = event("1", "deleted", 1, &json!({"id": "d"}));
@@ -184,7 +184,7 @@ fn the_smallest_directory_id_counts() {
     let gone = |directory| event("3", "deleted", 1, &json!({"id": directory}));
     let (first, second) = (of("1", "d1"), of("2", "d2"));
     assert_access(&[&first, &second, &gone("d1")], false);
-    // Also after the other one was deleted.
+    // Also after the other directory was deleted.
     for order in super::orders(3) {
         let events = [&first, &second, &gone("d2")];
         let world = World::after(order.iter().filter_map(|&place| events.get(place).copied()));
@@ -219,13 +219,13 @@ fn a_membership_is_decided_by_the_latest_operation() {
     let data = both(&active(1), &group("", 1));
     let added = event("1", "group.user_added", 5, &data);
     for (second, is_member) in [(4, true), (5, false), (6, false)] {
-        // Of two at the same time, the removal counts, whatever its id is.
+        // If two have the same time, the removal counts, whatever its id is.
         for id in ["0", "2"] {
             let removed = event(id, "group.user_removed", second, &data);
             assert_eq!(!after(&[&added, &removed]).views().memberships.is_empty(), is_member);
         }
     }
-    // An unknown time is the lowest, also compared with one that is not plausible.
+    // An unknown time is the lowest, even compared with an implausible one.
     let removed = undated("2", "group.user_removed", &data);
     assert!(!after(&[&added, &removed]).views().memberships.is_empty());
     let ancient = json!({"id": "event_3", "event": "dsync.group.user_added", "data": data,

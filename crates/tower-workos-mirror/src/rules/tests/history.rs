@@ -10,7 +10,7 @@ const NAMES: &str = "activated activated deleted user.created user.updated user.
     group.created group.updated group.deleted group.user_added group.user_added group.user_removed \
     group.user_removed token.created unheard_of";
 
-/// Random events. If `contradict`, they disagree about the directory of a user or a group, which WorkOS never does.
+/// Random events. If `contradict` is set, they disagree about the directory of a user or a group, which WorkOS never does.
 pub(crate) fn history(
     contradict: bool,
     length: std::ops::Range<usize>,
@@ -43,7 +43,7 @@ fn event(contradict: bool) -> impl Strategy<Value = Value> {
     (name, numbers, times, directories, state).prop_map(
         move |(name, (text, user, group), times, directories, state)| {
             let [created_at, of_user, of_group] = times;
-            // The user's number decides which directory everything belongs to; 3 is not said.
+            // The user's number decides which directory everything belongs to; 3 means that the event names none.
             let group = if contradict { group } else { user % 2 + 2 * (group % 2) };
             let directory = |number: u8| {
                 let number = if contradict || number == 3 { number } else { user % 2 };

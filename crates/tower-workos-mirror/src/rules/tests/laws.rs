@@ -20,7 +20,7 @@ fn config() -> ProptestConfig {
     ProptestConfig { failure_persistence: None, ..ProptestConfig::default() }
 }
 
-/// A document that follows from a version: the same version never has two.
+/// A document that is derived from a version, so that a version never has two documents.
 fn document(kind: ObjectKind, seed: i64) -> Document {
     let value = |(column, (name, of)): (usize, &(&str, Kind))| {
         let number = seed.wrapping_mul(31).wrapping_add(i64::try_from(column).unwrap_or(0)) % 5;

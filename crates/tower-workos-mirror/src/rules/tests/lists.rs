@@ -72,7 +72,7 @@ fn assert_access(facts: &[Object], has_access: bool) {
     assert_eq!(after(facts).access.contains("u"), has_access);
 }
 
-/// A revocation whose event was lost: the list repairs it, although `updated_at` did not move.
+/// A revocation whose event was lost: the list repairs it, although `updated_at` did not change.
 #[test]
 fn a_list_that_began_after_the_event_wins() {
     assert_access(&[happened(5, 5, "active"), listed(6, 5, "inactive")], false);
@@ -83,7 +83,7 @@ fn a_list_that_began_after_the_event_wins() {
 #[test]
 fn a_list_that_began_before_the_event_loses() {
     assert_access(&[happened(5, 5, "inactive"), listed(4, 1, "active")], false);
-    // The list began at the same time: it may show the time before.
+    // The list began at the same time: it may show the state before.
     assert_access(&[happened(5, 5, "inactive"), listed(5, 5, "active")], false);
     assert_access(&[happened(5, 5, "active"), listed(5, 5, "inactive")], true);
 }
@@ -95,8 +95,8 @@ fn a_list_with_a_greater_updated_at_wins_whenever_it_began() {
     assert_access(&[happened(4, 5, "active"), listed(4, 5, "inactive")], false);
 }
 
-/// The second event is older than the first by `updated_at`, but newer than the list by its time. With one cell, the list
-/// would have replaced the first event, so that the second one would replace the list.
+/// The second event is older than the first by `updated_at`, but newer than the list by its time. With a single cell, the
+/// list would replace the first event, and the second event would then replace the list.
 #[test]
 fn events_and_lists_have_a_cell_each() {
     let facts = [happened(5, 5, "inactive"), listed(6, 3, "inactive"), happened(4, 7, "active")];

@@ -1,4 +1,4 @@
-//! The rules, each with the smallest counter-example to leaving it out.
+//! The rules, each with the smallest example that fails without it.
 
 mod changes;
 mod events;
@@ -28,7 +28,7 @@ fn event(id: &str, name: &str, second: u8, data: &Value) -> DirectoryEvent {
     DirectoryEvent::parse(body.to_string().into()).expect("a genuine event")
 }
 
-/// An event about which nobody knows when it happened.
+/// An event whose time is unknown.
 fn undated(id: &str, name: &str, data: &Value) -> DirectoryEvent {
     let body = json!({"id": format!("event_{id}"), "event": format!("dsync.{name}"), "data": data});
     DirectoryEvent::parse(body.to_string().into()).expect("a genuine event")

@@ -56,7 +56,7 @@ impl World {
             let rows = self.rows.objects_of(kind);
             for object in objects {
                 assert!(object.cause.is_none());
-                // As a row, as in a table.
+                // Converted to a row and back, as in a table.
                 let stored = rows::object(kind, rows::object_row(kind, object.clone()));
                 assert!(stored.as_ref() == Some(&object), "{kind:?} {}", object.id);
                 rows.insert(object.id.clone(), object);
