@@ -36,7 +36,7 @@ pub(crate) async fn apply(
     let facts = Batch::of(events);
     let mut before = rows_before(conn, names, &facts).await?;
     let outcome = settle(&mut before, facts);
-    // As exact as the tables: the returned changes are those of the feed.
+    // As precise as in the tables, so that the returned changes equal those of the feed.
     let now = timestamp(micros(Timestamp::now()));
     let Outcome { directories, groups, users, members, changes } = outcome;
     let mut caused = HashMap::new();

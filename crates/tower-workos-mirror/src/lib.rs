@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-// Without a database, there is nothing.
+// Without the feature of a database, the crate is empty.
 #![cfg(any(feature = "postgres", feature = "sqlite"))]
 
 mod apply;

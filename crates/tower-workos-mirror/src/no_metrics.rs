@@ -1,4 +1,4 @@
-//! In place of the module `metrics` if its feature is not enabled.
+//! Replaces the module `metrics` if the feature is not enabled.
 
 use std::time::Duration;
 

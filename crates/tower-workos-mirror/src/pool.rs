@@ -54,7 +54,7 @@ impl MirrorPool {
         }
     }
 
-    /// A connection for reading.
+    /// Acquires a connection for reading.
     pub(crate) async fn acquire(&self) -> Result<Connection, sqlx::Error> {
         match self {
             #[cfg(feature = "postgres")]

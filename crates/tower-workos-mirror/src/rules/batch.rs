@@ -1,4 +1,4 @@
-//! Facts that are applied together: at most one row an object.
+//! Facts that are applied together: at most one row for each object.
 
 use std::collections::{BTreeMap, HashMap, hash_map::Entry};
 
@@ -25,8 +25,8 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    /// The facts of these events, merged. The order of the events does not matter; backwards, most versions are beaten by one
-    /// that is already in the batch.
+    /// Merges the facts of these events. The order of the events does not matter. Backwards is faster, because the
+    /// batch then usually contains a later version already.
     pub(crate) fn of(events: &[DirectoryEvent]) -> Self {
         let mut batch = Self::default();
         for event in events.iter().rev() {

@@ -23,7 +23,7 @@ pub(crate) struct Draft {
     pub(crate) cause: Option<Cause>,
 }
 
-/// The rows that differ from the stored ones, and the changes of what the tables show.
+/// The rows that differ from the stored ones, and the changes to what the tables show.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) directories: Vec<Object>,
@@ -33,7 +33,7 @@ pub(crate) struct Outcome {
     pub(crate) changes: Vec<Draft>,
 }
 
-/// Merges facts into the rows before. `before` has the rows of everything that the facts are about, and of the
+/// Merges facts into the stored rows. `before` contains the rows of everything that the facts are about, and of the
 /// directories that the facts or those rows name.
 pub(crate) fn settle(before: &mut Batch, facts: Batch) -> Outcome {
     let mut outcome = Outcome::default();
@@ -54,7 +54,7 @@ pub(crate) fn settle(before: &mut Batch, facts: Batch) -> Outcome {
         outcome.directories.extend(now.if_changed(was));
     }
 
-    // Ids of groups and users that are gone for good, with which no membership is reported.
+    // Ids of groups and users that are gone for good: none of their memberships is reported.
     let mut gone = Gone::default();
     for (kind, facts) in [(ObjectKind::Group, groups), (ObjectKind::User, users)] {
         let (rows, written, gone) = match kind {
@@ -196,7 +196,7 @@ fn directory_changes(was: Option<&Object>, now: &Now, changes: &mut Vec<Draft>) 
     } else if !fields.is_empty() {
         push(ChangeKind::DirectoryUpdated, fields);
     }
-    // Also if it was never seen: its users are not listed any more.
+    // Also reported if the directory was never seen, because its users are no longer listed.
     if !was.is_some_and(Object::is_gone) && now.object.is_gone() {
         push(ChangeKind::DirectoryDeleted, Vec::new());
     }
@@ -261,7 +261,7 @@ fn object_changes(
     }
 }
 
-/// The names of the columns whose values differ.
+/// Returns the names of the columns whose values differ.
 fn fields(was: &Object, now: &Object, kind: ObjectKind) -> Vec<&'static str> {
     let owner = (was.directory_id != now.directory_id).then_some("directory_id");
     let documents = match (was.document(), now.document()) {

@@ -56,19 +56,19 @@ impl ObjectKind {
         }
     }
 
-    /// The columns of a document whose changes are not reported: they follow from another one, or change with every
+    /// Whether changes of this column are reported. Those of the others follow from another column, or occur in every
     /// version.
     pub(crate) fn is_reported(column: &str) -> bool {
         !matches!(column, "email_key" | "created_at" | "updated_at")
     }
 
-    /// Where the state is in a document. Groups have none.
+    /// The index of the state in a document. Groups have no state.
     pub(crate) fn state_column(self) -> Option<usize> {
         self.columns().iter().position(|(name, _)| *name == "state")
     }
 }
 
-/// The values of [`ObjectKind::columns`], in a form in which equal documents are equal values.
+/// The values of [`ObjectKind::columns`], in a canonical form: equal documents have equal values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Document(pub(crate) Vec<Value>);
 

@@ -18,7 +18,7 @@ use crate::{
 /// A state that was sent but can't be read. No directory state of WorkOS has this name, so it ends access.
 const UNREADABLE: &str = "unreadable";
 
-/// Adds what an event says to a batch. Events about tokens and unknown events say nothing.
+/// Adds the facts of an event to a batch. Events about tokens and unknown events contain none.
 pub(crate) fn add(batch: &mut Batch, event: &DirectoryEvent) {
     let facts = Facts {
         at: event.created_at().map_or(UNKNOWN, micros),
@@ -101,7 +101,7 @@ impl Facts<'_> {
         object
     }
 
-    /// The user and the group inside are versions too, if they can be compared with others. Leaving a group is no evidence
+    /// The user and the group inside are versions too, if they can be compared with others. Leaving a group is not evidence
     /// that either exists.
     fn membership(&self, batch: &mut Batch, membership: &GroupMembership, removed: bool) {
         let GroupMembership { user, group, .. } = membership;

@@ -1,10 +1,10 @@
-//! A membership as its cells.
+//! The cells of a membership.
 
-/// The order of joining and leaving. The greatest counts.
+/// Joining or leaving a group, in the order that decides: the greatest one counts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Operation {
     pub(crate) at: i64,
-    /// At the same time, leaving wins.
+    /// If the times are equal, leaving wins.
     pub(crate) removed: bool,
     pub(crate) event: String,
 }
@@ -22,7 +22,7 @@ impl Member {
         self.absent_at = self.absent_at.max(other.absent_at);
     }
 
-    /// Whether the user is a member, apart from whether user and group exist.
+    /// Whether the user is a member, regardless of whether the user and the group exist.
     pub(crate) fn is_joined(&self) -> bool {
         self.operation.as_ref().is_some_and(|operation| {
             !operation.removed && self.absent_at.is_none_or(|absent| operation.at >= absent)

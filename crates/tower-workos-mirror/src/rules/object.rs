@@ -1,12 +1,12 @@
-//! A directory, a group or a user as its cells.
+//! The cells of a directory, a group or a user.
 
 use crate::rules::document::{Document, ObjectKind};
 
-/// The order of the versions that events carry. The greatest counts.
+/// The version that an event contains. The greatest one counts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct EventVersion {
-    /// The object's `updated_at`. If it has none: the event's time for an object that is not active, so that access ends,
-    /// and the lowest value for an active one.
+    /// The object's `updated_at`. If it has none, the event's time for an object that is not active, so that access
+    /// ends, and the lowest value for an active one.
     pub(crate) updated: i64,
     /// The event's time.
     pub(crate) at: i64,
@@ -15,7 +15,7 @@ pub(crate) struct EventVersion {
     pub(crate) event: String,
 }
 
-/// The order of the versions that lists of the API showed. The greatest counts.
+/// The version that a list of the API contained. The greatest one counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ListVersion {
     /// The fence of the list.
@@ -24,7 +24,7 @@ pub(crate) struct ListVersion {
     pub(crate) updated: i64,
 }
 
-/// An active object without `updated_at` sorts below all others, also below one whose time is unknown.
+/// The `updated_at` of an active object that has none: below all others, even below an unknown time.
 pub(crate) const LOWEST: i64 = i64::MIN;
 /// The time of an event whose time is unknown: earlier than any time that [`micros`](crate::text::micros) returns.
 pub(crate) const UNKNOWN: i64 = LOWEST + 1;
@@ -37,7 +37,7 @@ pub(crate) struct Object {
     pub(crate) directory_id: Option<String>,
     pub(crate) event: Option<(EventVersion, Document)>,
     pub(crate) list: Option<(ListVersion, Document)>,
-    /// The latest time at which the object certainly existed. Removals are no evidence.
+    /// The latest time at which the object certainly existed. Removals are not evidence.
     pub(crate) evidence_at: Option<i64>,
     /// The latest time at which it was certainly absent from the API.
     pub(crate) absent_at: Option<i64>,
@@ -78,7 +78,7 @@ impl Object {
         }
     }
 
-    /// Forgets everything but ids and the deletion: nothing else can ever be shown again, and it is about a person.
+    /// Forgets everything except the ids and the deletion. The rest is never shown again, and can be about a person.
     pub(crate) fn erase(&mut self) {
         self.event = None;
         self.list = None;
@@ -86,7 +86,8 @@ impl Object {
         self.absent_at = None;
     }
 
-    /// Forgets what the versions say, apart from the state: the directory is deleted, and the rest is about a person.
+    /// Forgets the contents of the versions, except the state. The directory is deleted, and the rest can be about a
+    /// person.
     ///
     /// The cells remain, because an event that contradicts the others can still move the object to another directory.
     pub(crate) fn erase_documents(&mut self, kind: ObjectKind) {
@@ -121,12 +122,12 @@ impl Object {
         }
     }
 
-    /// Whether it exists, apart from its directory: there is evidence that is not older than any absence.
+    /// Whether it exists, regardless of its directory: there is evidence that is not older than any absence.
     pub(crate) fn is_present(&self) -> bool {
         self.deleted.is_none() && self.evidence_at.is_some() && self.evidence_at >= self.absent_at
     }
 
-    /// Whether a directory takes its users and groups along. One that was never seen doesn't.
+    /// Whether a directory is gone, and its users and groups with it. A directory that was never seen is not gone.
     pub(crate) fn is_gone(&self) -> bool {
         self.deleted.is_some() || self.absent_at > self.evidence_at
     }

@@ -10,8 +10,8 @@ use crate::sql::{
 /// A connection, or a transaction, of either database. The SQL of this crate has parameters in the form `$1`, which both
 /// databases understand.
 ///
-/// No part of any statement comes from events: they are parameters. The prefix and the schema are identifiers that were
-/// checked.
+/// No text of a statement comes from events: their values are parameters. The prefix and the schema are checked
+/// identifiers.
 pub(crate) enum Conn<'c> {
     #[cfg(feature = "postgres")]
     Postgres(&'c mut sqlx::PgConnection),
@@ -101,7 +101,7 @@ impl Conn<'_> {
         }
     }
 
-    /// Inserts many rows. Takes the values, because copying them would cost more than binding them.
+    /// Inserts many rows. Takes ownership of the values, because copying them would cost more than binding them.
     #[cfg(feature = "sqlite")]
     pub(crate) async fn insert(
         &mut self,

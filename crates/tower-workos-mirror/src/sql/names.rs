@@ -1,13 +1,13 @@
-//! The names of the tables.
+//! The names of the tables, with schema and prefix.
 
 use crate::{error::ConfigError, sql::table::Table};
 
-/// Where the tables are.
+/// The schema and the prefix of the tables.
 #[derive(Clone, Debug)]
 pub(crate) struct Names {
-    /// Before each table and view, for example `"workos`. Without the closing quote.
+    /// The start of the name of each table and view, for example `"workos_`. Without the closing quote.
     qualified: String,
-    /// Before each index, which is in the schema of its table.
+    /// The start of the name of each index, which is in the schema of its table.
     prefix: String,
 }
 

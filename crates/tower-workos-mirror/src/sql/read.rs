@@ -155,7 +155,7 @@ fn from_sqlite(name: &str, table: Table) -> String {
     }
 }
 
-/// One statement for all tables: each statement is a round trip, and over a network these take most of the time.
+/// Reads all tables with one statement: each statement is a round trip, and over a network these take most of the time.
 #[cfg(feature = "postgres")]
 async fn postgres(
     connection: &mut sqlx::PgConnection,

@@ -13,7 +13,7 @@ use crate::{
 /// The values of [`Table::columns`](crate::sql::table::Table::columns).
 pub(crate) type Row = Vec<Value>;
 
-/// Both cells of versions have a document. That of the shown one is in the columns, the other one in `spare`.
+/// Both cells of versions have a document. The document that is shown is in the columns, and the other one is in `spare`.
 pub(crate) fn object_row(kind: ObjectKind, object: Object) -> Row {
     let is_list_shown = object.is_list_shown();
     let (event, event_document) = object.event.unzip();
@@ -48,7 +48,7 @@ pub(crate) fn object_row(kind: ObjectKind, object: Object) -> Row {
     row
 }
 
-/// Reads what [`object_row`] wrote. `None` if the row is not one, which no table contains.
+/// Reads what [`object_row`] wrote. `None` for any other row, which no table contains.
 pub(crate) fn object(kind: ObjectKind, row: Row) -> Option<Object> {
     let mut values = row.into_iter();
     let mut object = Object::new(text(&mut values)?);
@@ -82,7 +82,7 @@ pub(crate) fn object(kind: ObjectKind, row: Row) -> Option<Object> {
     match (event, list) {
         (Some(event), Some(list)) => {
             let spare = spare.unwrap_or_else(|| Document::empty(kind));
-            // Which one is shown follows from the versions.
+            // The versions determine which one is shown.
             object.event = Some((event, spare.clone()));
             object.list = Some((list, spare.clone()));
             let is_list_shown = object.is_list_shown();

@@ -1,7 +1,7 @@
 //! The migrations.
 
-/// A migration for both databases. `{p}` and `{i}` are replaced by [`Names::sql`](crate::sql::names::Names::sql), and
-/// each of these by the database's own words:
+/// The migrations for both databases. [`Names::sql`](crate::sql::names::Names::sql) replaces `{p}` and `{i}`, and
+/// [`dialect`] replaces these words by those of the database:
 ///
 /// | here | PostgreSQL | SQLite |
 /// |---|---|---|
@@ -17,7 +17,7 @@
 /// | `@view` | `CREATE OR REPLACE VIEW` | `CREATE VIEW` |
 pub(crate) const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql")];
 
-/// Replaces the database's own words.
+/// Replaces the words of [`MIGRATIONS`] by those of the database.
 pub(crate) fn dialect(sql: &str, postgres: bool) -> String {
     let words = [
         ("@int", "bigint", "INTEGER"),
@@ -29,7 +29,7 @@ pub(crate) fn dialect(sql: &str, postgres: bool) -> String {
         ),
         ("@update_room", "WITH (fillfactor = 80)", ""),
         ("@no_rowid", "", "WITHOUT ROWID"),
-        // Braces are names.
+        // A word, because braces in the scripts enclose names.
         ("@empty_object", "'{}'", "'{}'"),
         (
             "@now",
@@ -70,7 +70,7 @@ pub(crate) fn dialect(sql: &str, postgres: bool) -> String {
     calls(&sql, "@json(", json)
 }
 
-/// Makes an expression of a column's name.
+/// Makes an SQL expression from a column's name.
 type Expression = fn(&str) -> String;
 
 fn calls(sql: &str, call: &str, replacement: impl Fn(&str) -> String) -> String {

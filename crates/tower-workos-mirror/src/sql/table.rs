@@ -17,7 +17,7 @@ pub(crate) enum Table {
 pub(crate) type Column = (&'static str, Kind);
 
 impl Table {
-    /// The tables of the state.
+    /// The tables that contain the state.
     pub(crate) const STATE: [Self; 4] = [
         Self::Object(ObjectKind::Directory),
         Self::Object(ObjectKind::Group),

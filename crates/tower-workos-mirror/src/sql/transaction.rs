@@ -8,7 +8,7 @@ use crate::{
     sql::{conn::Conn, names::Names, value::Kind},
 };
 
-/// How long the pool may take to take a connection back.
+/// How long returning a connection to the pool may take.
 #[cfg(feature = "postgres")]
 const RETURN: Duration = Duration::from_secs(5);
 
@@ -17,10 +17,10 @@ const RETURN: Duration = Duration::from_secs(5);
 #[cfg(feature = "postgres")]
 const ABANDONED: Duration = Duration::from_secs(5);
 
-/// A transaction that has acquired the mirror's lock: it is the only one that writes, until it ends.
+/// A transaction that has acquired the mirror's lock: until it ends, no other one writes.
 ///
 /// The lock is acquired *first*. So the transactions commit in the order of the numbers that they give to changes, and a
-/// reader of the feed never skips one. Each reads what the one before wrote.
+/// reader of the feed never skips one. Each reads what the previous one wrote.
 pub(crate) enum Transaction {
     #[cfg(feature = "postgres")]
     Postgres(PostgresTransaction),
@@ -38,8 +38,8 @@ impl Transaction {
         Self::begin_again(pool, None, names, patience).await
     }
 
-    /// Begins a transaction with the connection of another one, if there is one. That saves the round trips in which the pool
-    /// checks a connection.
+    /// Begins a transaction, if possible with the connection of an earlier one. That saves the round trips in which the
+    /// pool checks a connection.
     pub(crate) async fn begin_again(
         pool: &MirrorPool,
         reuse: Option<Ended>,
@@ -51,8 +51,8 @@ impl Transaction {
             MirrorPool::Postgres(pool) => {
                 // Under SERIALIZABLE, the statement that waits for the lock would already have taken the snapshot.
                 //
-                // Planning would take half the time of a small batch. So plans are made once, and only look rows up by
-                // index: a plan that was made while the tables were empty would otherwise read all of them for ever.
+                // Planning would take half the time of a small batch, so plans are made once. They may only use indexes: a
+                // plan that was made while the tables were empty would otherwise scan them forever.
                 //
                 // All of this is one round trip.
                 let begin = format!(
@@ -79,7 +79,7 @@ impl Transaction {
             #[cfg(feature = "sqlite")]
             MirrorPool::Sqlite(pool) => {
                 let _ = (reuse, names, patience);
-                // What is deleted or replaced is about people, so SQLite overwrites it in the file.
+                // Deleted and replaced data is about people, so SQLite overwrites it in the file.
                 let begin = "PRAGMA secure_delete = ON; BEGIN IMMEDIATE";
                 Ok(Self::Sqlite(pool.begin_with(begin).await?))
             }
@@ -168,8 +168,8 @@ impl Drop for PostgresTransaction {
             self.connection.close_on_drop();
             return;
         }
-        // The pool waits for a reply before it takes a connection back, without a limit. A connection that goes silent in this
-        // moment would occupy its place until the operating system gives up, after a quarter of an hour.
+        // The pool waits for a reply before it takes a connection back, without a limit. A connection that becomes
+        // silent at this moment would occupy its place until the operating system gives up, after a quarter of an hour.
         let returning = self.connection.return_to_pool();
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(tokio::time::timeout(RETURN, returning));
@@ -194,7 +194,7 @@ pub(crate) async fn lock(conn: &mut Conn<'_>, names: &Names) -> Result<(), Mirro
         return Ok(());
     }
     conn.script("PRAGMA secure_delete = ON".to_owned()).await?;
-    // Takes SQLite's write lock. If this transaction has read and another one has written since, SQLite can't give it.
+    // Acquires SQLite's write lock. It fails if this transaction has read and another one has written since.
     let sql = names.sql("UPDATE {p}mirror_cursor SET after = after WHERE stream = 'none'");
     conn.execute(sql, &[]).await.map(drop).map_err(|error| match &error {
         sqlx::Error::Database(it) if it.message().contains("locked") => {

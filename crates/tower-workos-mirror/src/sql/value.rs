@@ -105,7 +105,7 @@ impl std::fmt::Debug for Value {
             Self::Bytes(None) | Self::Int(None) | Self::Text(None) => "NULL",
             Self::Bytes(Some(_)) => "bytes",
             Self::Int(Some(_)) => "a number",
-            Self::Text(Some(_)) => "a text",
+            Self::Text(Some(_)) => "text",
         })
     }
 }

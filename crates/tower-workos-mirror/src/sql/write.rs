@@ -4,13 +4,13 @@ use crate::sql::{conn::Conn, names::Names, rows::Row, table::Table, value::Kind}
 #[cfg(feature = "postgres")]
 use crate::sql::{transaction::channel, value::Value};
 
-/// The most rows of a table in one statement, so that a first sync does not fill the memory of the server.
+/// The maximum number of rows of a table in one statement, so that a first sync does not fill the server's memory.
 #[cfg(feature = "postgres")]
 const AT_ONCE: usize = 16_384;
 
-/// Writes rows to tables: an existing row with the same key is replaced. Returns the numbers of the new changes, in order.
+/// Writes rows to tables, and replaces existing rows with the same keys. Returns the numbers of the new changes, in order.
 ///
-/// In PostgreSQL, this is one statement, because each is a round trip.
+/// In PostgreSQL, one statement writes to all tables, because each statement is a round trip.
 pub(crate) async fn write(
     conn: &mut Conn<'_>,
     names: &Names,
@@ -42,7 +42,7 @@ pub(crate) async fn write(
     }
 }
 
-/// What happens with a row whose key exists.
+/// The clause for rows whose keys exist.
 fn on_conflict(table: Table) -> String {
     let columns = table.columns();
     let (key, others) = columns.split_at(table.key());
@@ -99,7 +99,7 @@ async fn sqlite(
         if table == Table::Change {
             sql.push_str(" RETURNING seq");
             let rows = conn.insert(sql, values, &[Kind::Int]).await?;
-            // SQLite does not promise an order here.
+            // SQLite does not guarantee the order of returned rows.
             let mut new: Vec<_> = rows.iter().filter_map(|row| row.first()?.as_int()).collect();
             new.sort_unstable();
             numbers.extend(new);

@@ -14,7 +14,7 @@ use crate::{
     upkeep::Upkeep,
 };
 
-/// A transaction removes at most this many rows of a table.
+/// The maximum number of rows of a table that a transaction removes.
 const BITE: i64 = 500;
 
 #[derive(Clone, Copy, Debug)]
@@ -31,18 +31,18 @@ pub(super) enum Task {
 pub(super) struct Bite<'a> {
     pub(super) names: &'a Names,
     pub(super) now: i64,
-    /// What is older is purged.
+    /// Older rows are purged.
     pub(super) kept_since: i64,
     pub(super) dead_letters_kept_since: i64,
 }
 
-/// Rows that were deleted but whose traces were not. There is an index of these.
+/// Selects deleted objects whose traces still have to be removed. There is an index of them.
 const UNSWEPT: &str = "deleted_at IS NOT NULL AND swept_at IS NULL";
 const PURGED: &str = "coalesce((SELECT after FROM {p}mirror_cursor WHERE stream = 'purged'), 0)";
 
 impl Bite<'_> {
-    /// What there is to do. Each part of the query reads one row at most, through an index. With a comparison inside, PostgreSQL could plan to read the table
-    /// until it finds a row that matches, of which there is usually none.
+    /// Returns the next task. Each part of the query reads at most one row, through an index. If the query itself compared
+    /// values, PostgreSQL could plan to scan the table for a matching row, although there is usually none.
     pub(super) async fn find(&self, conn: &mut Conn<'_>) -> Result<Option<Task>, sqlx::Error> {
         let unswept = |table| format!("(SELECT min(id) FROM {{p}}{table} WHERE {UNSWEPT})");
         let sql = self.names.sql(&format!(
@@ -118,7 +118,8 @@ impl Bite<'_> {
         conn.execute(self.names.sql(&sql), &[kept_since.into(), BITE.into()]).await
     }
 
-    /// Purges the start of the feed up to the first change that must be kept, whatever the clocks of other processes were.
+    /// Purges the start of the feed up to the first change that must be kept, even if a later one seems older because of a
+    /// wrong clock.
     async fn purge_changes(&self, conn: &mut Conn<'_>) -> Result<u64, sqlx::Error> {
         let sql = format!(
             "SELECT seq, recorded_at FROM {{p}}mirror_change WHERE seq > {PURGED} ORDER BY seq LIMIT $1"
@@ -226,12 +227,12 @@ impl Bite<'_> {
     }
 }
 
-/// Whether no more memberships are left, since a bite found fewer than it may remove.
+/// Whether no memberships are left: a transaction found fewer than it may remove.
 fn is_last(removed: u64) -> bool {
     i64::try_from(removed).is_ok_and(|removed| removed < BITE)
 }
 
-/// Erases everything but the ids.
+/// Erases everything except the ids and the deletion.
 fn erase(table: &str, kind: ObjectKind, condition: &str) -> String {
     let kept = ["id", "directory_id", "deleted_at", "deleted_by"];
     let erased: Vec<_> = Table::Object(kind)

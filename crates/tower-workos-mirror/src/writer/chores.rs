@@ -11,12 +11,12 @@ use crate::{
     writer::{deadline, within},
 };
 
-/// How often to look for something to do.
+/// How often the writer looks for something to do.
 const INTERVAL: Duration = Duration::from_secs(600);
 /// While deliveries are waiting, the upkeep may delay them this often.
 const BUSY: Duration = Duration::from_secs(1);
 
-/// When the next part of the upkeep is due. Nothing of it runs while no deliveries arrive, so an idle mirror costs nothing.
+/// Decides when the next part of the upkeep is due. None runs while no deliveries arrive, so an idle mirror costs nothing.
 #[derive(Default)]
 pub(super) struct Chores {
     last: Option<Instant>,
@@ -36,7 +36,7 @@ impl Chores {
             (false, true) => Duration::ZERO,
             (_, false) => INTERVAL,
         };
-        // The first delivery comes first.
+        // The first delivery must not wait for the upkeep.
         self.last.map_or(!busy, |last| last.elapsed() >= after)
     }
 

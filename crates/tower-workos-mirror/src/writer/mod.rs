@@ -1,4 +1,4 @@
-//! Applies what arrives at the same time in one transaction.
+//! Applies events that arrive at the same time in one transaction.
 
 mod chores;
 mod task;
@@ -25,7 +25,7 @@ use crate::{
     writer::task::Task,
 };
 
-/// What is to be stored.
+/// Something to store.
 #[derive(Clone)]
 pub(crate) enum Work {
     Event(DirectoryEvent),
@@ -46,7 +46,7 @@ impl Work {
 #[derive(Debug)]
 pub(crate) enum Done {
     Applied(Vec<Change>),
-    /// It is in the table of dead letters.
+    /// It was stored in the table of dead letters.
     DeadLetter,
 }
 
@@ -56,15 +56,15 @@ struct Request {
     reply: oneshot::Sender<Result<Done, MirrorError>>,
 }
 
-/// The queue of the task that writes. The task is spawned when it is first needed, and again if it has ended: with its
-/// runtime, or with a panic.
+/// The queue of the task that writes. The task is spawned when it is first needed, and again if it has ended because its
+/// runtime ended or it panicked.
 #[derive(Default)]
 pub(crate) struct Writer {
     queue: Mutex<Option<mpsc::Sender<Request>>>,
 }
 
 impl Mirror {
-    /// Stores something in a transaction that is shared with whatever else is waiting, and waits for the commit.
+    /// Stores something in a transaction that it shares with everything else that is waiting, and waits for the commit.
     pub(crate) async fn submit(&self, work: Work) -> Result<Done, MirrorError> {
         let result = self.queued(work.clone()).await;
         if result.is_err() {
@@ -90,7 +90,7 @@ impl Mirror {
 
 impl Writer {
     fn send(&self, shared: &Arc<Shared>, request: Request) -> Result<(), MirrorError> {
-        // Nothing panics while it is locked.
+        // Nothing panics while the mutex is locked.
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let open = queue.take().filter(|sender| !sender.is_closed());
         let sender = match open {
@@ -117,10 +117,10 @@ fn spawn(shared: &Arc<Shared>) -> Result<mpsc::Sender<Request>, MirrorError> {
     Ok(sender)
 }
 
-/// The time after this duration.
+/// Returns the time after this duration.
 pub(crate) fn deadline(after: Duration) -> Instant {
     let now = Instant::now();
-    // As long as tokio itself waits at most.
+    // The longest time that tokio itself waits.
     now.checked_add(after).unwrap_or(now + Duration::from_secs(30 * 365 * 24 * 60 * 60))
 }
 

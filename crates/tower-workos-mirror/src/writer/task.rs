@@ -30,9 +30,9 @@ use crate::{
     writer::{Done, Request, Work, begin, chores::Chores, deadline, within},
 };
 
-/// Between two attempts.
+/// The pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(50);
-/// How often something is attempted that fails inside a transaction. Others wait for it.
+/// How often a request that fails inside a transaction is attempted. It is small because other requests wait.
 const ATTEMPTS: u32 = 3;
 /// How long a rollback may take. After that, the connection is closed.
 const ROLLBACK: Duration = Duration::from_millis(500);
@@ -45,14 +45,14 @@ pub(super) struct Task {
     /// The connection of the last batch, while the queue is not empty.
     idle: Option<Ended>,
     chores: Chores,
-    /// Whether the last attempt to begin a transaction failed: only the first failure is logged.
+    /// Whether the last attempt to begin a transaction failed, so that only the first failure is logged.
     is_failing: bool,
 }
 
 enum Failure {
     /// Nothing was done.
     Begin(MirrorError),
-    /// The transaction was rolled back, or nobody knows whether it was committed.
+    /// The transaction was rolled back, or it is unknown whether it was committed.
     Inside(MirrorError),
 }
 
@@ -71,7 +71,7 @@ impl Task {
     /// Serves requests until the last mirror is dropped and the queue is empty.
     pub(super) async fn run(mut self) {
         while let Some(first) = self.next().await {
-            // Otherwise, its sender has given up. After an outage, the queue may be full of these.
+            // The sender of a late request has given up. After an outage, the queue may be full of such requests.
             if !first.is_late() {
                 self.requests.push(first);
                 self.serve().await;
@@ -79,7 +79,7 @@ impl Task {
         }
     }
 
-    /// The next request. While there is none, does what is left of the upkeep.
+    /// Waits for the next request. While there is none, does what is left of the upkeep.
     async fn next(&mut self) -> Option<Request> {
         while self.chores.is_due(!self.queue.is_empty()) && !self.queue.is_closed() {
             self.idle = None;
@@ -88,7 +88,7 @@ impl Task {
                 chores.await;
                 Ok(())
             };
-            // They remember when they were begun, and try again later.
+            // A panic is ignored: the chores remember when they began, and try again later.
             let _ = caught(chores).await.is_ok();
         }
         if let Ok(next) = self.queue.try_recv() {
@@ -118,10 +118,10 @@ impl Task {
         }
     }
 
-    /// Begins a transaction, then takes what is waiting: while this task waited for the lock, more has arrived.
+    /// Begins a transaction, then takes all waiting requests: more have arrived while this task waited for the lock.
     async fn together(&mut self) -> Result<(), Failure> {
         let start = Instant::now();
-        // Not the deadline of the first request: those that arrive in the meantime would have to begin again.
+        // Not the deadline of the first request: later requests would have to begin again if it passed.
         let deadline = deadline(self.shared.settings.timeout);
         let idle = self.idle.take();
         let transaction = begin(&self.shared, idle, deadline).await.map_err(Failure::Begin)?;
@@ -238,7 +238,7 @@ async fn store(
             Ok((changes, ended))
         }
         Err(error) => {
-            // If it fails, the transaction is dropped.
+            // If the rollback fails, dropping the transaction closes the connection.
             let _ = within(self::deadline(ROLLBACK), transaction.rollback()).await.is_ok();
             Err(error)
         }
@@ -246,8 +246,8 @@ async fn store(
 }
 
 impl Work {
-    /// What became of it in a transaction with these changes. If an event occurs twice in a batch, one of them gets the
-    /// changes.
+    /// Returns the outcome in a transaction with these changes. If an event occurs twice in a batch, only one
+    /// occurrence gets the changes.
     fn done(&self, changes: &mut HashMap<EventId, Vec<Change>>) -> Done {
         match self {
             Self::Event(event) => {
@@ -270,7 +270,7 @@ impl Request {
     }
 
     fn answer(self, result: Result<Done, MirrorError>) {
-        // Nobody may be waiting any more.
+        // The receiver may have been dropped.
         let _ = self.reply.send(result).is_ok();
     }
 }
@@ -285,7 +285,8 @@ fn by_event(changes: Vec<Change>) -> HashMap<EventId, Vec<Change>> {
     by_event
 }
 
-/// A panic in the database's driver, or a fault in the rules, must not end the task: other events would be lost with it.
+/// Turns a panic into an error. A panic in the database's driver or in the rules must not end the task: the requests
+/// that are waiting would fail with it.
 async fn caught<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let mut future = pin!(future);
     std::future::poll_fn(|cx| {
@@ -293,7 +294,7 @@ async fn caught<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T
         match catch_unwind(AssertUnwindSafe(poll)) {
             Ok(poll) => poll,
             Err(panic) => {
-                // The panic hook has shown its message, which could contain anything.
+                // The message could contain anything, and the panic hook has already shown it.
                 let _: Box<dyn Any + Send> = panic;
                 let hint = "a panic interrupted the transaction";
                 let error = MirrorError::new(MirrorErrorKind::Database, hint);
