@@ -138,7 +138,7 @@ async fn a_kind_of_a_later_version_is_other() {
 }
 
 #[tokio::test]
-async fn a_stream_goes_on_after_an_error() {
+async fn a_stream_continues_after_an_error() {
     on_both(async |database| {
         let mirror = database.builder(database.pool(4).await);
         let mirror = mirror.poll_interval(Duration::from_millis(50)).build().unwrap();

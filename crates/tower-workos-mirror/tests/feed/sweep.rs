@@ -168,7 +168,7 @@ async fn replicas_share_the_work_while_others_write() {
 
 /// SQLite keeps deleted contents in its file unless `secure_delete` overwrites them.
 #[tokio::test]
-async fn the_file_of_sqlite_does_not_keep_it_either() {
+async fn the_file_of_sqlite_keeps_no_deleted_data() {
     on_both(async |database| {
         let Database::Sqlite(folder) = database else { return };
         let mirror = database.mirror().await;

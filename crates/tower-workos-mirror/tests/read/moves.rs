@@ -50,7 +50,7 @@ async fn from_okta_to_entra() {
 }
 
 #[tokio::test]
-async fn who_returns_has_a_new_id() {
+async fn a_person_who_returns_has_a_new_id() {
     for database in Database::both().await {
         let mirror = &database.mirror;
         let mut again = user_data("user_2", "directory_1", Some("org_1"), "ada@example.com");

@@ -301,7 +301,7 @@ async fn what_was_deleted_is_not_shown() {
 }
 
 #[tokio::test]
-async fn an_address_of_spaces_is_nobodys() {
+async fn an_address_of_spaces_matches_nobody() {
     for database in Database::both().await {
         let mirror = &database.mirror;
         let mut data = user_data("u_1", "d_1", Some("org_1"), "  ");

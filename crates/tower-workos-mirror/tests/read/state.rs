@@ -5,7 +5,7 @@ use crate::databases::Database;
 
 /// The state equals that of the simulator, and the views show the same as the queries.
 #[tokio::test]
-async fn it_is_that_of_the_simulator() {
+async fn the_state_equals_that_of_the_simulator() {
     let plan = Plan::new(7).users(200).events(3000);
     let order =
         Order::new(7).reorder(50).duplicates("5%".parse().unwrap()).late("2%".parse().unwrap());

@@ -82,7 +82,7 @@ fn a_user_in_a_membership_event_is_a_version() {
 }
 
 #[test]
-fn a_user_without_state_or_updated_at_in_a_membership_event_is_no_version() {
+fn a_user_without_state_or_updated_at_in_a_membership_event_is_not_a_version() {
     let hired = event("1", "user.created", 1, &active(1));
     for user in [
         json!({"id": "u"}),
@@ -97,7 +97,7 @@ fn a_user_without_state_or_updated_at_in_a_membership_event_is_no_version() {
 }
 
 #[test]
-fn a_group_without_updated_at_in_a_membership_event_is_no_version() {
+fn a_group_without_updated_at_in_a_membership_event_is_not_a_version() {
     let unnamed = json!({"id": "g", "name": "undated"});
     let added = event("1", "group.user_added", 9, &both(&active(1), &unnamed));
     assert_eq!(names(&after(&[&added])), [""; 0]);
@@ -115,7 +115,7 @@ fn joining_is_evidence() {
 }
 
 #[test]
-fn removals_and_deletions_are_no_evidence() {
+fn removals_and_deletions_are_not_evidence() {
     let removed = event("1", "group.user_removed", 5, &both(&active(4), &group("", 4)));
     let gone = event("2", "group.deleted", 5, &json!({"id": "g2", "directory_id": "d"}));
     assert_eq!(after(&[&removed, &gone]).views(), Default::default());
