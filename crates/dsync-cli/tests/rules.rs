@@ -35,7 +35,7 @@ fn both(user: &Value, group: &Value) -> Value {
     json!({"directory_id": "d", "user": user, "group": group})
 }
 
-/// A user and a group of which an event says nothing but the ids.
+/// A user and a group of which an event contains only the ids.
 fn bare() -> Value {
     both(&json!({"id": "u"}), &json!({"id": "g"}))
 }
@@ -111,7 +111,7 @@ fn at_equal_times_and_flags_the_greater_event_id_counts() {
     let named = |id, name| event(id, "group.updated", 3, &group(name, 1));
     let (nine, ten) = (named("9", "nine"), named("10", "ten"));
     let groups = after(&[&nine, &ten]).groups;
-    // As text.
+    // Ids are compared as text.
     assert_eq!(groups.first().unwrap().name.as_deref(), Some("nine"));
 }
 
@@ -191,7 +191,7 @@ fn evidence_without_a_version_is_an_id_and_a_directory() {
     only(&snapshot["groups"][0], "g");
     assert_eq!(snapshot["memberships"], json!([{"group_id": "g", "user_id": "u"}]));
     assert_eq!(snapshot["access"], json!([]));
-    // The directory was never seen, and an event about a member is no evidence for it.
+    // The directory was never seen, and an event about a member is not evidence for it.
     assert_eq!(snapshot["directories"], json!([]));
 }
 
@@ -272,7 +272,7 @@ fn any_event_names_the_directory_and_none_clears_it() {
         let owner = after(&[&hired, &operation]).users.first().unwrap().directory_id.clone();
         assert_eq!(owner.as_deref(), Some("d"));
     }
-    // What the user names is not the group's.
+    // The directory that the user names does not apply to the group.
     let of_user = json!({"user": active(1), "group": {"id": "g"}});
     let added = event("4", "group.user_added", 1, &of_user);
     assert_eq!(after(&[&added]).groups.first().unwrap().directory_id, None);
