@@ -100,7 +100,7 @@ pub struct Directory {
     /// | state | gives access |
     /// |---|---|
     /// | `active` | yes |
-    /// | `validating`, `invalid_credentials` | yes: the connection to the provider is incomplete or broken, but nobody has left |
+    /// | `validating`, `invalid_credentials` | yes: the problem is the connection to the provider, not the users |
     /// | not sent | yes |
     /// | `inactive`, `deleting`, and any that this version does not know | no |
     pub gives_access: bool,
