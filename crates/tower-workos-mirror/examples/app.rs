@@ -1,18 +1,19 @@
 //! A user table that is always right. `cargo run -p tower-workos-mirror --example app` prints a command to try it.
 //!
 //! Reads `DATABASE_URL` (default: `sqlite:app.db`; for Postgres, add `--features postgres`), `WORKOS_WEBHOOK_SECRET`
-//! (default: a random one) and `PORT` (default: 3000).
+//! (default: a random one, which is printed) and `PORT` (default: 3000). Ctrl-C stops it.
 
 use std::{env::var, error::Error, process::ExitCode};
 
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use tower_workos::WebhookSecret;
-use tower_workos_mirror::{Listing, Mirror, Page, User, UserFilter};
+use tower_workos_mirror::{Mirror, MirrorError, Page, UserFilter};
+type Db = State<Mirror>;
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let Err(error) = run().await else { return ExitCode::SUCCESS };
-    eprintln!("error: {error}");
+    eprintln!("error: {error}{}", error.source().map_or(String::new(), |it| format!(": {it}")));
     ExitCode::FAILURE
 }
 
@@ -20,24 +21,25 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let mirror = Mirror::connect(&var("DATABASE_URL").unwrap_or("sqlite:app.db".into())).await?;
     mirror.migrate().await?;
     let random = format!("whsec_{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?);
-    let secret = var("WORKOS_WEBHOOK_SECRET").unwrap_or(random);
-    let address = format!("127.0.0.1:{}", var("PORT").unwrap_or("3000".into()));
+    let secret = var("WORKOS_WEBHOOK_SECRET").unwrap_or_else(|_| {
+        println!("export WORKOS_WEBHOOK_SECRET={random}");
+        random
+    });
+    let all = UserFilter::new();
     let app = Router::new()
-        .route_service("/webhooks/workos", mirror.webhook(WebhookSecret::new(&*secret)?))
-        .route("/users", get(async |State(mirror): State<Mirror>| users(&mirror).await))
-        .route("/state", get(async |State(mirror): State<Mirror>| Json(mirror.state().await.ok())))
+        .route_service("/webhooks/workos", mirror.webhook(WebhookSecret::new(secret)?))
+        .route("/users", get(async move |State(it): Db| json(it.users(&all, Page::new(50)).await)))
+        .route("/state", get(async |State(it): Db| json(it.state().await)))
         .with_state(mirror);
-    let listener = tokio::net::TcpListener::bind(&address).await?;
-    println!("listening; to try it, run: WORKOS_WEBHOOK_SECRET={secret} \\");
-    println!(
-        "  dsync simulate --to http://{address}/webhooks/workos --check http://{address}/state"
-    );
-    Ok(axum::serve(listener, app).await?)
+    let address = format!("127.0.0.1:{}", var("PORT").unwrap_or("3000".into()));
+    let listener = tokio::net::TcpListener::bind(&address).await;
+    let listener = listener.map_err(|error| format!("can't listen on {address}: {error}"))?;
+    let url = format!("http://{}", listener.local_addr()?);
+    println!("listening on {url}\ndsync simulate --to {url}/webhooks/workos --check {url}/state");
+    let stop = async { tokio::signal::ctrl_c().await.unwrap_or_default() };
+    Ok(axum::serve(listener, app).with_graceful_shutdown(stop).await?)
 }
 
-async fn users(
-    mirror: &Mirror,
-) -> Result<Json<Listing<User, tower_workos::DirectoryUserId>>, StatusCode> {
-    let page = mirror.users(&UserFilter::new().access(true), Page::new(50)).await;
-    page.map(Json).map_err(|_| StatusCode::SERVICE_UNAVAILABLE)
+fn json<T>(result: Result<T, MirrorError>) -> Result<Json<T>, StatusCode> {
+    result.map(Json).map_err(|_| StatusCode::SERVICE_UNAVAILABLE)
 }

@@ -112,6 +112,10 @@ fn invalid() -> MirrorError {
 }
 
 fn not_opened(error: sqlx::Error) -> MirrorError {
-    let hint = "the mirror's database can't be opened";
+    // sqlx tries again until then if the connection is refused, and no longer knows why.
+    let hint = match error {
+        sqlx::Error::PoolTimedOut => "the mirror's database can't be reached within 3 s",
+        _ => "the mirror's database can't be opened",
+    };
     MirrorError::new(MirrorErrorKind::Database, hint).caused(error)
 }
