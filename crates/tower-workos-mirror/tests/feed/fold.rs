@@ -1,101 +1,18 @@
 //! The fold of the feed is what the views show, as the documentation of `ChangeKind` says.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use dsync_cli::directory::{Deliveries, Life, Order, Plan, Snapshot, State};
 use tower_workos::DirectoryEvent;
 use tower_workos_mirror::{Change, ChangeKind};
 
-use crate::{database::on_both, soon};
+use crate::{
+    database::on_both,
+    folded::{Folded, VIEWS},
+    soon,
+};
 
-/// A copy of the tables, made of changes only.
-#[derive(Default)]
-struct Fold {
-    directories: BTreeSet<String>,
-    revoked: BTreeSet<String>,
-    /// Directories that were deleted.
-    gone: BTreeSet<String>,
-    /// The directories of groups and users.
-    owners: BTreeMap<String, String>,
-    groups: BTreeSet<String>,
-    users: BTreeSet<String>,
-    granted: BTreeSet<String>,
-    memberships: BTreeSet<(String, String)>,
-}
-
-impl Fold {
-    fn apply(&mut self, change: &Change) {
-        let directory = change.directory_id.as_ref().map(ToString::to_string);
-        let group = change.group_id.as_ref().map(ToString::to_string).unwrap_or_default();
-        let user = change.user_id.as_ref().map(ToString::to_string).unwrap_or_default();
-        if let (
-            Some(directory),
-            ChangeKind::UserCreated
-            | ChangeKind::GroupCreated
-            | ChangeKind::UserUpdated
-            | ChangeKind::GroupUpdated
-            | ChangeKind::UserGranted
-            | ChangeKind::UserRevoked,
-        ) = (&directory, change.kind)
-        {
-            self.owners.insert(format!("{group}{user}"), directory.clone());
-        }
-        let directory = directory.unwrap_or_default();
-        match change.kind {
-            ChangeKind::DirectoryCreated => {
-                self.gone.remove(&directory);
-                self.directories.insert(directory);
-            }
-            ChangeKind::DirectoryDeleted => {
-                self.directories.remove(&directory);
-                self.gone.insert(directory);
-            }
-            ChangeKind::DirectoryRestored => drop(self.revoked.remove(&directory)),
-            ChangeKind::DirectoryRevoked => drop(self.revoked.insert(directory)),
-            ChangeKind::GroupCreated => drop(self.groups.insert(group)),
-            ChangeKind::GroupDeleted => drop(self.groups.remove(&group)),
-            ChangeKind::MembershipAdded => drop(self.memberships.insert((group, user))),
-            ChangeKind::MembershipRemoved => drop(self.memberships.remove(&(group, user))),
-            ChangeKind::UserCreated => drop(self.users.insert(user)),
-            ChangeKind::UserDeleted => drop(self.users.remove(&user)),
-            ChangeKind::UserGranted => drop(self.granted.insert(user)),
-            ChangeKind::UserRevoked => drop(self.granted.remove(&user)),
-            _ => {}
-        }
-    }
-
-    fn is_listed(&self, id: &str) -> bool {
-        self.owners.get(id).is_none_or(|owner| !self.gone.contains(owner))
-            && (self.users.contains(id) || self.groups.contains(id))
-    }
-
-    fn has_access(&self, user: &str) -> bool {
-        self.is_listed(user)
-            && self.granted.contains(user)
-            && self.owners.get(user).is_none_or(|owner| !self.revoked.contains(owner))
-    }
-
-    /// The contents of the views, each a sorted list of ids.
-    fn views(&self) -> [Vec<String>; 5] {
-        let listed = |ids: &BTreeSet<String>| {
-            ids.iter().filter(|id| self.is_listed(id)).cloned().collect::<Vec<_>>()
-        };
-        let members = self.memberships.iter();
-        let members = members.filter(|(group, user)| self.is_listed(group) && self.is_listed(user));
-        [
-            self.directories.iter().cloned().collect(),
-            listed(&self.groups),
-            listed(&self.users),
-            self.users.iter().filter(|user| self.has_access(user)).cloned().collect(),
-            members.map(|(group, user)| format!("{group} {user}")).collect(),
-        ]
-    }
-}
-
+/// What the views show in this state.
 fn expected(snapshot: &Snapshot) -> [Vec<String>; 5] {
     let mut views = [
         snapshot.directories.iter().map(|it| it.id.clone()).collect::<Vec<_>>(),
@@ -124,7 +41,7 @@ fn deliveries(seed: u64) -> (Vec<DirectoryEvent>, Snapshot) {
 async fn the_fold_of_the_feed_is_the_views() {
     on_both(async |database| {
         let (mut start, mut deletions) = (0, 0);
-        let mut fold = Fold::default();
+        let mut folded = Folded::default();
         for seed in 1..=3 {
             let (events, snapshot) = deliveries(seed);
             let events = Arc::new(events);
@@ -183,22 +100,15 @@ async fn the_fold_of_the_feed_is_the_views() {
             deletions +=
                 changes.iter().filter(|it| it.kind == ChangeKind::DirectoryDeleted).count();
 
-            changes.iter().for_each(|change| fold.apply(change));
-            let mut views = fold.views();
-            let shown = [
-                "SELECT id FROM workos_directories",
-                "SELECT id FROM workos_groups",
-                "SELECT id FROM workos_users",
-                "SELECT user_id FROM workos_access",
-                "SELECT group_id || ' ' || user_id FROM workos_memberships",
-            ];
+            changes.iter().for_each(|change| folded.apply(change));
+            let mut views = folded.views();
             let simulated = expected(&snapshot);
-            for ((view, sql), simulated) in views.iter_mut().zip(shown).zip(simulated) {
-                let mut rows = database.texts(sql).await;
+            for ((view, (key, name)), simulated) in views.iter_mut().zip(VIEWS).zip(simulated) {
+                let mut rows = database.texts(&format!("SELECT {key} FROM {name}")).await;
                 rows.sort();
-                assert_eq!(*view, rows, "{sql} with seed {seed}");
+                assert_eq!(*view, rows, "{name} with seed {seed}");
                 let rows = rows.into_iter().collect::<BTreeSet<_>>();
-                assert!(simulated.iter().all(|id| rows.contains(id)), "{sql} with seed {seed}");
+                assert!(simulated.iter().all(|id| rows.contains(id)), "{name} with seed {seed}");
             }
         }
         assert!(deletions > 0);

@@ -4,6 +4,8 @@
 mod consumer;
 mod database;
 mod fold;
+#[path = "../folded/mod.rs"]
+mod folded;
 mod order;
 mod purge;
 mod sweep;
