@@ -1,4 +1,4 @@
-//! A TCP proxy between a store and its database, which a test can make slow or silent.
+//! A TCP proxy between a store and its database, which a test can make slow or silent, or take away.
 
 use std::{
     net::SocketAddr,
@@ -15,6 +15,7 @@ use tokio::{
         TcpListener, TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
+    sync::watch,
 };
 
 #[derive(Clone)]
@@ -32,28 +33,45 @@ struct Control {
     replies_lost_up_to: AtomicU64,
     connections: AtomicU64,
     frozen: AtomicBool,
+    away: watch::Sender<bool>,
 }
 
 impl Proxy {
     /// Starts a proxy for this address.
     pub async fn start(target: String) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let control = Arc::<Control>::default();
         let proxy = Self { address, control: Arc::clone(&control) };
+        let mut away = control.away.subscribe();
         tokio::spawn(async move {
             loop {
-                let (client, _) = listener.accept().await.unwrap();
+                let client = tokio::select! {
+                    accepted = listener.accept() => accepted.unwrap().0,
+                    () = becomes(&mut away, true) => {
+                        drop(listener);
+                        becomes(&mut away, false).await;
+                        listener = TcpListener::bind(address).await.unwrap();
+                        continue;
+                    }
+                };
                 let number = control.connections.fetch_add(1, Ordering::SeqCst) + 1;
                 let (control, target) = (Arc::clone(&control), target.clone());
+                let mut away = away.clone();
                 tokio::spawn(async move {
                     let Ok(server) = TcpStream::connect(target).await else { return };
                     let (client_read, client_write) = client.into_split();
                     let (server_read, server_write) = server.into_split();
-                    tokio::join!(
-                        forward(client_read, server_write, &control, number, false),
-                        forward(server_read, client_write, &control, number, true),
-                    );
+                    let both = async {
+                        tokio::join!(
+                            forward(client_read, server_write, &control, number, false),
+                            forward(server_read, client_write, &control, number, true),
+                        );
+                    };
+                    tokio::select! {
+                        () = both => {}
+                        () = becomes(&mut away, true) => {}
+                    }
                 });
             }
         });
@@ -77,10 +95,19 @@ impl Proxy {
         self.control.replies_lost_up_to.store(connections, Ordering::SeqCst);
     }
 
+    /// Closes all connections and refuses new ones, or accepts them again.
+    pub fn refuse(&self, away: bool) {
+        self.control.away.send_replace(away);
+    }
+
     /// Goes silent on all connections, or resumes.
     pub fn freeze(&self, frozen: bool) {
         self.control.frozen.store(frozen, Ordering::SeqCst);
     }
+}
+
+async fn becomes(state: &mut watch::Receiver<bool>, value: bool) {
+    state.wait_for(|state| *state == value).await.unwrap();
 }
 
 async fn forward(
