@@ -52,6 +52,7 @@ impl Names {
         format!("{}{}\"", self.qualified, table.name())
     }
 
+    #[cfg(feature = "postgres")]
     /// A text that is different for each set of tables in a database.
     pub(crate) fn qualified(&self) -> &str {
         &self.qualified

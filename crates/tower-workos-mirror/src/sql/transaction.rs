@@ -115,7 +115,7 @@ impl Transaction {
                 transaction.end("COMMIT").await.map(|it| Ended(Some(Self::Postgres(it))))
             }
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(transaction) => transaction.commit().await.map(|()| Ended(None)),
+            Self::Sqlite(transaction) => transaction.commit().await.map(|()| Ended::default()),
         }
     }
 
@@ -131,7 +131,8 @@ impl Transaction {
 }
 
 /// The connection of a transaction that was committed. If it is dropped, the pool gets it back.
-pub(crate) struct Ended(Option<Transaction>);
+#[derive(Default)]
+pub(crate) struct Ended(#[cfg(feature = "postgres")] Option<Transaction>);
 
 /// sqlx's own transaction does not roll back if its `BEGIN` fails or is cancelled, because it has not counted it yet. The
 /// connection would return to the pool inside an open transaction, perhaps with the lock. This one closes the connection
