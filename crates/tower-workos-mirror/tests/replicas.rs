@@ -76,7 +76,9 @@ async fn four_replicas(isolation: &str) {
             deliver_all(&sender, &addresses, deliveries.unwrap_or_default()).await;
             for replica in replicas {
                 let (code, _, err) = replica.interrupt();
-                assert_eq!((code, err.as_str()), (Some(0), ""));
+                // `None`: a signal ended it, because it had not begun to listen for one.
+                assert!(matches!(code, Some(0) | None), "{code:?}");
+                assert_eq!(err, "");
             }
             statistics.push(deadlocks_and_rollbacks(admin, &name).await);
         }
