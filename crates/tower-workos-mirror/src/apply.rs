@@ -13,6 +13,7 @@ use crate::{
         batch::Batch,
         change::{Draft, Outcome, settle},
         document::ObjectKind,
+        object::Object,
         object::UNKNOWN,
     },
     sql::{
@@ -38,24 +39,32 @@ pub(crate) async fn apply(
     let outcome = settle(&mut before, facts);
     // As precise as in the tables, so that the returned changes equal those of the feed.
     let now = timestamp(micros(Timestamp::now()));
-    let Outcome { directories, groups, users, members, changes } = outcome;
+    let Outcome { directories, groups, users, members, indexed, changes } = outcome;
     let mut caused = HashMap::new();
     for (_, event) in changes.iter().filter_map(|draft| draft.cause.as_ref()) {
         *caused.entry(event.as_str()).or_insert(0) += 1;
     }
     let applied = events.iter().map(|event| applied_row(event, now, &caused));
-    let objects = |kind, objects: Vec<_>| {
-        let rows = objects.into_iter().map(|object| object_row(kind, object)).collect();
-        (Table::Object(kind), rows)
-    };
-    let tables = vec![
+    let mut tables = vec![
         (Table::Applied, distinct(applied)),
-        objects(ObjectKind::Directory, directories),
-        objects(ObjectKind::Group, groups),
-        objects(ObjectKind::User, users),
         (Table::Member, members.into_iter().map(|(key, member)| member_row(key, member)).collect()),
         (Table::Change, changes.iter().map(|draft| change_row(draft, now)).collect()),
     ];
+    let objects = [
+        (ObjectKind::Directory, directories),
+        (ObjectKind::Group, groups),
+        (ObjectKind::User, users),
+    ];
+    for (kind, objects) in objects {
+        // PostgreSQL compares the values itself.
+        let all = conn.is_postgres();
+        let (whole, unindexed): (Vec<_>, Vec<_>) = objects
+            .into_iter()
+            .partition(|object: &Object| all || indexed.contains(&(kind, object.id.clone())));
+        let rows = |objects: Vec<_>| objects.into_iter().map(|it| object_row(kind, it)).collect();
+        tables.push((Table::Object(kind), rows(whole)));
+        tables.push((Table::Unindexed(kind), rows(unindexed)));
+    }
     let numbers = write(conn, names, tables).await?;
     Ok(changes.into_iter().zip(numbers).map(|(draft, seq)| change(draft, seq, now)).collect())
 }

@@ -288,7 +288,7 @@ fn in_organization(mut own: Select, organization: &OrganizationId, alias: &str) 
     inherited.from = format!("{DIRECTORY} d CROSS JOIN {table} {alias}");
     inherited.conditions.push(format!(
         "d.organization_id = {id} AND {alias}.directory_id = d.id AND {alias}.organization_id IS NULL \
-         AND {alias}.evidence_at IS NOT NULL"
+         AND {alias}.deleted_at IS NULL"
     ));
     vec![own, inherited]
 }

@@ -30,6 +30,8 @@ pub(crate) struct Outcome {
     pub(crate) groups: Vec<Object>,
     pub(crate) users: Vec<Object>,
     pub(crate) members: Vec<(MemberKey, Member)>,
+    /// The objects whose indexed columns changed, new ones included.
+    pub(crate) indexed: HashSet<(ObjectKind, String)>,
     pub(crate) changes: Vec<Draft>,
 }
 
@@ -51,6 +53,9 @@ pub(crate) fn settle(before: &mut Batch, facts: Batch) -> Outcome {
             dead.0.insert(now.object.id.clone());
         }
         directory_changes(was.as_ref(), &now, &mut outcome.changes);
+        if is_reindexed(ObjectKind::Directory, was.as_ref(), &now.object) {
+            outcome.indexed.insert((ObjectKind::Directory, now.object.id.clone()));
+        }
         outcome.directories.extend(now.if_changed(was));
     }
 
@@ -67,6 +72,9 @@ pub(crate) fn settle(before: &mut Batch, facts: Batch) -> Outcome {
                 gone.insert(now.object.id.clone());
             }
             object_changes(kind, was.as_ref(), &now, &dead, &mut outcome.changes);
+            if is_reindexed(kind, was.as_ref(), &now.object) {
+                outcome.indexed.insert((kind, now.object.id.clone()));
+            }
             written.extend(now.if_changed(was));
         }
     }
@@ -98,6 +106,17 @@ pub(crate) fn settle(before: &mut Batch, facts: Batch) -> Outcome {
         outcome.members.push((key, now));
     }
     outcome
+}
+
+fn is_reindexed(kind: ObjectKind, was: Option<&Object>, now: &Object) -> bool {
+    let Some(was) = was else { return true };
+    was.directory_id != now.directory_id
+        || was.deleted != now.deleted
+        || !match (was.document(), now.document()) {
+            (Some(was), Some(now)) => was.is_indexed_like(now, kind),
+            (None, None) => true,
+            _ => false,
+        }
 }
 
 /// A set of ids.

@@ -62,6 +62,11 @@ impl ObjectKind {
         !matches!(column, "email_key" | "created_at" | "updated_at")
     }
 
+    /// Whether an index contains this column.
+    pub(crate) fn is_indexed(column: &str) -> bool {
+        matches!(column, "deleted_at" | "directory_id" | "email_key" | "idp_id" | "organization_id")
+    }
+
     /// The index of the state in a document. Groups have no state.
     pub(crate) fn state_column(self) -> Option<usize> {
         self.columns().iter().position(|(name, _)| *name == "state")
@@ -143,6 +148,13 @@ impl Document {
     /// The state, if the object has one.
     pub(crate) fn state(&self, kind: ObjectKind) -> Option<&str> {
         self.0.get(kind.state_column()?)?.as_text()
+    }
+
+    /// Whether the indexed columns are equal.
+    pub(crate) fn is_indexed_like(&self, other: &Self, kind: ObjectKind) -> bool {
+        let values = self.0.iter().zip(&other.0);
+        let mut columns = kind.columns().iter().zip(values);
+        columns.all(|((name, _), (a, b))| !ObjectKind::is_indexed(name) || a == b)
     }
 
     /// The names of the columns that differ.

@@ -98,7 +98,9 @@ impl Keys {
             Table::Object(ObjectKind::Directory) => &self.directories,
             Table::Object(ObjectKind::Group) => &self.groups,
             Table::Object(ObjectKind::User) => &self.users,
-            Table::Applied | Table::Change | Table::Member => &self.member_groups,
+            Table::Applied | Table::Change | Table::Member | Table::Unindexed(_) => {
+                &self.member_groups
+            }
         }
         .is_empty()
     }
@@ -116,7 +118,7 @@ fn add(before: &mut Batch, table: Table, row: Row) {
                 before.members.insert(key, member);
             }
         }
-        Table::Applied | Table::Change => {}
+        Table::Applied | Table::Change | Table::Unindexed(_) => {}
     }
 }
 
@@ -133,7 +135,7 @@ impl Keys {
             Table::Object(ObjectKind::Directory) => serde_json::json!(self.directories),
             Table::Object(ObjectKind::Group) => serde_json::json!(self.groups),
             Table::Object(ObjectKind::User) => serde_json::json!(self.users),
-            Table::Applied | Table::Change | Table::Member => {
+            Table::Applied | Table::Change | Table::Member | Table::Unindexed(_) => {
                 let pairs: Vec<_> = self.member_groups.iter().zip(&self.member_users).collect();
                 serde_json::json!(pairs)
             }
@@ -211,7 +213,7 @@ fn from_postgres(name: &str, table: Table) -> String {
         Table::Object(ObjectKind::Directory) => format!("FROM {name} t WHERE t.id = ANY($1)"),
         Table::Object(ObjectKind::Group) => format!("FROM {name} t WHERE t.id = ANY($2)"),
         Table::Object(ObjectKind::User) => format!("FROM {name} t WHERE t.id = ANY($3)"),
-        Table::Applied | Table::Change | Table::Member => format!(
+        Table::Applied | Table::Change | Table::Member | Table::Unindexed(_) => format!(
             "FROM unnest($4::text[], $5::text[]) k (group_id, user_id) \
              JOIN {name} t ON t.group_id = k.group_id AND t.user_id = k.user_id"
         ),

@@ -12,6 +12,9 @@ pub(crate) enum Table {
     Change,
     Member,
     Object(ObjectKind),
+    /// The same table, for rows whose indexed columns don't change. SQLite updates the index of each column that a statement
+    /// names, even if its value stays the same.
+    Unindexed(ObjectKind),
 }
 
 pub(crate) type Column = (&'static str, Kind);
@@ -31,9 +34,11 @@ impl Table {
             Self::Applied => "mirror_applied",
             Self::Change => "mirror_change",
             Self::Member => "mirror_member",
-            Self::Object(ObjectKind::Directory) => "mirror_directory",
-            Self::Object(ObjectKind::Group) => "mirror_group",
-            Self::Object(ObjectKind::User) => "mirror_user",
+            Self::Object(ObjectKind::Directory) | Self::Unindexed(ObjectKind::Directory) => {
+                "mirror_directory"
+            }
+            Self::Object(ObjectKind::Group) | Self::Unindexed(ObjectKind::Group) => "mirror_group",
+            Self::Object(ObjectKind::User) | Self::Unindexed(ObjectKind::User) => "mirror_user",
         }
     }
 
@@ -68,7 +73,7 @@ impl Table {
                 ("op_removed", Int),
                 ("absent_at", Int),
             ],
-            Self::Object(kind) => object_columns(kind),
+            Self::Object(kind) | Self::Unindexed(kind) => object_columns(kind),
         }
     }
 
@@ -77,7 +82,7 @@ impl Table {
         match self {
             Self::Change => 0,
             Self::Member => 2,
-            Self::Applied | Self::Object(_) => 1,
+            Self::Applied | Self::Object(_) | Self::Unindexed(_) => 1,
         }
     }
 }

@@ -1,8 +1,11 @@
 //! Writes many rows with few statements.
 
-use crate::sql::{conn::Conn, names::Names, rows::Row, table::Table, value::Kind};
 #[cfg(feature = "postgres")]
 use crate::sql::{transaction::channel, value::Value};
+use crate::{
+    rules::document::ObjectKind,
+    sql::{conn::Conn, names::Names, rows::Row, table::Table, value::Kind},
+};
 
 /// The maximum number of rows of a table in one statement, so that a first sync does not fill the server's memory.
 #[cfg(feature = "postgres")]
@@ -54,12 +57,17 @@ fn on_conflict(table: Table) -> String {
         Table::Change => String::new(),
         // The first delivery of an event counts.
         Table::Applied => " ON CONFLICT DO NOTHING".to_owned(),
-        Table::Member | Table::Object(_) => format!(
-            " ON CONFLICT ({}) DO UPDATE SET ({}) = ({})",
-            list(key, ""),
-            list(others, ""),
-            list(others, "excluded.")
-        ),
+        Table::Member | Table::Object(_) | Table::Unindexed(_) => {
+            let keeps_indexed = matches!(table, Table::Unindexed(_));
+            let is_set = |name| !(keeps_indexed && ObjectKind::is_indexed(name));
+            let others: Vec<_> = others.iter().filter(|(name, _)| is_set(name)).copied().collect();
+            format!(
+                " ON CONFLICT ({}) DO UPDATE SET ({}) = ({})",
+                list(key, ""),
+                list(&others, ""),
+                list(&others, "excluded.")
+            )
+        }
     }
 }
 

@@ -34,7 +34,7 @@ CREATE INDEX {i}mirror_group_sweep ON {p}mirror_group (id) WHERE deleted_at IS N
 CREATE INDEX {i}mirror_group_directory ON {p}mirror_group (directory_id, id);
 CREATE INDEX {i}mirror_group_organization ON {p}mirror_group (organization_id, id) WHERE organization_id IS NOT NULL;
 CREATE INDEX {i}mirror_group_no_organization ON {p}mirror_group (directory_id, id)
-    WHERE organization_id IS NULL AND evidence_at IS NOT NULL;
+    WHERE organization_id IS NULL AND deleted_at IS NULL;
 
 CREATE TABLE {p}mirror_user (
     id text PRIMARY KEY,
@@ -50,10 +50,10 @@ CREATE TABLE {p}mirror_user (
 ) @update_room;
 CREATE INDEX {i}mirror_user_sweep ON {p}mirror_user (id) WHERE deleted_at IS NOT NULL AND swept_at IS NULL;
 CREATE INDEX {i}mirror_user_directory ON {p}mirror_user (directory_id, id);
--- These leave out deleted users, who have nothing but ids.
+-- These leave out deleted users, who have nothing but ids. None contains a column that changes with every event.
 CREATE INDEX {i}mirror_user_organization ON {p}mirror_user (organization_id, id) WHERE organization_id IS NOT NULL;
 CREATE INDEX {i}mirror_user_no_organization ON {p}mirror_user (directory_id, id)
-    WHERE organization_id IS NULL AND evidence_at IS NOT NULL;
+    WHERE organization_id IS NULL AND deleted_at IS NULL;
 CREATE INDEX {i}mirror_user_email ON {p}mirror_user (email_key, id) WHERE email_key IS NOT NULL;
 CREATE INDEX {i}mirror_user_idp ON {p}mirror_user (idp_id, id) WHERE idp_id IS NOT NULL;
 
