@@ -4,7 +4,7 @@
 mod app;
 mod databases;
 mod folded;
-#[allow(dead_code, unreachable_pub)]
+#[allow(dead_code, unreachable_pub, reason = "shared with other test programs")]
 #[path = "../../../tests/services/proxy.rs"]
 mod proxy;
 

@@ -1,5 +1,5 @@
 //! The change feed and the upkeep, on both databases.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may panic")]
 
 mod consumer;
 mod database;
