@@ -4,10 +4,13 @@
 use std::{
     env,
     ffi::OsStr,
+    fs,
     io::{BufRead, BufReader, Read},
     path::PathBuf,
     process::{Child, ChildStdout, Command, Stdio},
     sync::Once,
+    thread::sleep,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -84,6 +87,7 @@ impl Example {
 
     /// Sends SIGINT and returns the exit code, the rest of stdout, and stderr.
     pub fn interrupt(mut self) -> (Option<i32>, String, String) {
+        self.wait_for_handler();
         let status =
             Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap();
         assert!(status.success());
@@ -91,6 +95,23 @@ impl Example {
         self.stdout.read_to_string(&mut out).unwrap();
         self.child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
         (self.child.wait().unwrap().code(), out, err)
+    }
+
+    /// An example prints its address shortly before it handles SIGINT. Until then, the signal kills it. Linux shows which
+    /// signals a process handles; other systems take the risk.
+    fn wait_for_handler(&self) {
+        const SIGINT: u64 = 1 << (2 - 1);
+        let path = format!("/proc/{}/status", self.child.id());
+        let is_missing = || {
+            let status = fs::read_to_string(&path).ok()?;
+            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
+            Some(u64::from_str_radix(caught.trim(), 16).ok()? & SIGINT == 0)
+        };
+        let begin = Instant::now();
+        while is_missing().unwrap_or(false) {
+            assert!(begin.elapsed() < Duration::from_secs(10), "SIGINT is not handled");
+            sleep(Duration::from_millis(1));
+        }
     }
 }
 
