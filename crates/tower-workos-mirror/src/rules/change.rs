@@ -42,16 +42,21 @@ pub(crate) fn settle(before: &mut Batch, facts: Batch) -> Outcome {
     let Batch { directories, groups, users, members } = facts;
 
     let mut dead = Dead::default();
+    // When the contents of each directory, and the members of each group, were last listed.
+    let mut directories_listed = Lists::default();
+    let mut groups_listed = Lists::default();
     for directory in before.directories.values() {
         if directory.deleted.is_some() {
             dead.0.insert(directory.id.clone());
         }
+        directories_listed.add(directory);
     }
     for facts in sorted(directories) {
-        let (was, now) = merged(ObjectKind::Directory, &mut before.directories, facts, |_| false);
+        let (was, now) = merged(&mut before.directories, facts, |_| {});
         if now.object.deleted.is_some() {
             dead.0.insert(now.object.id.clone());
         }
+        directories_listed.add(&now.object);
         directory_changes(was.as_ref(), &now, &mut outcome.changes);
         if is_reindexed(ObjectKind::Directory, was.as_ref(), &now.object) {
             outcome.indexed.insert((ObjectKind::Directory, now.object.id.clone()));
@@ -67,7 +72,17 @@ pub(crate) fn settle(before: &mut Batch, facts: Batch) -> Outcome {
             _ => (&mut before.users, &mut outcome.users, &mut gone.users),
         };
         for facts in sorted(facts) {
-            let (was, now) = merged(kind, rows, facts, |object| dead.owns(object));
+            let (was, now) = merged(rows, facts, |object| {
+                if dead.owns(object) {
+                    object.erase_documents(kind);
+                }
+                if object.deleted.is_none() {
+                    object.compare_with_list(directories_listed.of(object.directory_id.as_ref()));
+                }
+            });
+            if kind == ObjectKind::Group {
+                groups_listed.add(&now.object);
+            }
             if now.object.deleted.is_some() || dead.owns(&now.object) {
                 gone.insert(now.object.id.clone());
             }
@@ -81,9 +96,12 @@ pub(crate) fn settle(before: &mut Batch, facts: Batch) -> Outcome {
 
     for (key, facts) in members {
         let was = before.members.remove(&key).unwrap_or_default();
-        let cause = facts.operation.as_ref().map(|it| (it.at, it.event.clone()));
+        // The operation of a list has no event.
+        let cause = facts.operation.as_ref().filter(|it| !it.event.is_empty());
+        let cause = cause.map(|it| (it.at, it.event.clone()));
         let mut now = was.clone();
         now.merge(facts);
+        now.compare_with_list(groups_listed.of(Some(&key.0)));
         if now == was {
             continue;
         }
@@ -112,6 +130,7 @@ fn is_reindexed(kind: ObjectKind, was: Option<&Object>, now: &Object) -> bool {
     let Some(was) = was else { return true };
     was.directory_id != now.directory_id
         || was.deleted != now.deleted
+        || was.absent_at != now.absent_at
         || !match (was.document(), now.document()) {
             (Some(was), Some(now)) => was.is_indexed_like(now, kind),
             (None, None) => true,
@@ -138,6 +157,22 @@ impl Dead {
     }
 }
 
+/// The fences of complete lists, by id.
+#[derive(Default)]
+struct Lists(HashMap<String, i64>);
+
+impl Lists {
+    fn add(&mut self, object: &Object) {
+        if let Some(listed_at) = object.listed_at {
+            self.0.insert(object.id.clone(), listed_at);
+        }
+    }
+
+    fn of(&self, id: Option<&String>) -> Option<i64> {
+        self.0.get(id?).copied()
+    }
+}
+
 /// An object after the merge.
 struct Now {
     object: Object,
@@ -151,10 +186,9 @@ impl Now {
 }
 
 fn merged(
-    kind: ObjectKind,
     rows: &mut HashMap<String, Object>,
     mut facts: Object,
-    is_orphan: impl Fn(&Object) -> bool,
+    complete: impl Fn(&mut Object),
 ) -> (Option<Object>, Now) {
     let cause = facts.cause.take();
     let was = rows.remove(&facts.id);
@@ -172,9 +206,7 @@ fn merged(
             object
         }
     };
-    if is_orphan(&object) {
-        object.erase_documents(kind);
-    }
+    complete(&mut object);
     (was, Now { object, cause })
 }
 
@@ -186,7 +218,7 @@ fn sorted(objects: HashMap<String, Object>) -> Vec<Object> {
 
 fn directory_changes(was: Option<&Object>, now: &Now, changes: &mut Vec<Draft>) {
     let kind = ObjectKind::Directory;
-    let is_open = |it: &Object| it.is_present() && !ends_access(it.state(kind));
+    let is_open = |it: &Object| !it.is_gone() && !ends_access(it.state(kind));
     let is_seen = |it: &Object| it.is_present();
     // A directory that was never seen counts as present: its users may have arrived before it.
     let (was_open, now_open) = (was.is_none_or(is_open), is_open(&now.object));
@@ -283,9 +315,9 @@ fn object_changes(
 /// Returns the names of the columns whose values differ.
 fn fields(was: &Object, now: &Object, kind: ObjectKind) -> Vec<&'static str> {
     let owner = (was.directory_id != now.directory_id).then_some("directory_id");
-    let documents = match (was.document(), now.document()) {
-        (Some(was), Some(now)) => was.differences(now, kind),
-        (None, Some(now)) => Document::empty(kind).differences(now, kind),
+    let documents = match (was.shown(kind), now.shown(kind)) {
+        (Some(was), Some(now)) => was.differences(&now, kind),
+        (None, Some(now)) => Document::empty(kind).differences(&now, kind),
         (_, None) => Vec::new(),
     };
     owner.into_iter().chain(documents).collect()

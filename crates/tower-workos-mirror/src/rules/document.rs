@@ -56,6 +56,11 @@ impl ObjectKind {
         }
     }
 
+    /// Whether the API's lists lack this column, although events have it. Only directories have such a column.
+    pub(crate) fn is_unlisted(column: &str) -> bool {
+        column == "domains"
+    }
+
     /// Whether changes of this column are reported. Those of the others follow from another column, or occur in every
     /// version.
     pub(crate) fn is_reported(column: &str) -> bool {
@@ -64,7 +69,15 @@ impl ObjectKind {
 
     /// Whether an index contains this column.
     pub(crate) fn is_indexed(column: &str) -> bool {
-        matches!(column, "deleted_at" | "directory_id" | "email_key" | "idp_id" | "organization_id")
+        matches!(
+            column,
+            "absent_at"
+                | "deleted_at"
+                | "directory_id"
+                | "email_key"
+                | "idp_id"
+                | "organization_id"
+        )
     }
 
     /// The index of the state in a document. Groups have no state.
@@ -133,6 +146,16 @@ impl Document {
             times(user.created_at),
             times(user.updated_at),
         ])
+    }
+
+    /// Copies the columns of a directory that lists lack.
+    pub(crate) fn copy_unlisted(&mut self, from: &Self) {
+        let columns = ObjectKind::Directory.columns();
+        for (((name, _), to), from) in columns.iter().zip(&mut self.0).zip(&from.0) {
+            if ObjectKind::is_unlisted(name) {
+                to.clone_from(from);
+            }
+        }
     }
 
     /// Keeps the state only.

@@ -48,6 +48,21 @@ pub(crate) fn add(batch: &mut Batch, event: &DirectoryEvent) {
     }
 }
 
+/// The state of a directory, or a state that ends access if there is one that can't be read.
+pub(crate) fn readable_state<'a>(
+    event: &DirectoryEvent,
+    directory: &'a Directory,
+) -> Option<&'a str> {
+    let unreadable = is_unreadable(event, "data.state").then_some(UNREADABLE);
+    let state = directory.state.as_ref().map(|state| state.as_str()).or(unreadable);
+    // An empty text is stored as NULL, which would not end access.
+    state.map(|state| if state.is_empty() { UNREADABLE } else { state })
+}
+
+fn is_unreadable(event: &DirectoryEvent, path: &str) -> bool {
+    event.unreadable_fields().iter().any(|it| it == path)
+}
+
 struct Facts<'a> {
     /// The event's time.
     at: i64,
@@ -57,10 +72,7 @@ struct Facts<'a> {
 
 impl Facts<'_> {
     fn directory(&self, batch: &mut Batch, directory: &Directory) {
-        let unreadable = self.is_unreadable("data.state").then_some(UNREADABLE);
-        let state = directory.state.as_ref().map(|state| state.as_str()).or(unreadable);
-        // An empty text is stored as NULL, which would not end access.
-        let state = state.map(|state| if state.is_empty() { UNREADABLE } else { state });
+        let state = readable_state(self.event, directory);
         let mut object = self.owned(directory.id.as_str(), None);
         object.evidence_at = Some(self.at);
         let version = self.version(directory.updated_at, ends_access(state));
@@ -110,7 +122,7 @@ impl Facts<'_> {
 
         let mut facts = self.owned(user.id.as_str(), user.directory_id.as_ref().or(directory));
         facts.evidence_at = evidence;
-        let has_state = user.state.is_some() || self.is_unreadable("data.user.state");
+        let has_state = user.state.is_some() || is_unreadable(self.event, "data.user.state");
         let version = (has_state && user.updated_at.is_some())
             .then(|| self.version(user.updated_at, !user.is_active()));
         self.add(batch, ObjectKind::User, facts, version, || Document::of_user(user));
@@ -132,10 +144,6 @@ impl Facts<'_> {
         let otherwise = if inactive { self.at } else { LOWEST };
         let updated = updated_at.map_or(otherwise, micros);
         EventVersion { updated, at: self.at, inactive, event: self.id.clone() }
-    }
-
-    fn is_unreadable(&self, path: &str) -> bool {
-        self.event.unreadable_fields().iter().any(|it| it == path)
     }
 
     fn owned(&self, object: &str, directory: Option<&DirectoryId>) -> Object {

@@ -22,6 +22,14 @@ impl Member {
         self.absent_at = self.absent_at.max(other.absent_at);
     }
 
+    /// Applies a complete list of the group's members: it lacked the user if the user did not join later.
+    pub(crate) fn compare_with_list(&mut self, listed_at: Option<i64>) {
+        let Some(operation) = &self.operation else { return };
+        if !operation.removed && Some(operation.at) < listed_at {
+            self.absent_at = self.absent_at.max(listed_at);
+        }
+    }
+
     /// Whether the user is a member, regardless of whether the user and the group exist.
     pub(crate) fn is_joined(&self) -> bool {
         self.operation.as_ref().is_some_and(|operation| {

@@ -8,6 +8,8 @@ pub(crate) mod batch;
 pub(crate) mod change;
 pub(crate) mod document;
 pub(crate) mod facts;
+#[cfg(feature = "reconcile")]
+pub(crate) mod listed;
 pub(crate) mod member;
 pub(crate) mod object;
 #[cfg(test)]

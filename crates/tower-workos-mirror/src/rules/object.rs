@@ -1,5 +1,7 @@
 //! The cells of a directory, a group or a user.
 
+use std::borrow::Cow;
+
 use crate::rules::document::{Document, ObjectKind};
 
 /// The version that an event contains. The greatest one counts.
@@ -41,6 +43,11 @@ pub(crate) struct Object {
     pub(crate) evidence_at: Option<i64>,
     /// The latest time at which it was certainly absent from the API.
     pub(crate) absent_at: Option<i64>,
+    /// The fence of the latest complete list of a directory's users and groups, or of a group's members. What has no later
+    /// evidence is absent, even if the tables learn of it only afterwards.
+    pub(crate) listed_at: Option<i64>,
+    /// The environment of WorkOS whose list contained this directory. Set once.
+    pub(crate) environment: Option<String>,
     /// The first known deletion: its time and its event.
     pub(crate) deleted: Option<(i64, String)>,
     /// The latest event of a batch that says something about this object. It is not stored.
@@ -59,6 +66,8 @@ impl Object {
             list: None,
             evidence_at: None,
             absent_at: None,
+            listed_at: None,
+            environment: None,
             deleted: None,
             cause: None,
         }
@@ -70,6 +79,8 @@ impl Object {
         lesser(&mut self.deleted, other.deleted);
         self.evidence_at = self.evidence_at.max(other.evidence_at);
         self.absent_at = self.absent_at.max(other.absent_at);
+        self.listed_at = self.listed_at.max(other.listed_at);
+        lesser(&mut self.environment, other.environment);
         greater(&mut self.event, other.event);
         greater(&mut self.list, other.list);
         self.cause = self.cause.take().max(other.cause);
@@ -84,6 +95,15 @@ impl Object {
         self.list = None;
         self.evidence_at = None;
         self.absent_at = None;
+        self.listed_at = None;
+        self.environment = None;
+    }
+
+    /// Applies the list of what contains this object: it lacked the object if there is no later evidence.
+    pub(crate) fn compare_with_list(&mut self, listed_at: Option<i64>) {
+        if self.evidence_at.is_some() && self.evidence_at < listed_at {
+            self.absent_at = self.absent_at.max(listed_at);
+        }
     }
 
     /// Forgets the contents of the versions, except the state. The directory is deleted, and the rest can be about a
@@ -110,6 +130,19 @@ impl Object {
             }
             (Some((_, document)), None) | (None, Some((_, document))) => Some(document),
             (None, None) => None,
+        }
+    }
+
+    /// [`document`](Self::document) with the columns that lists lack: those of the event remain.
+    pub(crate) fn shown(&self, kind: ObjectKind) -> Option<Cow<'_, Document>> {
+        let shown = self.document()?;
+        match &self.event {
+            Some((_, event)) if kind == ObjectKind::Directory && self.is_list_shown() => {
+                let mut shown = shown.clone();
+                shown.copy_unlisted(event);
+                Some(Cow::Owned(shown))
+            }
+            _ => Some(Cow::Borrowed(shown)),
         }
     }
 

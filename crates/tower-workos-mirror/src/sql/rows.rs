@@ -1,5 +1,7 @@
 //! Objects and memberships as rows.
 
+use std::borrow::Cow;
+
 use crate::{
     rules::{
         batch::MemberKey,
@@ -16,13 +18,11 @@ pub(crate) type Row = Vec<Value>;
 /// Both cells of versions have a document. The document that is shown is in the columns, and the other one is in `spare`.
 pub(crate) fn object_row(kind: ObjectKind, object: Object) -> Row {
     let is_list_shown = object.is_list_shown();
+    let shown = object.shown(kind).map(Cow::into_owned);
     let (event, event_document) = object.event.unzip();
     let (list, list_document) = object.list.unzip();
-    let (shown, spare) = if is_list_shown {
-        (list_document, event_document)
-    } else {
-        (event_document, list_document)
-    };
+    let spare =
+        if is_list_shown { event_document } else { list_document.filter(|_| event.is_some()) };
     let shown = shown.unwrap_or_else(|| Document::empty(kind));
     let (texts, ints): (Vec<_>, Vec<_>) =
         shown.0.into_iter().partition(|value| matches!(value, Value::Text(_)));
@@ -31,6 +31,9 @@ pub(crate) fn object_row(kind: ObjectKind, object: Object) -> Row {
     let mut row = vec![Value::from(object.id)];
     if kind != ObjectKind::Directory {
         row.push(object.directory_id.into());
+    }
+    if kind == ObjectKind::Directory {
+        row.push(object.environment.into());
     }
     row.push(event.as_ref().map(|event| event.event.clone()).into());
     row.push(deleted_by.into());
@@ -44,6 +47,9 @@ pub(crate) fn object_row(kind: ObjectKind, object: Object) -> Row {
     row.push(object.evidence_at.into());
     row.push(object.absent_at.into());
     row.push(deleted_at.into());
+    if kind != ObjectKind::User {
+        row.push(object.listed_at.into());
+    }
     row.extend(ints);
     row
 }
@@ -54,6 +60,8 @@ pub(crate) fn object(kind: ObjectKind, row: Row) -> Option<Object> {
     let mut object = Object::new(text(&mut values)?);
     if kind != ObjectKind::Directory {
         object.directory_id = text(&mut values);
+    } else {
+        object.environment = text(&mut values);
     }
     let event = text(&mut values);
     let deleted_by = text(&mut values);
@@ -68,6 +76,9 @@ pub(crate) fn object(kind: ObjectKind, row: Row) -> Option<Object> {
     object.evidence_at = int(&mut values);
     object.absent_at = int(&mut values);
     object.deleted = int(&mut values).zip(deleted_by);
+    if kind != ObjectKind::User {
+        object.listed_at = int(&mut values);
+    }
     document.extend(values.take(is(Kind::Int)));
 
     let event = match (updated, at, event) {
@@ -87,7 +98,11 @@ pub(crate) fn object(kind: ObjectKind, row: Row) -> Option<Object> {
             object.list = Some((list, spare.clone()));
             let is_list_shown = object.is_list_shown();
             let event = object.event.take().map(|(event, _)| event);
-            let (events, lists) = if is_list_shown { (spare, shown) } else { (shown, spare) };
+            let (events, mut lists) = if is_list_shown { (spare, shown) } else { (shown, spare) };
+            if kind == ObjectKind::Directory {
+                // They are the event's.
+                lists.copy_unlisted(&Document::empty(kind));
+            }
             object.event = event.map(|event| (event, events));
             object.list = Some((list, lists));
         }

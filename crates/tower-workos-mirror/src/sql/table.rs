@@ -90,7 +90,9 @@ impl Table {
 fn object_columns(kind: ObjectKind) -> Vec<Column> {
     let owner = (kind != ObjectKind::Directory).then_some(("directory_id", Text));
     let document = |of: Kind| kind.columns().iter().filter(move |(_, kind)| *kind == of).copied();
-    let texts = [("id", Text)].into_iter().chain(owner).chain([
+    let environment = (kind == ObjectKind::Directory).then_some(("environment", Text));
+    let listed_at = (kind != ObjectKind::User).then_some(("listed_at", Int));
+    let texts = [("id", Text)].into_iter().chain(owner).chain(environment).chain([
         ("ev_event", Text),
         ("deleted_by", Text),
         ("spare", Text),
@@ -105,5 +107,5 @@ fn object_columns(kind: ObjectKind) -> Vec<Column> {
         ("absent_at", Int),
         ("deleted_at", Int),
     ];
-    texts.chain(document(Text)).chain(ints).chain(document(Int)).collect()
+    texts.chain(document(Text)).chain(ints).chain(listed_at).chain(document(Int)).collect()
 }

@@ -37,18 +37,28 @@ fn document(kind: ObjectKind, seed: i64) -> Document {
     Document(kind.columns().iter().enumerate().map(value).collect())
 }
 
+/// The same without the columns that lists lack.
+fn list_document(kind: ObjectKind, seed: i64) -> Document {
+    let mut document = document(kind, seed);
+    if kind == ObjectKind::Directory {
+        document.copy_unlisted(&Document::empty(kind));
+    }
+    document
+}
+
 fn time() -> impl Strategy<Value = i64> {
     prop_oneof![0..4_i64, Just(i64::MIN), Just(i64::MAX)]
 }
 
 /// Any object with this id, with few values, so that there are ties.
-fn object(kind: ObjectKind, id: &'static str) -> impl Strategy<Value = Object> {
+fn object(kind: ObjectKind, id: &'static str) -> BoxedStrategy<Object> {
     let event = (time(), time(), any::<bool>(), 0..2_u8);
     let times = [prop::option::of(time()), prop::option::of(time())];
     let deleted = prop::option::weighted(0.2, (time(), "[ab]"));
     let list = prop::option::of((time(), time()));
-    (prop::option::of(event), list, times, deleted, prop::option::of("[ab]")).prop_map(
-        move |(event, list, [evidence_at, absent_at], deleted, directory_id)| {
+    let listed = (prop::option::of(time()), prop::option::of("[ab]"));
+    (prop::option::of(event), list, times, deleted, prop::option::of("[ab]"), listed)
+        .prop_map(move |(event, list, [evidence_at, absent_at], deleted, directory_id, listed)| {
             let mut object = Object::new(id);
             object.directory_id = directory_id.filter(|_| kind != ObjectKind::Directory);
             object.event = event.map(|(updated, at, inactive, event)| {
@@ -56,8 +66,11 @@ fn object(kind: ObjectKind, id: &'static str) -> impl Strategy<Value = Object> {
                 let event = format!("event_{event}");
                 (EventVersion { updated, at, inactive, event }, document(kind, seed))
             });
-            object.list = list
-                .map(|(at, updated)| (ListVersion { at, updated }, document(kind, at ^ !updated)));
+            object.list = list.map(|(at, updated)| {
+                (ListVersion { at, updated }, list_document(kind, at ^ !updated))
+            });
+            object.listed_at = listed.0.filter(|_| kind != ObjectKind::User);
+            object.environment = listed.1.filter(|_| kind == ObjectKind::Directory);
             object.evidence_at = evidence_at;
             object.absent_at = absent_at;
             object.deleted = deleted;
@@ -65,8 +78,8 @@ fn object(kind: ObjectKind, id: &'static str) -> impl Strategy<Value = Object> {
                 object.erase();
             }
             object
-        },
-    )
+        })
+        .boxed()
 }
 
 fn member() -> impl Strategy<Value = Member> {
@@ -95,6 +108,8 @@ fn joined(mut a: Member, b: &Member) -> Member {
 enum Fact {
     Object(ObjectKind, Object),
     Member(MemberKey, Member),
+    /// A list of everything in a directory, or of all members of a group, was complete.
+    Complete(ObjectKind, &'static str, i64),
 }
 
 fn fact() -> impl Strategy<Value = Fact> {
@@ -110,7 +125,7 @@ fn fact() -> impl Strategy<Value = Fact> {
         let at = super::micros(0) + second * 1_000_000 + 500_000;
         if is_shown {
             let version = ListVersion { at, updated: super::micros(0) + updated * 1_000_000 };
-            object.list = Some((version, document(kind, second ^ updated << 1)));
+            object.list = Some((version, list_document(kind, second ^ updated << 1)));
             object.evidence_at = Some(at);
             let number = id.bytes().last().map_or(0, |digit| digit % 2);
             object.directory_id = (kind != ObjectKind::Directory).then(|| format!("d{number}"));
@@ -125,7 +140,17 @@ fn fact() -> impl Strategy<Value = Fact> {
         let absent_at = Some(super::micros(0) + second * 1_000_000 + 500_000);
         Fact::Member(key, Member { operation: None, absent_at })
     });
-    prop_oneof![3 => object, 1 => absent]
+    let complete =
+        (any::<bool>(), 0..3_u8, 0..4_i64).prop_map(move |(is_group, number, second)| {
+            let kind = if is_group { ObjectKind::Group } else { ObjectKind::Directory };
+            let ids = match kind {
+                ObjectKind::Group => ["g0", "g1", "g2"],
+                _ => ["d0", "d1", "d1"],
+            };
+            let id = ids.get(usize::from(number)).copied().unwrap_or_default();
+            Fact::Complete(kind, id, super::micros(0) + second * 1_000_000 + 500_000)
+        });
+    prop_oneof![3 => object, 1 => absent, 1 => complete]
 }
 
 proptest! {
@@ -217,6 +242,7 @@ proptest! {
                     match facts.get(place - events.len()).expect("a fact").clone() {
                         Fact::Object(kind, object) => batch.object(kind, object),
                         Fact::Member((group, user), member) => batch.member(group, user, member),
+                        Fact::Complete(kind, id, at) => batch = world.complete(kind, id, at),
                     }
                     world.settle(batch)
                 }
@@ -227,6 +253,7 @@ proptest! {
         for place in places.iter().rev() {
             apply(&mut first, *place);
             prop_assert_eq!(first.fold.views(), first.views());
+            first.assert_absences();
         }
         for place in order.iter().filter(|_| !places.is_empty()).map(|it| it.get(&places)).chain(&places) {
             apply(&mut world, *place);

@@ -190,3 +190,78 @@ fn a_membership_is_absent_until_the_user_joins_again() {
         }
     }
 }
+
+/// The creation and the deletion of a user were both lost, and the list did not show the user. Then the creation arrives.
+#[test]
+fn a_late_event_creates_nothing_that_a_complete_list_lacked() {
+    for (evidence, has_access) in [(4, false), (5, true), (6, true)] {
+        let mut late = happened(4, 4, "active");
+        late.directory_id = Some("d".to_owned());
+        late.evidence_at = Some(micros(evidence));
+        let mut world = World::default();
+        let complete = world.complete(ObjectKind::Directory, "d", micros(5));
+        world.settle(complete);
+        let mut batch = Batch::default();
+        batch.object(ObjectKind::User, late);
+        world.settle(batch);
+        assert_eq!(world.views().access.contains("u"), has_access);
+        assert_eq!(world.fold.views(), world.views());
+    }
+}
+
+/// The same for a membership: the user joined and left, and both events were lost.
+#[test]
+fn a_late_event_does_not_bring_back_a_member_whom_a_complete_list_lacked() {
+    for (joined, is_member) in [(4, false), (5, true), (6, true)] {
+        let mut world = World::default();
+        let complete = world.complete(ObjectKind::Group, "g", micros(5));
+        world.settle(complete);
+        let mut batch = Batch::default();
+        for (kind, id) in [(ObjectKind::Group, "g"), (ObjectKind::User, "u")] {
+            let mut object = Object::new(id);
+            object.evidence_at = Some(micros(5));
+            batch.object(kind, object);
+        }
+        batch.member("g".to_owned(), "u".to_owned(), operation(joined, false));
+        world.settle(batch);
+        assert_eq!(world.views().memberships.contains("g u"), is_member);
+        assert_eq!(world.fold.views(), world.views());
+    }
+}
+
+/// The API's directories have no `domains`. A list must not empty what an event contained, whichever came first.
+#[test]
+fn a_list_of_directories_keeps_the_domains() {
+    let kind = ObjectKind::Directory;
+    let place = kind.columns().iter().position(|(name, _)| *name == "domains");
+    let place = place.expect("directories have domains");
+    let directory = |name: &str, domains: Option<&str>| {
+        let mut document = Document::empty(kind);
+        *document.0.get_mut(1).expect("a name") = Value::from(name);
+        *document.0.get_mut(place).expect("domains") = domains.map(str::to_owned).into();
+        document
+    };
+    let event = |second, domains| {
+        let mut object = happened(second, second, "active");
+        object.event = object.event.map(|(version, _)| (version, directory("old", Some(domains))));
+        object
+    };
+    let mut list = listed(5, 5, "active");
+    list.list = list.list.map(|(version, _)| (version, directory("new", None)));
+    let facts = [event(1, "[1]"), event(2, "[2]"), list];
+    for order in orders(facts.len()) {
+        let mut world = World::default();
+        for facts in order.iter().filter_map(|&place| facts.get(place)) {
+            let mut batch = Batch::default();
+            batch.object(kind, facts.clone());
+            world.settle(batch);
+        }
+        let shown = world.rows.directories.get("u").and_then(|it| it.shown(kind));
+        assert!(shown.as_deref() == Some(&directory("new", Some("[2]"))));
+        // The same list again changes nothing.
+        let mut batch = Batch::default();
+        batch.object(kind, facts.last().expect("a list").clone());
+        assert_eq!(world.settle(batch), []);
+        assert_eq!(world.written, 0);
+    }
+}

@@ -9,6 +9,7 @@ use crate::{
         batch::Batch,
         change::{Draft, settle},
         document::{Document, ObjectKind},
+        member::Member,
         object::{Object, ends_access},
         tests::fold::{Fold, Ids, Views, owned},
     },
@@ -72,6 +73,44 @@ impl World {
             self.fold.apply(draft.kind.as_str(), ids);
         }
         outcome.changes
+    }
+
+    /// The facts of a complete list: it is dated, and all that was in the tables is compared with it.
+    pub(super) fn complete(&self, kind: ObjectKind, id: &str, at: i64) -> Batch {
+        let mut batch = Batch::default();
+        let mut object = Object::new(id);
+        object.listed_at = Some(at);
+        batch.object(kind, object);
+        if kind == ObjectKind::Group {
+            for (group, user) in self.rows.members.keys().filter(|(group, _)| group == id) {
+                batch.member(group.clone(), user.clone(), Member::default());
+                batch.object(ObjectKind::User, Object::new(user.clone()));
+            }
+            return batch;
+        }
+        for (kind, objects) in
+            [(ObjectKind::Group, &self.rows.groups), (ObjectKind::User, &self.rows.users)]
+        {
+            for object in objects.values().filter(|it| it.directory_id.as_deref() == Some(id)) {
+                batch.object(kind, Object::new(object.id.clone()));
+            }
+        }
+        batch
+    }
+
+    /// What is absent is a function of the evidence and the complete lists, whichever came first.
+    pub(super) fn assert_absences(&self) {
+        let Batch { directories, groups, users, members } = &self.rows;
+        for object in groups.values().chain(users.values()).filter(|it| it.is_present()) {
+            let owner = object.directory_id.as_ref().and_then(|id| directories.get(id));
+            let listed_at = owner.and_then(|directory| directory.listed_at);
+            assert!(object.evidence_at >= listed_at, "{} is absent", object.id);
+        }
+        for ((group, user), member) in members.iter().filter(|(_, member)| member.is_joined()) {
+            let listed_at = groups.get(group).and_then(|group| group.listed_at);
+            let at = member.operation.as_ref().map(|operation| operation.at);
+            assert!(at >= listed_at, "{user} is not in {group}");
+        }
     }
 
     /// What the SQL views select.
