@@ -3,6 +3,8 @@
 // Without the feature of a database, the crate is empty.
 #![cfg(any(feature = "postgres", feature = "sqlite"))]
 
+#[cfg(feature = "reconcile")]
+mod api;
 mod apply;
 mod builder;
 mod change;
@@ -29,6 +31,14 @@ pub mod views;
 mod webhook;
 mod writer;
 
+#[cfg(feature = "reconcile")]
+#[cfg_attr(docsrs, doc(cfg(feature = "reconcile")))]
+pub use self::api::{
+    client::{ApiClient, ApiClientBuilder},
+    error::{ApiError, ApiErrorKind},
+    key::ApiKey,
+    timer::Timer,
+};
 pub use self::{
     builder::MirrorBuilder,
     change::{Change, ChangeKind},

@@ -9,6 +9,7 @@
 //! | [`EVENT_LAG`] | histogram | |
 //! | [`APPLY_DURATION`] | histogram | |
 //! | [`QUEUE_DEPTH`] | gauge | |
+//! | `THROTTLED_TOTAL` | counter | |
 //!
 //! No label contains an id or any other text from an event.
 
@@ -32,6 +33,11 @@ pub const APPLY_DURATION: &str = "workos_mirror_apply_duration_seconds";
 /// The number of events that wait for a transaction. If it approaches [`queue`](crate::MirrorBuilder::queue), the database is
 /// too slow or unavailable.
 pub const QUEUE_DEPTH: &str = "workos_mirror_queue_depth";
+
+/// Responses of the WorkOS API that said that there were too many requests (429).
+#[cfg(feature = "reconcile")]
+#[cfg_attr(docsrs, doc(cfg(feature = "reconcile")))]
+pub const THROTTLED_TOTAL: &str = "workos_reconcile_throttled_total";
 
 pub(crate) const DEAD_LETTER: &str = "dead_letter";
 pub(crate) const FAILED: &str = "failed";
@@ -63,6 +69,8 @@ pub fn describe() {
         "Duration of a transaction that applies events"
     );
     describe_gauge!(QUEUE_DEPTH, Unit::Count, "Events that wait for a transaction");
+    #[cfg(feature = "reconcile")]
+    describe_counter!(THROTTLED_TOTAL, Unit::Count, "Responses of the WorkOS API with 429");
 }
 
 pub(crate) fn event(event: &DirectoryEvent, changes: &[Change]) {
@@ -84,4 +92,9 @@ pub(crate) fn batch(duration: Duration) {
 
 pub(crate) fn queue_depth(waiting: usize) {
     gauge!(QUEUE_DEPTH).set(f64::from(u32::try_from(waiting).unwrap_or(u32::MAX)));
+}
+
+#[cfg(feature = "reconcile")]
+pub(crate) fn throttled() {
+    counter!(THROTTLED_TOTAL).increment(1);
 }

@@ -16,3 +16,6 @@ pub(crate) fn applied(_: Option<&str>, _: &'static str) {}
 pub(crate) fn batch(_: Duration) {}
 
 pub(crate) fn queue_depth(_: usize) {}
+
+#[cfg(feature = "reconcile")]
+pub(crate) fn throttled() {}
