@@ -34,7 +34,17 @@ pub(crate) async fn apply(
     names: &Names,
     events: &[DirectoryEvent],
 ) -> Result<Vec<Change>, MirrorError> {
-    let facts = Batch::of(events);
+    merge(conn, names, Batch::of(events), events).await
+}
+
+/// Merges facts into the tables and returns the net changes. `events` are those that the facts come from: none, if they come
+/// from the API.
+pub(crate) async fn merge(
+    conn: &mut Conn<'_>,
+    names: &Names,
+    facts: Batch,
+    events: &[DirectoryEvent],
+) -> Result<Vec<Change>, MirrorError> {
     let mut before = rows_before(conn, names, &facts).await?;
     let outcome = settle(&mut before, facts);
     // As precise as in the tables, so that the returned changes equal those of the feed.

@@ -23,6 +23,8 @@ mod migrate;
 mod mirror;
 mod pool;
 mod read;
+#[cfg(feature = "reconcile")]
+mod reconcile;
 mod rules;
 mod sql;
 mod text;
@@ -38,6 +40,13 @@ pub use self::api::{
     error::{ApiError, ApiErrorKind},
     key::ApiKey,
     timer::Timer,
+};
+#[cfg(feature = "reconcile")]
+#[cfg_attr(docsrs, doc(cfg(feature = "reconcile")))]
+pub use self::reconcile::{
+    DirectoryOutcome, DirectoryReport, Drift, DriftAction, DriftCount, ReconcileError,
+    ReconcileErrorKind, ReconcileProgress, ReconcileProgressStream, ReconcileReport, Reconciler,
+    ReconcilerBuilder,
 };
 pub use self::{
     builder::MirrorBuilder,

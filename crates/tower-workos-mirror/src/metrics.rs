@@ -39,6 +39,18 @@ pub const QUEUE_DEPTH: &str = "workos_mirror_queue_depth";
 #[cfg_attr(docsrs, doc(cfg(feature = "reconcile")))]
 pub const THROTTLED_TOTAL: &str = "workos_reconcile_throttled_total";
 
+/// Runs of the [`Reconciler`](crate::Reconciler). `complete`: everything was compared and repaired; `incomplete`: some directory
+/// was not, or its removals were withheld; `failed`: the run failed. Dry runs are not counted.
+#[cfg(feature = "reconcile")]
+pub const RUNS_TOTAL: &str = "workos_reconcile_runs_total";
+/// Differences between the mirror and the API, by the [change](crate::ChangeKind) that repairs them and by
+/// [action](crate::DriftAction).
+#[cfg(feature = "reconcile")]
+pub const DRIFT_TOTAL: &str = "workos_reconcile_drift_total";
+/// When the last complete run ended, in seconds since the Unix epoch.
+#[cfg(feature = "reconcile")]
+pub const LAST_SUCCESS: &str = "workos_reconcile_last_success_timestamp_seconds";
+
 pub(crate) const DEAD_LETTER: &str = "dead_letter";
 pub(crate) const FAILED: &str = "failed";
 
@@ -88,6 +100,27 @@ pub(crate) fn applied(name: Option<&str>, outcome: &'static str) {
 
 pub(crate) fn batch(duration: Duration) {
     histogram!(APPLY_DURATION).record(duration);
+}
+
+/// A difference that a run found.
+#[cfg(feature = "reconcile")]
+pub(crate) fn drift(kind: &'static str, action: &'static str) {
+    counter!(DRIFT_TOTAL, "kind" => kind, "action" => action).increment(1);
+}
+
+/// The end of a run: whether it was complete, or `None` if it failed.
+#[cfg(feature = "reconcile")]
+pub(crate) fn run(is_complete: Option<bool>) {
+    let outcome = match is_complete {
+        Some(true) => "complete",
+        Some(false) => "incomplete",
+        None => "failed",
+    };
+    counter!(RUNS_TOTAL, "outcome" => outcome).increment(1);
+    if is_complete == Some(true) {
+        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        gauge!(LAST_SUCCESS).set(now.as_secs_f64());
+    }
 }
 
 pub(crate) fn queue_depth(waiting: usize) {

@@ -15,6 +15,12 @@ pub(crate) fn applied(_: Option<&str>, _: &'static str) {}
 
 pub(crate) fn batch(_: Duration) {}
 
+#[cfg(feature = "reconcile")]
+pub(crate) fn drift(_: &'static str, _: &'static str) {}
+
+#[cfg(feature = "reconcile")]
+pub(crate) fn run(_: Option<bool>) {}
+
 pub(crate) fn queue_depth(_: usize) {}
 
 #[cfg(feature = "reconcile")]

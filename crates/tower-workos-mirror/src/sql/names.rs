@@ -48,6 +48,12 @@ impl Names {
         sql
     }
 
+    /// The current time of the database in microseconds, as an SQL expression.
+    #[cfg(feature = "reconcile")]
+    pub(crate) fn now(conn: &crate::sql::conn::Conn<'_>) -> String {
+        crate::sql::schema::dialect("@now", conn.is_postgres())
+    }
+
     pub(crate) fn table(&self, table: Table) -> String {
         format!("{}{}\"", self.qualified, table.name())
     }

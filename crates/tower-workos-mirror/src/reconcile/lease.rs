@@ -1,0 +1,84 @@
+//! One run at a time for each directory, across all processes.
+
+use std::time::Duration;
+
+use crate::{
+    error::MirrorError,
+    mirror::Shared,
+    reconcile::error::ReconcileError,
+    sql::{conn::Conn, names::Names, transaction::Transaction, value::Value},
+};
+
+/// A run that ended without notice holds its leases this long. A run that is alive renews them.
+const LEASE: Duration = Duration::from_secs(20);
+/// How often a run renews its leases.
+pub(super) const RENEW: Duration = Duration::from_secs(5);
+
+fn lease() -> Value {
+    i64::try_from(LEASE.as_micros()).unwrap_or(i64::MAX).into()
+}
+
+/// Acquires a lease, unless another run has it. The database's clock decides, because those of the processes can differ.
+pub(super) async fn acquire(
+    conn: &mut Conn<'_>,
+    names: &Names,
+    subject: &str,
+    run: &str,
+) -> Result<bool, sqlx::Error> {
+    let now = Names::now(conn);
+    let sql = names.sql(&format!(
+        "INSERT INTO {{p}}mirror_run AS r (subject, run, expires_at) VALUES ($1, $2, {now} + $3) \
+         ON CONFLICT (subject) DO UPDATE SET (run, expires_at) = (excluded.run, excluded.expires_at) \
+         WHERE r.expires_at < {now} OR r.run = excluded.run"
+    ));
+    Ok(conn.execute(sql, &[subject.into(), run.into(), lease()]).await? > 0)
+}
+
+/// Fails if another run has the lease, because this one did not renew it in time.
+pub(super) async fn check(
+    conn: &mut Conn<'_>,
+    names: &Names,
+    subject: &str,
+    run: &str,
+) -> Result<(), ReconcileError> {
+    let now = Names::now(conn);
+    let sql = names.sql(&format!(
+        "UPDATE {{p}}mirror_run SET expires_at = {now} + $3 WHERE subject = $1 AND run = $2"
+    ));
+    match conn.execute(sql, &[subject.into(), run.into(), lease()]).await? {
+        0 => Err(ReconcileError::busy()),
+        _ => Ok(()),
+    }
+}
+
+/// Renews all leases of a run.
+pub(super) async fn renew(shared: &Shared, run: &str) -> Result<(), MirrorError> {
+    let mut connection = shared.pool.acquire().await?;
+    let mut conn = connection.conn();
+    let now = Names::now(&conn);
+    let sql = format!("UPDATE {{p}}mirror_run SET expires_at = {now} + $2 WHERE run = $1");
+    conn.execute(shared.names.sql(&sql), &[run.into(), lease()]).await?;
+    Ok(())
+}
+
+/// Ends a lease, and empties what the run staged under it.
+pub(super) async fn release(shared: &Shared, subject: &str, run: &str) -> Result<(), MirrorError> {
+    let Shared { pool, names, settings, .. } = shared;
+    let mut transaction = Transaction::begin(pool, names, settings.timeout).await?;
+    let mut conn = transaction.conn();
+    let sql = names.sql("DELETE FROM {p}mirror_run WHERE subject = $1 AND run = $2");
+    if conn.execute(sql, &[subject.into(), run.into()]).await? > 0 {
+        let sql = names.sql("DELETE FROM {p}mirror_stage WHERE directory_id = $1");
+        conn.execute(sql, &[subject.into()]).await?;
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// Ends all leases of a run that failed. What it staged is removed by the next run.
+pub(super) async fn release_all(shared: &Shared, run: &str) -> Result<(), MirrorError> {
+    let mut connection = shared.pool.acquire().await?;
+    let sql = shared.names.sql("DELETE FROM {p}mirror_run WHERE run = $1");
+    connection.conn().execute(sql, &[run.into()]).await?;
+    Ok(())
+}

@@ -1,0 +1,23 @@
+//! Repair: compares the mirror with the API's lists.
+
+mod absent;
+mod builder;
+mod error;
+mod fetch;
+mod lease;
+mod progress;
+mod reconciler;
+pub(crate) mod repair;
+mod report;
+mod run;
+mod stage;
+mod walk;
+
+pub(crate) use self::builder::Settings;
+pub use self::{
+    builder::ReconcilerBuilder,
+    error::{ReconcileError, ReconcileErrorKind},
+    progress::{ReconcileProgress, ReconcileProgressStream},
+    reconciler::Reconciler,
+    report::{DirectoryOutcome, DirectoryReport, Drift, DriftAction, DriftCount, ReconcileReport},
+};

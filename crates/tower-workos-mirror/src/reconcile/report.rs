@@ -1,0 +1,204 @@
+//! What a run found.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::Serialize;
+use tower_workos::{DirectoryGroupId, DirectoryId, DirectoryUserId, Timestamp};
+
+use crate::change::ChangeKind;
+
+/// The maximum number of differences that a report contains one by one.
+const ITEMS: usize = 1000;
+
+/// What a run found and did.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct ReconcileReport {
+    /// Whether the run only reported.
+    pub dry_run: bool,
+    /// Whether this was the first run of a mirror that was not empty, so that removals were withheld.
+    pub is_first: bool,
+    /// The time that the run's lists are at least as new as: when it began, minus the margin.
+    pub fence: Timestamp,
+    /// The directories, sorted by id: those that the API listed, and those that it lacked.
+    pub directories: Vec<DirectoryReport>,
+    /// How many differences there were.
+    pub counts: Vec<DriftCount>,
+    /// The first 1000 differences.
+    pub drift: Vec<Drift>,
+    /// How many requests were sent. Each attempt counts.
+    pub requests: u64,
+    /// How many of them confirmed that something is absent.
+    pub confirmations: u64,
+}
+
+impl ReconcileReport {
+    /// Whether every directory was compared with the API completely, and nothing was withheld. In this case, the mirror now
+    /// shows what the API showed, apart from later changes.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.directories.iter().all(|it| it.outcome == DirectoryOutcome::Complete)
+    }
+
+    /// The total of [`counts`](Self::counts) with this action.
+    #[must_use]
+    pub fn total(&self, action: DriftAction) -> u64 {
+        self.counts.iter().filter(|it| it.action == action).map(|it| it.count).sum()
+    }
+}
+
+/// What a run did with a directory.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct DirectoryReport {
+    /// The directory.
+    pub directory_id: DirectoryId,
+    /// How it ended.
+    pub outcome: DirectoryOutcome,
+    /// Why it is not complete.
+    pub reason: Option<String>,
+    /// How many groups the API listed.
+    pub groups: u64,
+    /// How many users.
+    pub users: u64,
+    /// How many memberships.
+    pub memberships: u64,
+}
+
+/// How a run ended for a directory. Only [`Complete`](Self::Complete) removes anything; what the API showed was merged in all
+/// cases except [`Busy`](Self::Busy), [`Environment`](Self::Environment) and [`Failed`](Self::Failed).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum DirectoryOutcome {
+    /// Everything was compared.
+    Complete,
+    /// Another run is repairing this directory.
+    Busy,
+    /// So much is absent that it is probably the API's or the provider's mistake: see
+    /// [`allow_mass_removal`](crate::ReconcilerBuilder::allow_mass_removal).
+    Breaker,
+    /// The directory belongs to another environment.
+    Environment,
+    /// A request or the database failed.
+    Failed,
+    /// The first run withholds removals.
+    FirstRun,
+    /// The lists contradict each other, or contain something that can't be read.
+    Incomplete,
+}
+
+impl DirectoryOutcome {
+    /// The name, for example `first_run`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Breaker => "breaker",
+            Self::Busy => "busy",
+            Self::Complete => "complete",
+            Self::Environment => "environment",
+            Self::Failed => "failed",
+            Self::FirstRun => "first_run",
+            Self::Incomplete => "incomplete",
+        }
+    }
+}
+
+impl fmt::Display for DirectoryOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A difference between the mirror and the API. It contains ids and the names of fields, but no values.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Drift {
+    /// The change that repairs it.
+    pub kind: ChangeKind,
+    /// Whether it was repaired.
+    pub action: DriftAction,
+    /// The directory; `None` for memberships.
+    pub directory_id: Option<DirectoryId>,
+    /// The group of a group's difference or a membership's.
+    pub group_id: Option<DirectoryGroupId>,
+    /// The user of a user's difference or a membership's.
+    pub user_id: Option<DirectoryUserId>,
+    /// The names of the columns that differ.
+    pub fields: Vec<String>,
+}
+
+/// How many differences of a kind there were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct DriftCount {
+    /// The change that repairs them.
+    pub kind: ChangeKind,
+    /// Whether they were repaired.
+    pub action: DriftAction,
+    /// How many there were.
+    pub count: u64,
+}
+
+/// What a run did about a difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum DriftAction {
+    /// It was repaired.
+    Applied,
+    /// The run only reported.
+    Reported,
+    /// Something is absent from the API, but it was not removed: the directory's [`DirectoryOutcome`] says why.
+    Withheld,
+}
+
+impl DriftAction {
+    /// The name, for example `applied`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Reported => "reported",
+            Self::Withheld => "withheld",
+        }
+    }
+}
+
+impl fmt::Display for DriftAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Differences, counted completely and kept up to a limit.
+#[derive(Debug, Default)]
+pub(super) struct Drifts {
+    counts: BTreeMap<(&'static str, DriftAction), (ChangeKind, u64)>,
+    items: Vec<Drift>,
+}
+
+impl Drifts {
+    pub(super) fn add(&mut self, drift: Drift) {
+        let key = (drift.kind.as_str(), drift.action);
+        self.counts.entry(key).or_insert((drift.kind, 0)).1 += 1;
+        if self.items.len() < ITEMS {
+            self.items.push(drift);
+        }
+    }
+
+    pub(super) fn counts(&self) -> Vec<DriftCount> {
+        let counts = self.counts.iter();
+        counts
+            .map(|((_, action), (kind, count))| DriftCount {
+                kind: *kind,
+                action: *action,
+                count: *count,
+            })
+            .collect()
+    }
+
+    pub(super) fn take(&mut self) -> Vec<Drift> {
+        std::mem::take(&mut self.items)
+    }
+}

@@ -1,0 +1,434 @@
+//! A run over all directories.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use tokio::task::JoinSet;
+use tower_workos::{DirectoryGroupId, DirectoryId, DirectoryUserId};
+
+use crate::{
+    api::{
+        client::ApiClient,
+        error::ApiErrorKind,
+        page::{Item, Pages},
+    },
+    apply::merge,
+    change::{Change, ChangeKind},
+    mirror::Shared,
+    reconcile::{
+        Settings,
+        error::{ReconcileError, ReconcileErrorKind},
+        lease,
+        progress::ReconcileProgress,
+        repair,
+        report::{DirectoryOutcome, DirectoryReport, Drift, DriftAction, Drifts, ReconcileReport},
+        walk::Walk,
+    },
+    rules::{
+        batch::Batch,
+        change::{Draft, settle},
+        document::ObjectKind,
+        listed,
+        object::Object,
+    },
+    sql::{read::rows_before, transaction::Transaction},
+    text::{id, timestamp},
+};
+
+/// How many directories are read at the same time. The request budgets are the actual limit.
+const AT_ONCE: usize = 4;
+/// How many absent objects a run confirms one by one.
+const CONFIRMATIONS: i64 = 100;
+/// After this many failed directories in a row, the API is probably down.
+const FAILURES: u32 = 3;
+
+/// A run: over all directories, or over one.
+pub(super) struct Run {
+    pub(super) shared: Arc<Shared>,
+    pub(super) api: ApiClient,
+    pub(super) settings: Settings,
+    /// An id that no other run has.
+    pub(super) id: String,
+    /// The time that all lists of the run are at least as new as.
+    pub(super) fence: i64,
+    pub(super) dry_run: bool,
+    /// Whether removals are withheld because nothing was ever compared before.
+    pub(super) is_first: bool,
+    /// How many more absences can be confirmed one by one.
+    pub(super) confirmations: AtomicI64,
+    pub(super) drifts: Mutex<Drifts>,
+    pub(super) progress: tokio::sync::watch::Sender<ReconcileProgress>,
+}
+
+/// The directories that the API listed.
+struct Listed {
+    items: Vec<Item>,
+    unreadable: usize,
+    fence: i64,
+}
+
+/// A directory that exists according to the tables.
+struct Known {
+    environment: Option<String>,
+}
+
+impl Run {
+    /// Compares all directories of the environment.
+    pub(super) async fn all(
+        shared: Arc<Shared>,
+        api: ApiClient,
+        settings: Settings,
+        run: String,
+        dry_run: bool,
+        progress: tokio::sync::watch::Sender<ReconcileProgress>,
+    ) -> Result<ReconcileReport, ReconcileError> {
+        let begin = api.requests();
+        let subject = repair::subject(&settings.environment);
+        if !acquire(&shared, &subject, &run).await? {
+            return Err(ReconcileError::busy());
+        }
+        progress.send_replace(ReconcileProgress { is_running: true, ..Default::default() });
+        let listed = list_directories(&api, &settings).await?;
+        let known = known_directories(&shared).await?;
+        let is_first = repair::is_first(&shared, &settings.environment).await?;
+        let run = Arc::new(Self {
+            shared,
+            api,
+            settings,
+            id: run,
+            fence: listed.fence,
+            dry_run,
+            is_first,
+            confirmations: AtomicI64::new(CONFIRMATIONS),
+            drifts: Mutex::default(),
+            progress,
+        });
+        let environment = run.settings.environment.as_str();
+        let is_ours =
+            |known: &Known| known.environment.as_deref().is_none_or(|it| it == environment);
+        let ids: Vec<_> = listed.items.iter().map(|item| id(&item.id).into_owned()).collect();
+        let sees_ours = ids.iter().any(|id| known.contains_key(id));
+        if !run.settings.allow_new_environment && !sees_ours && known.values().any(is_ours) {
+            return Err(repair::wrong_environment());
+        }
+
+        let total = u64::try_from(ids.len()).unwrap_or(u64::MAX);
+        run.progress.send_modify(|it| it.directories = total);
+        let (ours, foreign): (Vec<_>, Vec<_>) = listed
+            .items
+            .into_iter()
+            .partition(|item| known.get(&*id(&item.id)).is_none_or(is_ours));
+        let foreign = foreign.iter().map(|item| {
+            let reason = "the directory belongs to another environment";
+            report(&item.id, DirectoryOutcome::Environment, Some(reason.to_owned()))
+        });
+        let mut reports: Vec<_> = foreign.collect();
+        let mut readable = Vec::new();
+        for item in ours {
+            match run.merge_directory(&item).await? {
+                true => readable.push(item.id),
+                false => {
+                    let reason = "the API's description of the directory can't be read";
+                    reports.push(report(
+                        &item.id,
+                        DirectoryOutcome::Incomplete,
+                        Some(reason.to_owned()),
+                    ));
+                }
+            }
+        }
+        reports.extend(run.walk_all(readable).await?);
+        let absent = known.iter().filter(|(id, known)| !ids.contains(id) && is_ours(known));
+        let absent: Vec<_> =
+            absent.map(|(id, known)| (id.clone(), known.environment.is_some())).collect();
+        reports.extend(
+            run.absent_directories(absent, sees_ours, listed.unreadable > 0, &known).await?,
+        );
+        reports.sort_by(|a, b| a.directory_id.as_str().cmp(b.directory_id.as_str()));
+        let report = run.report(reports, begin);
+        if !dry_run {
+            repair::store(&run.shared, &run.settings.environment, &report).await?;
+        }
+        lease::release(&run.shared, &subject, &run.id).await?;
+        Ok(report)
+    }
+
+    fn report(&self, directories: Vec<DirectoryReport>, begin: u64) -> ReconcileReport {
+        let mut drifts = self.drifts.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = self.confirmations.load(Ordering::Relaxed).max(0);
+        ReconcileReport {
+            dry_run: self.dry_run,
+            is_first: self.is_first,
+            fence: timestamp(self.fence),
+            directories,
+            counts: drifts.counts(),
+            drift: drifts.take(),
+            requests: self.api.requests() - begin,
+            confirmations: u64::try_from(CONFIRMATIONS - left).unwrap_or(0),
+        }
+    }
+
+    /// Merges what the list says about a directory. Returns whether it can be read.
+    pub(super) async fn merge_directory(&self, item: &Item) -> Result<bool, ReconcileError> {
+        let mut batch = Batch::default();
+        if listed::add(&mut batch, ObjectKind::Directory, &item.json, self.fence, None).is_err() {
+            return Ok(false);
+        }
+        for directory in batch.directories.values_mut() {
+            directory.environment = Some(self.settings.environment.clone());
+        }
+        self.merge(batch, None).await?;
+        Ok(true)
+    }
+
+    async fn walk_all(
+        self: &Arc<Self>,
+        directories: Vec<String>,
+    ) -> Result<Vec<DirectoryReport>, ReconcileError> {
+        let mut reports = Vec::new();
+        let mut tasks = JoinSet::new();
+        let mut directories = directories.into_iter();
+        let mut failures = 0;
+        loop {
+            while tasks.len() < AT_ONCE && failures < FAILURES {
+                let Some(directory) = directories.next() else { break };
+                let run = Arc::clone(self);
+                tasks.spawn(async move { Walk::new(&run, &directory).run().await });
+            }
+            let Some(finished) = tasks.join_next().await else { break };
+            let report = finished.map_err(|error| {
+                let message =
+                    format!("the comparison of a directory ended without a result: {error}");
+                ReconcileError::new(ReconcileErrorKind::Database, message)
+            })??;
+            let failed = report.outcome == DirectoryOutcome::Failed;
+            failures = if failed { failures + 1 } else { 0 };
+            reports.push(report);
+            self.progress.send_modify(|it| {
+                it.done += 1;
+                it.requests = self.api.requests();
+            });
+        }
+        // Those that were not tried.
+        let reason = "not compared, because the comparison of several other directories failed";
+        let skipped =
+            directories.map(|it| report(&it, DirectoryOutcome::Failed, Some(reason.to_owned())));
+        reports.extend(skipped);
+        Ok(reports)
+    }
+
+    /// Directories that exist according to the tables, but were not listed. `true` means that an earlier list of this
+    /// environment contained the directory.
+    async fn absent_directories(
+        &self,
+        absent: Vec<(String, bool)>,
+        sees_ours: bool,
+        is_incomplete: bool,
+        known: &BTreeMap<String, Known>,
+    ) -> Result<Vec<DirectoryReport>, ReconcileError> {
+        // If several environments share the tables, a directory that was never listed can belong to any of them.
+        let environment = Some(self.settings.environment.as_str());
+        let is_shared = known
+            .values()
+            .any(|it| it.environment.is_some() && it.environment.as_deref() != environment);
+        let mut reports = Vec::new();
+        let mut gone = Vec::new();
+        for (directory, was_listed) in absent {
+            let found = self.api.directory(&directory).await?;
+            self.confirmations.fetch_sub(1, Ordering::Relaxed);
+            if let Some(item) = found.item {
+                self.merge_directory(&item).await?;
+                let reason = "the list of directories lacks it, although it exists";
+                reports.push(report(
+                    &directory,
+                    DirectoryOutcome::Incomplete,
+                    Some(reason.to_owned()),
+                ));
+                continue;
+            }
+            if is_shared && !was_listed {
+                let reason = "it may belong to another environment";
+                reports.push(report(
+                    &directory,
+                    DirectoryOutcome::Environment,
+                    Some(reason.to_owned()),
+                ));
+                continue;
+            }
+            gone.push(directory);
+        }
+        let several = gone.len() > 1 && !self.settings.allow_mass_removal;
+        let withheld = if is_incomplete {
+            Some((DirectoryOutcome::Incomplete, "an item in the list of directories has no id"))
+        } else if self.is_first {
+            Some((
+                DirectoryOutcome::FirstRun,
+                "the directory is absent: the first run removes nothing",
+            ))
+        } else if several || !(sees_ours || self.settings.allow_mass_removal) {
+            Some((DirectoryOutcome::Breaker, "several directories, or all of them, are absent"))
+        } else {
+            None
+        };
+        for directory in gone {
+            let deleted = ChangeKind::DirectoryDeleted;
+            let Some((outcome, reason)) = withheld else {
+                let mut object = Object::new(directory.clone());
+                object.absent_at = Some(self.fence);
+                let mut batch = Batch::default();
+                batch.object(ObjectKind::Directory, object);
+                self.merge(batch, None).await?;
+                reports.push(report(&directory, DirectoryOutcome::Complete, None));
+                continue;
+            };
+            self.drift(drift(deleted, DriftAction::Withheld, Some(&directory), None, None));
+            reports.push(report(&directory, outcome, Some(reason.to_owned())));
+        }
+        Ok(reports)
+    }
+
+    /// Merges facts in a transaction of their own, or, in a dry run, only counts what they would change. If they are about
+    /// the contents of a directory, this run must have its lease.
+    pub(super) async fn merge(
+        &self,
+        batch: Batch,
+        leased: Option<&str>,
+    ) -> Result<(), ReconcileError> {
+        let Shared { pool, names, settings, .. } = &*self.shared;
+        if self.dry_run {
+            let mut transaction = Transaction::snapshot(pool).await?;
+            let mut before = rows_before(&mut transaction.conn(), names, &batch).await?;
+            transaction.rollback().await?;
+            // The user and the group of a membership are among its facts. New ones were already counted.
+            let are_members = !batch.members.is_empty();
+            let changes = settle(&mut before, batch).changes.into_iter();
+            let is_membership = |draft: &Draft| draft.group_id.is_some() && draft.user_id.is_some();
+            changes
+                .filter(|draft| !are_members || is_membership(draft))
+                .for_each(|draft| self.drift(Drift::of_draft(draft)));
+            return Ok(());
+        }
+        let mut transaction = Transaction::begin(pool, names, settings.timeout).await?;
+        let mut conn = transaction.conn();
+        if let Some(directory) = leased {
+            lease::check(&mut conn, names, directory, &self.id).await?;
+        }
+        let changes = merge(&mut conn, names, batch, &[]).await?;
+        transaction.commit().await?;
+        self.committed(&changes);
+        Ok(())
+    }
+
+    pub(super) fn committed(&self, changes: &[Change]) {
+        self.shared.committed(changes);
+        for change in changes {
+            self.drift(Drift::of_change(change));
+        }
+    }
+
+    pub(super) fn drift(&self, drift: Drift) {
+        crate::metrics::drift(drift.kind.as_str(), drift.action.as_str());
+        self.drifts.lock().unwrap_or_else(PoisonError::into_inner).add(drift);
+    }
+}
+
+pub(super) async fn acquire(
+    shared: &Shared,
+    subject: &str,
+    run: &str,
+) -> Result<bool, ReconcileError> {
+    let mut connection = shared.pool.acquire().await?;
+    Ok(lease::acquire(&mut connection.conn(), &shared.names, subject, run).await?)
+}
+
+async fn list_directories(api: &ApiClient, settings: &Settings) -> Result<Listed, ReconcileError> {
+    let mut listed = Listed { items: Vec::new(), unreadable: 0, fence: 0 };
+    let mut pages = Pages::new(settings.max_pages);
+    let mut after = None;
+    let mut is_first = true;
+    loop {
+        let page = api.directories(after.as_deref()).await?;
+        if std::mem::take(&mut is_first) {
+            let date = page.date.ok_or_else(ReconcileError::no_date)?;
+            listed.fence = listed::fence(date, settings.margin);
+        }
+        listed.items.extend(page.items);
+        listed.unreadable += page.unreadable;
+        after = pages.advance(page.after)?;
+        if after.is_none() {
+            return Ok(listed);
+        }
+    }
+}
+
+/// The directories that exist according to the tables.
+async fn known_directories(shared: &Shared) -> Result<BTreeMap<String, Known>, ReconcileError> {
+    let rows = repair::known_directories(shared).await?;
+    Ok(rows.into_iter().map(|(id, environment)| (id, Known { environment })).collect())
+}
+
+pub(super) fn report(
+    directory: &str,
+    outcome: DirectoryOutcome,
+    reason: Option<String>,
+) -> DirectoryReport {
+    DirectoryReport {
+        directory_id: DirectoryId::from(directory.to_owned()),
+        outcome,
+        reason,
+        groups: 0,
+        users: 0,
+        memberships: 0,
+    }
+}
+
+pub(super) fn drift(
+    kind: ChangeKind,
+    action: DriftAction,
+    directory: Option<&str>,
+    group: Option<&str>,
+    user: Option<&str>,
+) -> Drift {
+    Drift {
+        kind,
+        action,
+        directory_id: directory.map(|it| DirectoryId::from(it.to_owned())),
+        group_id: group.map(|it| DirectoryGroupId::from(it.to_owned())),
+        user_id: user.map(|it| DirectoryUserId::from(it.to_owned())),
+        fields: Vec::new(),
+    }
+}
+
+impl Drift {
+    fn of_change(change: &Change) -> Self {
+        Self {
+            kind: change.kind,
+            action: DriftAction::Applied,
+            directory_id: change.directory_id.clone(),
+            group_id: change.group_id.clone(),
+            user_id: change.user_id.clone(),
+            fields: change.fields.clone(),
+        }
+    }
+
+    fn of_draft(draft: Draft) -> Self {
+        Self {
+            kind: draft.kind,
+            action: DriftAction::Reported,
+            directory_id: draft.directory_id.map(DirectoryId::from),
+            group_id: draft.group_id.map(DirectoryGroupId::from),
+            user_id: draft.user_id.map(DirectoryUserId::from),
+            fields: draft.fields.into_iter().map(str::to_owned).collect(),
+        }
+    }
+}
+
+/// Whether a whole run can't go on after this error of one directory.
+pub(super) fn is_fatal(error: &ReconcileError) -> bool {
+    matches!(error.kind(), ReconcileErrorKind::Api(ApiErrorKind::Unauthorized))
+}

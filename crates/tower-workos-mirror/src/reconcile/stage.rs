@@ -1,0 +1,133 @@
+//! What the lists contained, in a table, until it is merged: a directory can be larger than the memory.
+
+use bytes::Bytes;
+
+use crate::{
+    rules::document::ObjectKind,
+    sql::{
+        conn::Conn,
+        names::Names,
+        value::{Kind::Text, Value},
+    },
+    text::{id, plain},
+};
+
+/// A kind of row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Group,
+    Member,
+    User,
+    /// A group whose members were listed completely.
+    Walked,
+    /// Ids of the second lists.
+    GroupAgain,
+    UserAgain,
+}
+
+impl Kind {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Group => "group",
+            Self::GroupAgain => "group again",
+            Self::Member => "member",
+            Self::User => "user",
+            Self::UserAgain => "user again",
+            Self::Walked => "walked",
+        }
+    }
+
+    pub(super) fn object(self) -> ObjectKind {
+        if self == Self::Group { ObjectKind::Group } else { ObjectKind::User }
+    }
+}
+
+/// A row, without the directory and the kind.
+pub(super) struct Staged {
+    pub(super) id: String,
+    pub(super) user: String,
+    pub(super) item: Option<String>,
+}
+
+impl Staged {
+    pub(super) fn item(object: &str, json: &Bytes) -> Self {
+        // JSON is UTF-8 and has no NUL, or the page could not have been read.
+        let item = plain(&String::from_utf8_lossy(json));
+        Self { id: id(object).into_owned(), user: String::new(), item }
+    }
+
+    pub(super) fn id(object: &str) -> Self {
+        Self { id: id(object).into_owned(), user: String::new(), item: None }
+    }
+
+    pub(super) fn member(group: &str, user: &str) -> Self {
+        Self { id: id(group).into_owned(), user: id(user).into_owned(), item: None }
+    }
+}
+
+/// The numbers of rows in one statement: each number is a statement that the connection prepares and keeps.
+const CHUNKS: [usize; 2] = [25, 1];
+
+/// Adds rows. Those that exist stay as they are.
+pub(super) async fn put(
+    conn: &mut Conn<'_>,
+    names: &Names,
+    directory: &str,
+    kind: Kind,
+    rows: Vec<Staged>,
+) -> Result<(), sqlx::Error> {
+    let mut rows = rows.into_iter();
+    while let Some(&size) = CHUNKS.iter().find(|size| rows.len() >= **size) {
+        let mut sql = names
+            .sql("INSERT INTO {p}mirror_stage (directory_id, kind, id, user_id, item) VALUES ");
+        let mut arguments: Vec<Value> = vec![directory.into(), kind.name().into()];
+        for (place, row) in rows.by_ref().take(size).enumerate() {
+            let first = 3 * place + 3;
+            let comma = if place == 0 { "" } else { ", " };
+            sql.push_str(&format!("{comma}($1, $2, ${first}, ${}, ${})", first + 1, first + 2));
+            arguments.extend([row.id.into(), row.user.into(), row.item.into()]);
+        }
+        sql.push_str(" ON CONFLICT DO NOTHING");
+        conn.execute(sql, &arguments).await?;
+    }
+    Ok(())
+}
+
+/// Removes what a run that died has left.
+pub(super) async fn clear(
+    conn: &mut Conn<'_>,
+    names: &Names,
+    directory: &str,
+) -> Result<(), sqlx::Error> {
+    let sql = names.sql("DELETE FROM {p}mirror_stage WHERE directory_id = $1");
+    conn.execute(sql, &[directory.into()]).await.map(drop)
+}
+
+/// The next rows after this one.
+pub(super) async fn page(
+    conn: &mut Conn<'_>,
+    names: &Names,
+    directory: &str,
+    kind: Kind,
+    after: &(String, String),
+    limit: i64,
+) -> Result<Vec<Staged>, sqlx::Error> {
+    let sql = names.sql(
+        "SELECT id, user_id, item FROM {p}mirror_stage \
+         WHERE directory_id = $1 AND kind = $2 AND (id, user_id) > ($3, $4) ORDER BY id, user_id LIMIT $5",
+    );
+    let arguments = [
+        directory.into(),
+        kind.name().into(),
+        after.0.as_str().into(),
+        after.1.as_str().into(),
+        limit.into(),
+    ];
+    let rows = conn.rows(sql, &arguments, &[Text, Text, Text]).await?;
+    let staged = |row: Vec<Value>| {
+        let mut values = row.into_iter().map(Value::into_text);
+        let (id, user) = (values.next()??, values.next()??);
+        Some(Staged { id, user, item: values.next()? })
+    };
+    Ok(rows.into_iter().filter_map(staged).collect())
+}
