@@ -2,11 +2,13 @@
 
 mod absent;
 mod builder;
+mod directories;
 mod error;
 mod fetch;
 mod lease;
 mod progress;
 mod reconciler;
+mod removal;
 pub(crate) mod repair;
 mod report;
 mod run;

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, fmt};
 use serde::Serialize;
 use tower_workos::{DirectoryGroupId, DirectoryId, DirectoryUserId, Timestamp};
 
-use crate::change::ChangeKind;
+use crate::{
+    change::{Change, ChangeKind},
+    rules::change::Draft,
+};
 
 /// The maximum number of differences that a report contains one by one.
 const ITEMS: usize = 1000;
@@ -168,6 +171,48 @@ impl DriftAction {
 impl fmt::Display for DriftAction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
+    }
+}
+
+impl Drift {
+    /// A difference without fields.
+    pub(super) fn new(
+        kind: ChangeKind,
+        action: DriftAction,
+        directory: Option<&str>,
+        group: Option<&str>,
+        user: Option<&str>,
+    ) -> Self {
+        Self {
+            kind,
+            action,
+            directory_id: directory.map(|it| DirectoryId::from(it.to_owned())),
+            group_id: group.map(|it| DirectoryGroupId::from(it.to_owned())),
+            user_id: user.map(|it| DirectoryUserId::from(it.to_owned())),
+            fields: Vec::new(),
+        }
+    }
+
+    pub(super) fn of_change(change: &Change) -> Self {
+        Self {
+            kind: change.kind,
+            action: DriftAction::Applied,
+            directory_id: change.directory_id.clone(),
+            group_id: change.group_id.clone(),
+            user_id: change.user_id.clone(),
+            fields: change.fields.clone(),
+        }
+    }
+
+    pub(super) fn of_draft(draft: Draft) -> Self {
+        Self {
+            kind: draft.kind,
+            action: DriftAction::Reported,
+            directory_id: draft.directory_id.map(DirectoryId::from),
+            group_id: draft.group_id.map(DirectoryGroupId::from),
+            user_id: draft.user_id.map(DirectoryUserId::from),
+            fields: draft.fields.into_iter().map(str::to_owned).collect(),
+        }
     }
 }
 

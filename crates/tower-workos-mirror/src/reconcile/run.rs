@@ -1,32 +1,26 @@
 //! A run over all directories.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicI64, Ordering},
-    },
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicI64, Ordering},
 };
 
 use tokio::task::JoinSet;
-use tower_workos::{DirectoryGroupId, DirectoryId, DirectoryUserId};
+use tower_workos::DirectoryId;
 
 use crate::{
-    api::{
-        client::ApiClient,
-        error::ApiErrorKind,
-        page::{Item, Pages},
-    },
+    api::{client::ApiClient, error::ApiErrorKind, page::Item},
     apply::merge,
-    change::{Change, ChangeKind},
+    change::Change,
     mirror::Shared,
     reconcile::{
         Settings,
+        directories::{Known, known_directories, list_directories},
         error::{ReconcileError, ReconcileErrorKind},
         lease,
         progress::ReconcileProgress,
         repair,
-        report::{DirectoryOutcome, DirectoryReport, Drift, DriftAction, Drifts, ReconcileReport},
+        report::{DirectoryOutcome, DirectoryReport, Drift, Drifts, ReconcileReport},
         walk::Walk,
     },
     rules::{
@@ -34,7 +28,6 @@ use crate::{
         change::{Draft, settle},
         document::ObjectKind,
         listed,
-        object::Object,
     },
     sql::{read::rows_before, transaction::Transaction},
     text::{id, timestamp},
@@ -63,18 +56,6 @@ pub(super) struct Run {
     pub(super) confirmations: AtomicI64,
     pub(super) drifts: Mutex<Drifts>,
     pub(super) progress: tokio::sync::watch::Sender<ReconcileProgress>,
-}
-
-/// The directories that the API listed.
-struct Listed {
-    items: Vec<Item>,
-    unreadable: usize,
-    fence: i64,
-}
-
-/// A directory that exists according to the tables.
-struct Known {
-    environment: Option<String>,
 }
 
 impl Run {
@@ -222,76 +203,6 @@ impl Run {
         Ok(reports)
     }
 
-    /// Directories that exist according to the tables, but were not listed. `true` means that an earlier list of this
-    /// environment contained the directory.
-    async fn absent_directories(
-        &self,
-        absent: Vec<(String, bool)>,
-        sees_ours: bool,
-        is_incomplete: bool,
-        known: &BTreeMap<String, Known>,
-    ) -> Result<Vec<DirectoryReport>, ReconcileError> {
-        // If several environments share the tables, a directory that was never listed can belong to any of them.
-        let environment = Some(self.settings.environment.as_str());
-        let is_shared = known
-            .values()
-            .any(|it| it.environment.is_some() && it.environment.as_deref() != environment);
-        let mut reports = Vec::new();
-        let mut gone = Vec::new();
-        for (directory, was_listed) in absent {
-            let found = self.api.directory(&directory).await?;
-            self.confirmations.fetch_sub(1, Ordering::Relaxed);
-            if let Some(item) = found.item {
-                self.merge_directory(&item).await?;
-                let reason = "the list of directories lacks it, although it exists";
-                reports.push(report(
-                    &directory,
-                    DirectoryOutcome::Incomplete,
-                    Some(reason.to_owned()),
-                ));
-                continue;
-            }
-            if is_shared && !was_listed {
-                let reason = "it may belong to another environment";
-                reports.push(report(
-                    &directory,
-                    DirectoryOutcome::Environment,
-                    Some(reason.to_owned()),
-                ));
-                continue;
-            }
-            gone.push(directory);
-        }
-        let several = gone.len() > 1 && !self.settings.allow_mass_removal;
-        let withheld = if is_incomplete {
-            Some((DirectoryOutcome::Incomplete, "an item in the list of directories has no id"))
-        } else if self.is_first {
-            Some((
-                DirectoryOutcome::FirstRun,
-                "the directory is absent: the first run removes nothing",
-            ))
-        } else if several || !(sees_ours || self.settings.allow_mass_removal) {
-            Some((DirectoryOutcome::Breaker, "several directories, or all of them, are absent"))
-        } else {
-            None
-        };
-        for directory in gone {
-            let deleted = ChangeKind::DirectoryDeleted;
-            let Some((outcome, reason)) = withheld else {
-                let mut object = Object::new(directory.clone());
-                object.absent_at = Some(self.fence);
-                let mut batch = Batch::default();
-                batch.object(ObjectKind::Directory, object);
-                self.merge(batch, None).await?;
-                reports.push(report(&directory, DirectoryOutcome::Complete, None));
-                continue;
-            };
-            self.drift(drift(deleted, DriftAction::Withheld, Some(&directory), None, None));
-            reports.push(report(&directory, outcome, Some(reason.to_owned())));
-        }
-        Ok(reports)
-    }
-
     /// Merges facts in a transaction of their own, or, in a dry run, only counts what they would change. If they are about
     /// the contents of a directory, this run must have its lease.
     pub(super) async fn merge(
@@ -346,32 +257,6 @@ pub(super) async fn acquire(
     Ok(lease::acquire(&mut connection.conn(), &shared.names, subject, run).await?)
 }
 
-async fn list_directories(api: &ApiClient, settings: &Settings) -> Result<Listed, ReconcileError> {
-    let mut listed = Listed { items: Vec::new(), unreadable: 0, fence: 0 };
-    let mut pages = Pages::new(settings.max_pages);
-    let mut after = None;
-    let mut is_first = true;
-    loop {
-        let page = api.directories(after.as_deref()).await?;
-        if std::mem::take(&mut is_first) {
-            let date = page.date.ok_or_else(ReconcileError::no_date)?;
-            listed.fence = listed::fence(date, settings.margin);
-        }
-        listed.items.extend(page.items);
-        listed.unreadable += page.unreadable;
-        after = pages.advance(page.after)?;
-        if after.is_none() {
-            return Ok(listed);
-        }
-    }
-}
-
-/// The directories that exist according to the tables.
-async fn known_directories(shared: &Shared) -> Result<BTreeMap<String, Known>, ReconcileError> {
-    let rows = repair::known_directories(shared).await?;
-    Ok(rows.into_iter().map(|(id, environment)| (id, Known { environment })).collect())
-}
-
 pub(super) fn report(
     directory: &str,
     outcome: DirectoryOutcome,
@@ -384,47 +269,6 @@ pub(super) fn report(
         groups: 0,
         users: 0,
         memberships: 0,
-    }
-}
-
-pub(super) fn drift(
-    kind: ChangeKind,
-    action: DriftAction,
-    directory: Option<&str>,
-    group: Option<&str>,
-    user: Option<&str>,
-) -> Drift {
-    Drift {
-        kind,
-        action,
-        directory_id: directory.map(|it| DirectoryId::from(it.to_owned())),
-        group_id: group.map(|it| DirectoryGroupId::from(it.to_owned())),
-        user_id: user.map(|it| DirectoryUserId::from(it.to_owned())),
-        fields: Vec::new(),
-    }
-}
-
-impl Drift {
-    fn of_change(change: &Change) -> Self {
-        Self {
-            kind: change.kind,
-            action: DriftAction::Applied,
-            directory_id: change.directory_id.clone(),
-            group_id: change.group_id.clone(),
-            user_id: change.user_id.clone(),
-            fields: change.fields.clone(),
-        }
-    }
-
-    fn of_draft(draft: Draft) -> Self {
-        Self {
-            kind: draft.kind,
-            action: DriftAction::Reported,
-            directory_id: draft.directory_id.map(DirectoryId::from),
-            group_id: draft.group_id.map(DirectoryGroupId::from),
-            user_id: draft.user_id.map(DirectoryUserId::from),
-            fields: draft.fields.into_iter().map(str::to_owned).collect(),
-        }
     }
 }
 

@@ -1,0 +1,135 @@
+//! The directories of an environment: those that the API lists, and those that it lacks.
+
+use std::{collections::BTreeMap, sync::atomic::Ordering};
+
+use crate::{
+    api::{
+        client::ApiClient,
+        page::{Item, Pages},
+    },
+    change::ChangeKind,
+    mirror::Shared,
+    reconcile::{
+        Settings,
+        error::ReconcileError,
+        repair,
+        report::{DirectoryOutcome, DirectoryReport, Drift, DriftAction},
+        run::{Run, report},
+    },
+    rules::{batch::Batch, document::ObjectKind, listed, object::Object},
+};
+
+/// The directories that the API listed.
+pub(super) struct Listed {
+    pub(super) items: Vec<Item>,
+    pub(super) unreadable: usize,
+    pub(super) fence: i64,
+}
+
+/// A directory that exists according to the tables.
+pub(super) struct Known {
+    pub(super) environment: Option<String>,
+}
+
+impl Run {
+    /// Directories that exist according to the tables, but were not listed. `true` means that an earlier list of this
+    /// environment contained the directory.
+    pub(super) async fn absent_directories(
+        &self,
+        absent: Vec<(String, bool)>,
+        sees_ours: bool,
+        is_incomplete: bool,
+        known: &BTreeMap<String, Known>,
+    ) -> Result<Vec<DirectoryReport>, ReconcileError> {
+        // If several environments share the tables, a directory that was never listed can belong to any of them.
+        let environment = Some(self.settings.environment.as_str());
+        let is_shared = known
+            .values()
+            .any(|it| it.environment.is_some() && it.environment.as_deref() != environment);
+        let mut reports = Vec::new();
+        let mut gone = Vec::new();
+        for (directory, was_listed) in absent {
+            let found = self.api.directory(&directory).await?;
+            self.confirmations.fetch_sub(1, Ordering::Relaxed);
+            if let Some(item) = found.item {
+                self.merge_directory(&item).await?;
+                let reason = "the list of directories lacks it, although it exists";
+                reports.push(report(
+                    &directory,
+                    DirectoryOutcome::Incomplete,
+                    Some(reason.to_owned()),
+                ));
+                continue;
+            }
+            if is_shared && !was_listed {
+                let reason = "it may belong to another environment";
+                reports.push(report(
+                    &directory,
+                    DirectoryOutcome::Environment,
+                    Some(reason.to_owned()),
+                ));
+                continue;
+            }
+            gone.push(directory);
+        }
+        let several = gone.len() > 1 && !self.settings.allow_mass_removal;
+        let withheld = if is_incomplete {
+            Some((DirectoryOutcome::Incomplete, "an item in the list of directories has no id"))
+        } else if self.is_first {
+            Some((
+                DirectoryOutcome::FirstRun,
+                "the directory is absent: the first run removes nothing",
+            ))
+        } else if several || !(sees_ours || self.settings.allow_mass_removal) {
+            Some((DirectoryOutcome::Breaker, "several directories, or all of them, are absent"))
+        } else {
+            None
+        };
+        for directory in gone {
+            let deleted = ChangeKind::DirectoryDeleted;
+            let Some((outcome, reason)) = withheld else {
+                let mut object = Object::new(directory.clone());
+                object.absent_at = Some(self.fence);
+                let mut batch = Batch::default();
+                batch.object(ObjectKind::Directory, object);
+                self.merge(batch, None).await?;
+                reports.push(report(&directory, DirectoryOutcome::Complete, None));
+                continue;
+            };
+            self.drift(Drift::new(deleted, DriftAction::Withheld, Some(&directory), None, None));
+            reports.push(report(&directory, outcome, Some(reason.to_owned())));
+        }
+        Ok(reports)
+    }
+}
+
+pub(super) async fn list_directories(
+    api: &ApiClient,
+    settings: &Settings,
+) -> Result<Listed, ReconcileError> {
+    let mut listed = Listed { items: Vec::new(), unreadable: 0, fence: 0 };
+    let mut pages = Pages::new(settings.max_pages);
+    let mut after = None;
+    let mut is_first = true;
+    loop {
+        let page = api.directories(after.as_deref()).await?;
+        if std::mem::take(&mut is_first) {
+            let date = page.date.ok_or_else(ReconcileError::no_date)?;
+            listed.fence = listed::fence(date, settings.margin);
+        }
+        listed.items.extend(page.items);
+        listed.unreadable += page.unreadable;
+        after = pages.advance(page.after)?;
+        if after.is_none() {
+            return Ok(listed);
+        }
+    }
+}
+
+/// The directories that exist according to the tables.
+pub(super) async fn known_directories(
+    shared: &Shared,
+) -> Result<BTreeMap<String, Known>, ReconcileError> {
+    let rows = repair::known_directories(shared).await?;
+    Ok(rows.into_iter().map(|(id, environment)| (id, Known { environment })).collect())
+}
