@@ -1,7 +1,7 @@
 //! The rules of the state, one test for each. Every history is applied in every order.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use dsync_cli::directory::{Snapshot, State};
+use dsync_emulator::directory::{Snapshot, State};
 use serde_json::{Value, json};
 use tower_workos::DirectoryEvent;
 

@@ -1,7 +1,7 @@
 //! Random histories with many ties, missing fields and events that contradict each other: the order never matters.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use dsync_cli::directory::{Random, Snapshot, State};
+use dsync_emulator::directory::{Random, Snapshot, State};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tower_workos::DirectoryEvent;

@@ -1,7 +1,7 @@
 //! A model of directories: the events of their life, the order of the deliveries, and the resulting state.
 //!
 //! ```
-//! use dsync_cli::directory::{Deliveries, Life, Order, Plan, State};
+//! use dsync_emulator::directory::{Deliveries, Life, Order, Plan, State};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let plan = Plan::new(7).users(20).events(200);
