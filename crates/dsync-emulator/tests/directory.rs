@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use dsync_emulator::directory::{Deliveries, Event, Life, Order, Plan, Random, Share, Snapshot, State};
+use dsync_emulator::directory::{
+    Deliveries, Event, Life, Order, Plan, Random, Share, Snapshot, State,
+};
 use proptest::prelude::*;
 use tower_workos::{DirectoryEvent, EventData, Previous, Timestamp};
 

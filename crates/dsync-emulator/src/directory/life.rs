@@ -21,6 +21,7 @@ pub struct Event {
     sequence: u64,
     name: &'static str,
     id: Ulid,
+    created_at: i64,
     body: Bytes,
 }
 
@@ -43,10 +44,22 @@ impl Event {
         self.id
     }
 
+    /// When the event happened.
+    #[must_use]
+    pub fn created_at(&self) -> Timestamp {
+        Timestamp::from_unix_millis_saturating(self.created_at)
+    }
+
     /// The body, as WorkOS would sign it.
     #[must_use]
     pub fn body(&self) -> &Bytes {
         &self.body
+    }
+}
+
+impl From<&Event> for Bytes {
+    fn from(event: &Event) -> Self {
+        event.body.clone()
     }
 }
 
@@ -88,6 +101,8 @@ pub struct Life {
     pub(super) serial: u64,
     pub(super) deleted_one: bool,
     pub(super) made: u64,
+    /// Whether the caller tells the time, as in [`Life::next_at`].
+    dated: bool,
     writer: Writer,
 }
 
@@ -121,12 +136,30 @@ impl Life {
             serial: 0,
             deleted_one: false,
             made: 0,
+            dated: false,
             writer: Writer::default(),
         };
         for place in 0..plan.directories {
             life.plan_sync(place);
         }
         life
+    }
+
+    /// Returns the next event, dated `now`: its `created_at`, and the `updated_at` of what it changes. Returns `None` after
+    /// the last event.
+    ///
+    /// It is the event that [`next`](Iterator::next) would return, except for its times and the times in the ids.
+    ///
+    /// The times of a life increase by at least one millisecond from event to event. If `now` is not later than the event
+    /// before, this event is dated one millisecond after it, so it can lie in the future: wait until then before you
+    /// deliver it.
+    pub fn next_at(&mut self, now: Timestamp) -> Option<Event> {
+        let now = now.as_unix_millis();
+        self.now = if self.made == 0 { now } else { now.max(self.now.saturating_add(1)) };
+        self.dated = true;
+        let event = self.next();
+        self.dated = false;
+        event
     }
 
     /// Returns the state after the events so far.
@@ -190,7 +223,9 @@ impl Life {
         name: &'static str,
         data: impl FnOnce(&mut Writer, &Self),
     ) -> Event {
-        let created_at = self.now.saturating_add_unsigned(5 + self.random.below(60));
+        let delay = 5 + self.random.below(60);
+        let created_at =
+            if self.dated { self.now } else { self.now.saturating_add_unsigned(delay) };
         let id = self.random.ulid(created_at);
         let mut writer = std::mem::take(&mut self.writer);
         let body = writer.event(id, name, created_at, |writer| data(writer, self));
@@ -200,12 +235,15 @@ impl Life {
         self.now = created_at;
         let sequence = self.made;
         self.made += 1;
-        Event { sequence, name, id, body }
+        Event { sequence, name, id, created_at, body }
     }
 
-    /// Advances the clock by 1 to `millis` milliseconds.
+    /// Advances the clock by 1 to `millis` milliseconds, unless the caller tells the time.
     pub(super) fn wait(&mut self, millis: u64) {
-        self.now = self.now.saturating_add_unsigned(1 + self.random.below(millis));
+        let pause = 1 + self.random.below(millis);
+        if !self.dated {
+            self.now = self.now.saturating_add_unsigned(pause);
+        }
     }
 
     fn step(&mut self) -> Event {

@@ -105,7 +105,7 @@ impl Snapshot {
         differences.extend(unexpected.map(|key| Difference::Unexpected { section, key }));
     }
 
-    pub(super) fn sorted(mut self) -> Self {
+    pub(crate) fn sorted(mut self) -> Self {
         self.access.sort_unstable();
         self.directories.sort_unstable_by(|a, b| a.id.cmp(&b.id));
         self.groups.sort_unstable_by(|a, b| a.id.cmp(&b.id));
