@@ -1,0 +1,93 @@
+//! Simulated worlds: whatever was lost before the last run began, the mirror equals the truth after it.
+//!
+//! `WORLDS` sets the number of worlds for each test.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "../databases/mod.rs"]
+mod databases;
+mod sim;
+
+use std::{env, io::Write as _, time::Duration};
+
+use databases::Database;
+use sim::Sim;
+use tower_workos_mirror::ReconcileReport;
+
+const MARGIN: Duration = Duration::from_secs(60);
+/// A stale list of the API is this old.
+const LAG: Duration = Duration::from_secs(30);
+
+fn worlds(default: u64) -> u64 {
+    env::var("WORLDS").map_or(default, |number| number.parse().unwrap())
+}
+
+fn report(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// A world whose last run begins in the middle of its life. From a margin before this run on, webhooks arrive, late and in
+/// disorder; before, 30 % were lost.
+async fn live(sim: &Sim, margin: Duration) -> ReconcileReport {
+    // The first run of an empty mirror.
+    let run = async || sim.reconciler().await.margin(margin).build().run().await.unwrap();
+    run().await;
+    sim.live(110).await;
+    run().await;
+    sim.live(110).await;
+    run().await;
+    sim.live(80).await;
+    sim.world.lock().await.is_lossy = false;
+    // `Date` has no fractions of a second.
+    sim.advance(MARGIN + LAG + Duration::from_secs(2)).await;
+    let last = run().await;
+    sim.live(30).await;
+    sim.world.lock().await.deliver_all().await;
+    last
+}
+
+/// The worlds that end with a difference, and the number of differences.
+async fn differing(count: u64, lag: Duration, margin: Duration) -> Vec<(u64, Vec<String>)> {
+    let mut differing = Vec::new();
+    for seed in 0..count {
+        // Postgres takes longer.
+        let database = if seed % 10 == 9 { Database::postgres().await } else { None };
+        let database = match database {
+            Some(database) => database,
+            None => Database::sqlite().await,
+        };
+        let mirror = database.mirror().await;
+        let sim = Sim::new(seed, mirror, lag).await;
+        let last = live(&sim, margin).await;
+        let differences = sim.world.lock().await.differences().await;
+        if margin == MARGIN && lag < MARGIN {
+            assert!(last.is_complete(), "seed {seed}: {:?}", last.directories);
+            assert!(sim.world.lock().await.lost > 40, "seed {seed}");
+        }
+        if !differences.is_empty() {
+            differing.push((seed, differences));
+        }
+        drop(sim);
+        database.drop().await;
+    }
+    differing
+}
+
+#[tokio::test]
+async fn the_mirror_equals_the_truth_after_the_last_run() {
+    let count = worlds(60);
+    let differing = differing(count, LAG, MARGIN).await;
+    report(&format!("{count} worlds, {} end with a difference", differing.len()));
+    assert_eq!(differing, []);
+}
+
+/// A fence that is later than what the lists show, instead of earlier: lists then win over events that they do not contain.
+#[tokio::test]
+async fn a_fence_dated_after_the_read_is_wrong() {
+    let count = worlds(60) / 6;
+    let differing = differing(count, MARGIN, Duration::ZERO).await;
+    report(&format!(
+        "{count} worlds with the fence dated after the read: {} end with a difference",
+        differing.len()
+    ));
+    assert!(differing.len() > usize::try_from(count / 4).unwrap(), "{differing:?}");
+}
