@@ -113,6 +113,11 @@ impl ApiClient {
         self.shared.throttled.load(Ordering::Relaxed)
     }
 
+    /// Waits, by the clock of the budgets.
+    pub(crate) async fn sleep(&self, duration: Duration) {
+        self.shared.throttle.timer.sleep(duration).await;
+    }
+
     /// A page of the directories that the key can see.
     pub(crate) async fn directories(&self, after: Option<&str>) -> Result<ListPage, ApiError> {
         self.list(None, Request::Directories { after }).await

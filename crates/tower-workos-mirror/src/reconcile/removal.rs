@@ -23,6 +23,8 @@ use crate::{
 const MOST: i64 = 50_000;
 /// So few absences are normal, however small the directory is.
 const FLOOR: i64 = 20;
+/// How many objects that a list lacked, although they exist, are looked at again.
+const SECOND_LOOKS: usize = 5;
 
 /// What is absent.
 #[derive(Default)]
@@ -123,25 +125,43 @@ impl Walk<'_> {
         &mut self,
         absences: &Absences,
     ) -> Result<Option<&'static str>, ReconcileError> {
-        let mut exists = None;
-        let directory = Some(self.directory);
+        let mut found = Vec::new();
         for (kind, ids) in [(Kind::Group, &absences.groups), (Kind::User, &absences.users)] {
             for id in ids {
-                let found = match kind {
-                    Kind::Group => self.run.api.group(directory, id).await?,
-                    _ => self.run.api.user(directory, id).await?,
-                };
-                let Some(item) = found.item else { continue };
-                exists = Some("a list lacks something that exists");
-                let mut batch = Batch::default();
-                if listed::add(&mut batch, kind.object(), &item.json, self.run.fence, directory)
-                    .is_ok()
-                {
-                    self.merge(batch, 1).await?;
+                if self.exists(kind, id).await? {
+                    found.push((kind, id));
                 }
             }
         }
-        Ok(exists)
+        let exists = Some("a list lacks something that exists");
+        if found.len() > SECOND_LOOKS {
+            return Ok(exists);
+        }
+        // Or it was deleted before the list was read, and the response came from a replica that lags behind.
+        if !found.is_empty() {
+            self.run.api.sleep(self.run.settings.margin).await;
+        }
+        for (kind, id) in found {
+            if self.exists(kind, id).await? {
+                return Ok(exists);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the API has the group or user. If it does, that is merged.
+    async fn exists(&self, kind: Kind, id: &str) -> Result<bool, ReconcileError> {
+        let directory = Some(self.directory);
+        let found = match kind {
+            Kind::Group => self.run.api.group(directory, id).await?,
+            _ => self.run.api.user(directory, id).await?,
+        };
+        let Some(item) = found.item else { return Ok(false) };
+        let (mut batch, fence) = (Batch::default(), self.run.fence);
+        if listed::add(&mut batch, kind.object(), &item.json, fence, directory).is_ok() {
+            self.merge(batch, 1).await?;
+        }
+        Ok(true)
     }
 
     async fn list_again(
