@@ -14,3 +14,7 @@ mod request;
 mod send;
 mod throttle;
 pub(crate) mod timer;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+mod tests;

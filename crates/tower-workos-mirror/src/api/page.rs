@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::HashSet};
 
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 use tower_workos::Timestamp;
 
@@ -56,7 +56,8 @@ struct Body<'b> {
     #[serde(borrow)]
     data: Vec<&'b RawValue>,
     // Without it, it would be unknown whether this is the last page.
-    list_metadata: Metadata,
+    #[serde(borrow)]
+    list_metadata: &'b RawValue,
 }
 
 #[derive(Deserialize)]
@@ -87,8 +88,9 @@ impl EventPage {
     pub(super) fn read(body: &Bytes, date: Option<Timestamp>) -> Result<Self, Unreadable> {
         // A byte that is not UTF-8 must not hide the other items.
         let text = String::from_utf8_lossy(body);
-        let Body { data, list_metadata } = serde_json::from_str(&text).map_err(|_| Unreadable)?;
-        if list_metadata.after.as_deref() == Some("") {
+        let Body { data, list_metadata } = object(&text)?;
+        let Metadata { after } = object(list_metadata.get())?;
+        if after.as_deref() == Some("") {
             return Err(Unreadable);
         }
         let entries = data
@@ -98,7 +100,7 @@ impl EventPage {
                 json: Bytes::copy_from_slice(item.get().as_bytes()),
             })
             .collect();
-        Ok(Self { entries, after: list_metadata.after, date })
+        Ok(Self { entries, after, date })
     }
 }
 
@@ -118,17 +120,22 @@ impl Found {
     /// Reads the body of a 404. A 404 in HTML comes from a proxy or another server, and does not prove that the object does
     /// not exist.
     pub(super) fn read_missing(body: &Bytes, date: Option<Timestamp>) -> Result<Self, Unreadable> {
-        #[derive(Deserialize)]
-        struct Object {}
-
-        let _: Object = serde_json::from_slice(body).map_err(|_| Unreadable)?;
+        object::<IgnoredAny>(&String::from_utf8_lossy(body))?;
         Ok(Self { item: None, date })
     }
 }
 
 fn id(json: &str) -> Option<String> {
-    let Identified { id } = serde_json::from_str(json).ok()?;
+    let Identified { id } = object(json).ok()?;
     (!id.is_empty()).then(|| id.into_owned())
+}
+
+/// Reads a JSON object. serde would also read an array of the fields.
+fn object<'j, T: Deserialize<'j>>(json: &'j str) -> Result<T, Unreadable> {
+    if !json.trim_start().starts_with('{') {
+        return Err(Unreadable);
+    }
+    serde_json::from_str(json).map_err(|_| Unreadable)
 }
 
 /// Guards a walk through the pages of a list against a list that never ends.

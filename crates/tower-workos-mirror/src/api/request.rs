@@ -144,7 +144,7 @@ impl Request<'_> {
     }
 }
 
-/// RFC 3339 with milliseconds, as WorkOS writes times.
+/// RFC 3339 with at most milliseconds, as WorkOS writes times.
 fn in_millis(time: Timestamp) -> String {
     Timestamp::from_unix_millis_saturating(time.as_unix_millis()).to_string()
 }

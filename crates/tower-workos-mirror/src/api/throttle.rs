@@ -84,6 +84,11 @@ impl Throttle {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn lanes(&self) -> usize {
+        self.directories.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     fn lane(&self, directory: &str) -> Arc<Lane> {
         let mut lanes = self.directories.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lane) = lanes.get(directory) {
