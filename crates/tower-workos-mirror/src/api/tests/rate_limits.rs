@@ -13,7 +13,12 @@ async fn wait(headers: &[(&'static str, &str)]) -> Result<Duration, ApiErrorKind
     }
     let server = Server::start([reply, Reply::new(200, EMPTY)]).await;
     let timer = Jumps::default();
-    let api = builder(&server).timer(timer.clone()).build().unwrap();
+    let api = builder(&server)
+        .requests_per_second(1000)
+        .requests_per_second_per_directory(1000)
+        .timer(timer.clone())
+        .build()
+        .unwrap();
     let result = api.users("directory_1", None).await;
     assert_eq!(api.throttled(), 1);
     assert_eq!(server.targets().len(), if result.is_ok() { 2 } else { 1 });
