@@ -21,6 +21,8 @@ mod metrics;
 mod middleware;
 mod migrate;
 mod mirror;
+#[cfg(feature = "reconcile")]
+mod poller;
 mod pool;
 mod read;
 #[cfg(feature = "reconcile")]
@@ -40,6 +42,12 @@ pub use self::api::{
     error::{ApiError, ApiErrorKind},
     key::ApiKey,
     timer::Timer,
+};
+#[cfg(feature = "reconcile")]
+#[cfg_attr(docsrs, doc(cfg(feature = "reconcile")))]
+pub use self::poller::{
+    CursorStore, Drain, EventsCursor, EventsPoller, MemoryCursor, PollError, PollErrorKind,
+    ServicePoller,
 };
 #[cfg(feature = "reconcile")]
 #[cfg_attr(docsrs, doc(cfg(feature = "reconcile")))]

@@ -10,6 +10,7 @@
 //! | [`APPLY_DURATION`] | histogram | |
 //! | [`QUEUE_DEPTH`] | gauge | |
 //! | `THROTTLED_TOTAL` | counter | |
+//! | `POLLER_LAG` | gauge | |
 //!
 //! No label contains an id or any other text from an event.
 
@@ -51,6 +52,12 @@ pub const DRIFT_TOTAL: &str = "workos_reconcile_drift_total";
 #[cfg(feature = "reconcile")]
 pub const LAST_SUCCESS: &str = "workos_reconcile_last_success_timestamp_seconds";
 
+/// How many seconds the position in the Events API is behind the present, as [`Drain::lag`](crate::Drain::lag). It grows while
+/// polling fails.
+#[cfg(feature = "reconcile")]
+#[cfg_attr(docsrs, doc(cfg(feature = "reconcile")))]
+pub const POLLER_LAG: &str = "workos_events_poller_lag_seconds";
+
 pub(crate) const DEAD_LETTER: &str = "dead_letter";
 pub(crate) const FAILED: &str = "failed";
 
@@ -82,7 +89,14 @@ pub fn describe() {
     );
     describe_gauge!(QUEUE_DEPTH, Unit::Count, "Events that wait for a transaction");
     #[cfg(feature = "reconcile")]
-    describe_counter!(THROTTLED_TOTAL, Unit::Count, "Responses of the WorkOS API with 429");
+    {
+        describe_counter!(THROTTLED_TOTAL, Unit::Count, "Responses of the WorkOS API with 429");
+        describe_gauge!(
+            POLLER_LAG,
+            Unit::Seconds,
+            "How far the position in the Events API is behind"
+        );
+    }
 }
 
 pub(crate) fn event(event: &DirectoryEvent, changes: &[Change]) {
@@ -130,4 +144,9 @@ pub(crate) fn queue_depth(waiting: usize) {
 #[cfg(feature = "reconcile")]
 pub(crate) fn throttled() {
     counter!(THROTTLED_TOTAL).increment(1);
+}
+
+#[cfg(feature = "reconcile")]
+pub(crate) fn poller_lag(lag: Duration) {
+    gauge!(POLLER_LAG).set(lag.as_secs_f64());
 }

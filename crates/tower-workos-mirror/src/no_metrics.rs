@@ -25,3 +25,6 @@ pub(crate) fn queue_depth(_: usize) {}
 
 #[cfg(feature = "reconcile")]
 pub(crate) fn throttled() {}
+
+#[cfg(feature = "reconcile")]
+pub(crate) fn poller_lag(_: Duration) {}

@@ -10,7 +10,7 @@ pub(crate) mod error;
 mod http;
 pub(crate) mod key;
 pub(crate) mod page;
-mod request;
+pub(crate) mod request;
 mod send;
 mod throttle;
 pub(crate) mod timer;

@@ -1,0 +1,17 @@
+//! Follows the Events API.
+
+mod batch;
+mod cursor;
+mod drain;
+mod error;
+mod mirror;
+mod service;
+mod stop;
+
+pub use self::{
+    cursor::{CursorStore, EventsCursor, MemoryCursor},
+    drain::Drain,
+    error::{PollError, PollErrorKind},
+    mirror::EventsPoller,
+    service::ServicePoller,
+};
