@@ -3,7 +3,6 @@
 //! The official crate `workos` builds, authenticates and encodes the requests. Its models can't read everything that
 //! WorkOS sends: one field that is `null` or absent fails a whole page. So the transport keeps each response, and the
 //! modules here read it.
-#![allow(dead_code, reason = "not every method has a caller yet")]
 
 pub(crate) mod client;
 pub(crate) mod error;

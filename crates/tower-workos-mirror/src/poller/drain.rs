@@ -240,18 +240,16 @@ impl<'d, 's, S: Sink, F: Future<Output = ()> + Send> Draining<'d, 's, S, F> {
         if next.is_none() {
             to.drained_at = Some(timestamp(date));
         }
-        if entries.is_empty() && to == *cursor {
-            return Ok(next.map_or(Step::Drained, Step::Next));
+        if !entries.is_empty() || to != *cursor {
+            let handled = self.sink.handle(Some(cursor), entries, &to, self.stop).await?;
+            let Some(handled) = handled else { return Ok(Step::Lost) };
+            self.done.events += handled.events;
+            self.done.letters += handled.letters;
+            if !handled.is_whole {
+                return Ok(Step::Stopped);
+            }
+            *cursor = to;
         }
-        let Some(handled) = self.sink.handle(Some(cursor), entries, &to, self.stop).await? else {
-            return Ok(Step::Lost);
-        };
-        self.done.events += handled.events;
-        self.done.letters += handled.letters;
-        if !handled.is_whole {
-            return Ok(Step::Stopped);
-        }
-        *cursor = to;
         let position = match next {
             None => limit,
             Some(_) => cursor.event_at().unwrap_or_else(|| micros(cursor.started_at)),

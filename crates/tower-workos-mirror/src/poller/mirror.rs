@@ -2,7 +2,8 @@
 
 use std::{fmt, pin::pin, sync::Arc, time::Duration};
 
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
+use tower_workos::DirectoryEvent;
 
 use crate::{
     api::client::ApiClient,
@@ -17,6 +18,7 @@ use crate::{
         cursor::EventsCursor,
         drain::{Drain, Draining, Handled, Settings, Sink},
         error::PollError,
+        health::Health,
         stop::{Stop, never},
     },
     reconcile,
@@ -32,7 +34,6 @@ use crate::{
     text::{micros, timestamp},
     writer::{begin, deadline, within},
 };
-use tower_workos::DirectoryEvent;
 
 /// Follows WorkOS's Events API, and applies its events to the mirror: those that were also delivered as webhooks, which change
 /// nothing, and those that were lost.
@@ -196,34 +197,6 @@ impl fmt::Debug for EventsPoller {
             .field("environment", &self.environment)
             .field("settings", &self.settings)
             .finish_non_exhaustive()
-    }
-}
-
-/// How a poller that runs is doing.
-pub(super) struct Health {
-    /// The lag at a time. It grows from then on.
-    last: (Instant, Duration),
-}
-
-impl Health {
-    pub(super) fn new() -> Self {
-        Self { last: (Instant::now(), Duration::ZERO) }
-    }
-
-    pub(super) fn succeeded(&mut self, drain: &Drain) {
-        self.last = (Instant::now(), drain.lag);
-    }
-
-    /// Returns the error if it does not pass.
-    pub(super) fn failed(&mut self, error: PollError) -> Result<(), PollError> {
-        let (since, lag) = self.last;
-        metrics::poller_lag(lag.saturating_add(since.elapsed()));
-        if !error.is_temporary() {
-            return Err(error);
-        }
-        let error = error.without_payload();
-        tracing::warn!(target: "tower_workos_mirror::poller", %error, "events can't be polled: trying again");
-        Ok(())
     }
 }
 

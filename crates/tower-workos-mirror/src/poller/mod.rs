@@ -4,6 +4,7 @@ mod batch;
 mod cursor;
 mod drain;
 mod error;
+mod health;
 mod mirror;
 mod service;
 mod stop;

@@ -21,7 +21,7 @@ use crate::{
         cursor::{CursorStore, EventsCursor},
         drain::{Drain, Draining, Handled, Settings, Sink},
         error::PollError,
-        mirror::Health,
+        health::Health,
         stop::{Stop, never},
     },
 };
