@@ -15,9 +15,10 @@ use crate::{
     clock::{Clock, millis},
     directory::Snapshot,
     error::WorldError,
+    faults::Faults,
     options::Options,
     requests::{Counter, Requests},
-    server::{Shared, lock, serve},
+    server::{Mischief, Shared, lock, serve},
     world::World,
 };
 
@@ -186,6 +187,11 @@ impl Emulator {
         lock(&self.shared.world).set_lag(millis(lag), self.shared.clock.millis());
     }
 
+    /// Replaces the faults.
+    pub fn set_faults(&self, faults: Faults) {
+        lock(&self.shared.mischief).set_faults(faults);
+    }
+
     /// Counts of the requests so far.
     #[must_use]
     pub fn requests(&self) -> Requests {
@@ -219,6 +225,7 @@ pub struct EmulatorBuilder {
     seed: u64,
     replica_lag: Duration,
     retention: Duration,
+    faults: Faults,
     options: Options,
 }
 
@@ -267,6 +274,12 @@ impl EmulatorBuilder {
         self
     }
 
+    /// What it does wrong. The default is nothing.
+    pub fn faults(mut self, faults: Faults) -> Self {
+        self.faults = faults;
+        self
+    }
+
     /// Decides what is random. The same seed and the same requests, one after the other, give the same responses.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
@@ -293,6 +306,7 @@ impl EmulatorBuilder {
             options: self.options,
             world: Mutex::new(world),
             counter: Mutex::new(Counter::new()),
+            mischief: Mutex::new(Mischief::new(self.faults, self.seed)),
         });
         let server = tokio::spawn(serve(listener, Arc::clone(&shared)));
         Ok(Emulator { shared, address, server })
@@ -307,6 +321,7 @@ impl Default for EmulatorBuilder {
             seed: 0,
             replica_lag: Duration::ZERO,
             retention: Duration::from_secs(90 * 86_400),
+            faults: Faults::new(),
             options: Options {
                 api_key: API_KEY.to_owned(),
                 withhold: Duration::from_secs(3),
@@ -326,6 +341,7 @@ impl fmt::Debug for EmulatorBuilder {
             .field("replica_lag", &self.replica_lag)
             .field("withhold", &self.options.withhold)
             .field("retention", &self.retention)
+            .field("faults", &self.faults)
             .field("legacy_groups", &self.options.legacy_groups)
             .finish_non_exhaustive()
     }

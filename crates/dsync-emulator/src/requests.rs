@@ -50,7 +50,6 @@ impl Window {
     }
 
     /// When the first request leaves the period.
-    #[allow(dead_code, reason = "for the rate limits")]
     pub(crate) fn free_at(&self) -> Option<i64> {
         self.times.front().map(|time| time.saturating_add(self.period))
     }

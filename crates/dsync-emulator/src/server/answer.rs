@@ -61,8 +61,8 @@ pub(super) struct Question<'a> {
     pub(super) options: &'a Options,
     /// Whether the provider shows this user.
     pub(super) is_shown: &'a dyn Fn(&str) -> bool,
-    /// Replaces the number of items in a page.
-    pub(super) limit: &'a dyn Fn(usize) -> usize,
+    /// How many items a page has, in millionths of the limit; at least one.
+    pub(super) page_share: Option<u64>,
 }
 
 impl Question<'_> {
@@ -95,7 +95,11 @@ impl Question<'_> {
     }
 
     fn limited(&self, listing: Listing) -> Listing {
-        Listing { limit: (self.limit)(listing.limit), ..listing }
+        let limit = self.page_share.map(|share| {
+            let limit = u64::try_from(listing.limit).unwrap_or(0);
+            usize::try_from(limit * share / 1_000_000).unwrap_or(0).max(1)
+        });
+        Listing { limit: limit.unwrap_or(listing.limit), ..listing }
     }
 
     fn directories(&self, store: &Store, listing: &Listing) -> Answer {

@@ -15,21 +15,29 @@ pub(super) struct ReplyBody {
     data: Option<Bytes>,
     /// The length that the headers declare.
     length: u64,
-    is_broken: bool,
+    end: End,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Complete,
+    /// The body breaks off, but what was sent before is flushed first.
+    Broken {
+        is_flushed: bool,
+    },
 }
 
 impl ReplyBody {
     pub(super) fn new(data: Vec<u8>) -> Self {
         let length = u64::try_from(data.len()).unwrap_or(u64::MAX);
-        Self { data: Some(data.into()), length, is_broken: false }
+        Self { data: Some(data.into()), length, end: End::Complete }
     }
 
     /// Sends only the first half, then closes the connection.
-    #[allow(dead_code, reason = "for the faults")]
     pub(super) fn broken(mut data: Vec<u8>) -> Self {
         let length = u64::try_from(data.len()).unwrap_or(u64::MAX);
         data.truncate(data.len() / 2);
-        Self { data: Some(data.into()), length, is_broken: true }
+        Self { data: Some(data.into()), length, end: End::Broken { is_flushed: false } }
     }
 }
 
@@ -39,17 +47,25 @@ impl Body for ReplyBody {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        Poll::Ready(match self.data.take() {
-            Some(data) => Some(Ok(Frame::data(data))),
-            None if std::mem::take(&mut self.is_broken) => Some(Err(BrokenOff)),
-            None => None,
-        })
+        if let Some(data) = self.data.take() {
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+        match self.end {
+            End::Complete => Poll::Ready(None),
+            End::Broken { is_flushed: false } => {
+                // hyper flushes when a body is not ready.
+                self.end = End::Broken { is_flushed: true };
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            End::Broken { is_flushed: true } => Poll::Ready(Some(Err(BrokenOff))),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.data.is_none() && !self.is_broken
+        self.data.is_none() && self.end == End::Complete
     }
 
     fn size_hint(&self) -> SizeHint {

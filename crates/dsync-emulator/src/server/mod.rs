@@ -2,28 +2,31 @@
 
 mod answer;
 mod body;
+mod mischief;
+mod odd;
 mod page;
 mod params;
 mod problem;
 mod route;
 
 use std::{
-    convert::identity,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
 use http::{
     HeaderValue, Method, Request, Response, StatusCode,
-    header::{AUTHORIZATION, CONTENT_TYPE, DATE},
+    header::{AUTHORIZATION, CONTENT_TYPE, DATE, RETRY_AFTER},
 };
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpListener, task::JoinSet};
 
+pub(crate) use self::mischief::Mischief;
 use self::{
     answer::{Answer, Question},
     body::{BrokenOff, ReplyBody},
+    mischief::{Broken, Fate},
     params::Params,
     problem::Problem,
     route::Route,
@@ -41,6 +44,7 @@ pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) world: Mutex<World>,
     pub(crate) counter: Mutex<Counter>,
+    pub(crate) mischief: Mutex<Mischief>,
 }
 
 /// Locks, even after a panic of another thread: every change is complete before its lock is released.
@@ -75,23 +79,43 @@ async fn respond<B>(
     shared: &Shared,
     request: Request<B>,
 ) -> Result<Response<ReplyBody>, BrokenOff> {
-    let result = answer(shared, &request);
-    let (status, body) = match &result {
+    let (fate, result) = answer(shared, &request);
+    if let Some(delay) = fate.delay {
+        tokio::time::sleep(delay).await;
+    }
+    let (mut status, mut body) = match &result {
         Ok(answer) => (StatusCode::OK, answer.body()),
         Err(problem) => (problem.status(), problem.body().to_string().into_bytes()),
     };
+    match fate.broken {
+        Some(Broken::Closed) => {
+            lock(&shared.counter).end(None);
+            return Err(BrokenOff);
+        }
+        // As from a proxy with its own idea of an error.
+        Some(Broken::NotJson) => {
+            (status, body) = (StatusCode::OK, b"<!doctype html><title>Try again</title>".to_vec());
+        }
+        Some(Broken::Truncated) | None => {}
+    }
     lock(&shared.counter).end(Some(status.as_u16()));
-    let mut response = Response::new(ReplyBody::new(body));
+    let mut response = Response::new(match fate.broken {
+        Some(Broken::Truncated) => ReplyBody::broken(body),
+        _ => ReplyBody::new(body),
+    });
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
     if let Some(date) = date(&shared.clock) {
         headers.insert(DATE, date);
     }
+    if let Some(seconds) = fate.retry_after {
+        headers.insert(RETRY_AFTER, seconds.into());
+    }
     Ok(response)
 }
 
-fn answer<B>(shared: &Shared, request: &Request<B>) -> Result<Answer, Problem> {
+fn answer<B>(shared: &Shared, request: &Request<B>) -> (Fate, Result<Answer, Problem>) {
     let nanos = shared.clock.nanos();
     let uri = request.uri();
     let route = Route::of(uri.path()).filter(|_| request.method() == Method::GET);
@@ -101,20 +125,32 @@ fn answer<B>(shared: &Shared, request: &Request<B>) -> Result<Answer, Problem> {
     lock(&shared.counter).begin(route.map_or("other", Route::name), directory.as_deref(), nanos);
     let key = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     if key.and_then(|key| key.strip_prefix("Bearer ")) != Some(&shared.options.api_key) {
-        return Err(Problem::Unauthorized);
+        return (Fate::default(), Err(Problem::Unauthorized));
     }
+    let mut mischief = lock(&shared.mischief);
+    let fate = mischief.fate(route, &params, directory.as_deref(), nanos);
+    if let Some(status) = fate.error {
+        return (fate, Err(Problem::Fault(status)));
+    }
+    let Some(route) = route else {
+        let (method, path) = (request.method().to_string(), uri.path().to_owned());
+        return (fate, Err(Problem::NoRoute { method, path }));
+    };
     let question = Question {
-        route: route.ok_or_else(|| Problem::NoRoute {
-            method: request.method().to_string(),
-            path: uri.path().to_owned(),
-        })?,
+        route,
         params: &params,
         now: nanos.div_euclid(1_000_000),
         options: &shared.options,
-        is_shown: &|_| true,
-        limit: &identity,
+        is_shown: &mischief.is_shown(),
+        page_share: fate.page_share,
     };
-    question.answer(&mut world)
+    let mut answer = question.answer(&mut world);
+    match &mut answer {
+        Ok(Answer::List(list)) => mischief.change(list, &fate, &params),
+        Ok(Answer::One(item)) => mischief.change_one(item),
+        Err(_) => {}
+    }
+    (fate, answer)
 }
 
 /// The directory that a request is about.

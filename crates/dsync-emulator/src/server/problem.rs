@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 /// Why a request fails.
 #[derive(Debug)]
 pub(super) enum Problem {
+    /// Something that the request did not cause, or a limit.
+    Fault(StatusCode),
     /// A parameter is missing or has a wrong value.
     Invalid { field: &'static str, message: String },
     /// There is no such path or method.
@@ -23,6 +25,7 @@ impl Problem {
 
     pub(super) fn status(&self) -> StatusCode {
         match self {
+            Self::Fault(status) => *status,
             Self::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NoRoute { .. } | Self::NotFound { .. } => StatusCode::NOT_FOUND,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
@@ -31,6 +34,11 @@ impl Problem {
 
     pub(super) fn body(&self) -> Value {
         match self {
+            Self::Fault(StatusCode::TOO_MANY_REQUESTS) => json!({
+                "message": "Too many requests",
+                "code": "rate_limit_exceeded",
+            }),
+            Self::Fault(_) => json!({ "message": "Internal server error" }),
             Self::Invalid { field, message } => json!({
                 "message": "Validation failed",
                 "code": "invalid_request_parameters",

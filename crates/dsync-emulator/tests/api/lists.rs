@@ -203,6 +203,10 @@ fn groups_of<'a>(state: &'a Snapshot, user: &str) -> Vec<&'a str> {
 
 #[tokio::test]
 async fn legacy_teams_see_the_groups_of_a_user() {
+    let (api, life) = Api::with_life(Emulator::builder(), plan()).await;
+    let user = &life.snapshot().memberships[0].user_id;
+    assert_eq!(api.get(&format!("/directory_users/{user}")).await.body["groups"], json!([]));
+
     let (api, life) = Api::with_life(Emulator::builder().legacy_groups(true), plan()).await;
     let state = life.snapshot();
     let user = &state.memberships[0].user_id;

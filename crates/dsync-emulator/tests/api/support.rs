@@ -119,10 +119,11 @@ impl Api {
         }
         let request = request.body(Empty::new()).unwrap();
         let answer = async {
-            let response =
-                self.client.request(request).await.map_err(|error| format!("{error:?}"))?;
+            let response = self.client.request(request).await;
+            let response = response.map_err(|error| format!("no response: {error:?}"))?;
             let (parts, body) = response.into_parts();
-            let body = body.collect().await.map_err(|error| format!("{error:?}"))?.to_bytes();
+            let body = body.collect().await;
+            let body = body.map_err(|error| format!("no body: {error:?}"))?.to_bytes();
             Ok(Reply {
                 status: parts.status.as_u16(),
                 headers: parts.headers,
