@@ -2,6 +2,9 @@
 //!
 //! Reads `DATABASE_URL` (default: `sqlite:app.db`; for Postgres, add `--features postgres`), `WORKOS_WEBHOOK_SECRET`
 //! (default: a random one, which is printed) and `PORT` (default: 3000). Ctrl-C stops it.
+//!
+//! With `--features reconcile` and `WORKOS_API_KEY`, it repairs the table from the API: at the start, then every hour. For
+//! `dsync emulate`, set `WORKOS_API_BASE` as well. `GET /health` says how that is going.
 
 use std::{env::var, error::Error, process::ExitCode};
 
@@ -25,8 +28,17 @@ async fn run() -> Result<(), Box<dyn Error>> {
         println!("export WORKOS_WEBHOOK_SECRET={random}");
         random
     });
+    #[cfg(feature = "reconcile")]
+    if var("WORKOS_API_KEY").is_ok() {
+        let api = tower_workos_mirror::ApiClient::from_env()?;
+        let repair = tower_workos_mirror::Repair::new(mirror.clone(), api);
+        tokio::spawn(repair.run(std::future::pending()));
+    }
     let all = UserFilter::new();
-    let app = Router::new()
+    let app = Router::new();
+    #[cfg(feature = "reconcile")]
+    let app = app.route("/health", get(async |State(it): Db| json(it.repair_status().await)));
+    let app = app
         .route_service("/webhooks/workos", mirror.webhook(WebhookSecret::new(secret)?))
         .route("/users", get(async move |State(it): Db| json(it.users(&all, Page::new(50)).await)))
         .route("/state", get(async |State(it): Db| json(it.state().await)))

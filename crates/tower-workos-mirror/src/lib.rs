@@ -52,9 +52,9 @@ pub use self::poller::{
 #[cfg(feature = "reconcile")]
 #[cfg_attr(docsrs, doc(cfg(feature = "reconcile")))]
 pub use self::reconcile::{
-    DirectoryOutcome, DirectoryReport, Drift, DriftAction, DriftCount, ReconcileError,
-    ReconcileErrorKind, ReconcileProgress, ReconcileProgressStream, ReconcileReport, Reconciler,
-    ReconcilerBuilder,
+    DirectoryOutcome, DirectoryReport, Drift, DriftAction, DriftCount, DriftSummary,
+    ReconcileError, ReconcileErrorKind, ReconcileProgress, ReconcileProgressStream,
+    ReconcileReport, Reconciler, ReconcilerBuilder, Repair, RepairStatus,
 };
 pub use self::{
     builder::MirrorBuilder,

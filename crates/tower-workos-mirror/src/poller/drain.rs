@@ -70,11 +70,17 @@ pub(super) struct Handled {
 pub(super) struct Settings {
     pub(super) margin: Duration,
     pub(super) retention: Duration,
+    /// How long before the first call the stream begins.
+    pub(super) backfill: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { margin: Duration::from_secs(60), retention: Duration::from_secs(90 * 24 * 60 * 60) }
+        Self {
+            margin: Duration::from_secs(60),
+            retention: Duration::from_secs(90 * 24 * 60 * 60),
+            backfill: Duration::ZERO,
+        }
     }
 }
 
@@ -155,7 +161,8 @@ impl<'d, 's, S: Sink, F: Future<Output = ()> + Send> Draining<'d, 's, S, F> {
     /// Begins the stream now, unless another process has done so. Returns `false` if the signal was given.
     async fn begin(&mut self, from: Option<&EventsCursor>) -> Result<bool, PollError> {
         let Some(date) = self.now().await? else { return Ok(false) };
-        let to = EventsCursor::new(date - self.settings.margin());
+        let backfill = if from.is_none() { in_micros(self.settings.backfill) } else { 0 };
+        let to = EventsCursor::new(date - self.settings.margin() - backfill);
         self.done.gap |= self.sink.handle(from, Vec::new(), &to, self.stop).await?.is_some();
         Ok(true)
     }

@@ -44,8 +44,9 @@ use crate::{
 ///
 /// Any number of processes can poll at the same time. They do the same work several times, so one is enough.
 ///
-/// The stream begins with the first call. What happened before is the business of a
-/// [`Reconciler`](crate::Reconciler): call it after the first drain, and after each [gap](Drain::gap).
+/// The stream begins with the first call, or [a month](Self::backfill) before it if the mirror is not empty. What happened
+/// before is the business of a [`Reconciler`](crate::Reconciler): call it after the first drain, and after each
+/// [gap](Drain::gap). [`Repair`](crate::Repair) does all of that.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -71,8 +72,12 @@ pub struct EventsPoller {
     api: ApiClient,
     environment: String,
     settings: Settings,
+    backfill: Duration,
     on_drain: Arc<OnDrain>,
 }
+
+/// The API answers queries of at most 30 days.
+const BACKFILL: Duration = Duration::from_secs(29 * 24 * 60 * 60);
 
 type OnDrain = dyn Fn(&Drain) + Send + Sync;
 
@@ -84,6 +89,7 @@ impl EventsPoller {
             api,
             environment: reconcile::Settings::default().environment,
             settings: Settings::default(),
+            backfill: BACKFILL,
             on_drain: Arc::new(|_| {}),
         }
     }
@@ -107,6 +113,15 @@ impl EventsPoller {
     /// Default: 90 days, as WorkOS documents.
     pub fn retention(mut self, retention: Duration) -> Self {
         self.settings.retention = retention;
+        self
+    }
+
+    /// How long before the first call the stream begins, if the mirror is not empty at that time: it may have lost events.
+    /// Default: 29 days. A longer time takes more requests, and the API forgets events after 90 days.
+    ///
+    /// The stream of an empty mirror begins with the first call, because a [`Reconciler`](crate::Reconciler) fills it.
+    pub fn backfill(mut self, duration: Duration) -> Self {
+        self.backfill = duration;
         self
     }
 
@@ -180,7 +195,10 @@ impl EventsPoller {
             None => return Ok(Drain::default()),
             Some(checked) => checked?,
         }
-        let drain = Draining::new(&self.api, &self.settings, &mut self.sink(), stop).run().await?;
+        let is_empty = reconcile::repair::is_empty(&self.mirror.shared).await?;
+        let backfill = if is_empty { Duration::ZERO } else { self.backfill };
+        let settings = Settings { backfill, ..self.settings.clone() };
+        let drain = Draining::new(&self.api, &settings, &mut self.sink(), stop).run().await?;
         metrics::poller_lag(drain.lag);
         Ok(drain)
     }

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use crate::{ApiClient, Mirror, Reconciler};
 
 /// The environment of a reconciler that sets none.
-const ENVIRONMENT: &str = "default";
+pub(crate) const ENVIRONMENT: &str = "default";
 
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {

@@ -12,7 +12,9 @@ mod removal;
 pub(crate) mod repair;
 mod report;
 mod run;
+mod schedule;
 mod stage;
+mod status;
 mod walk;
 
 pub(crate) use self::builder::Settings;
@@ -22,4 +24,6 @@ pub use self::{
     progress::{ReconcileProgress, ReconcileProgressStream},
     reconciler::Reconciler,
     report::{DirectoryOutcome, DirectoryReport, Drift, DriftAction, DriftCount, ReconcileReport},
+    schedule::Repair,
+    status::{DriftSummary, RepairStatus},
 };

@@ -78,19 +78,25 @@ pub(crate) async fn check_environment(
     }
 }
 
-/// Whether the tables contain something, and no run has compared it yet.
-pub(super) async fn is_first(shared: &Shared, environment: &str) -> Result<bool, ReconcileError> {
+/// Whether the tables contain nothing.
+pub(crate) async fn is_empty(shared: &Shared) -> Result<bool, ReconcileError> {
     let sql = shared.names.sql(
-        "SELECT (SELECT first_at FROM {p}mirror_repair WHERE environment = $1), \
-         (SELECT min(id) FROM {p}mirror_directory), (SELECT min(id) FROM {p}mirror_user), \
+        "SELECT (SELECT min(id) FROM {p}mirror_directory), (SELECT min(id) FROM {p}mirror_user), \
          (SELECT min(id) FROM {p}mirror_group)",
     );
     let mut connection = shared.pool.acquire().await?;
-    let kinds = [Int, Text, Text, Text];
-    let row = connection.conn().rows(sql, &[environment.into()], &kinds).await?.pop();
-    let row = row.unwrap_or_default();
-    let is_new = row.first().and_then(Value::as_int).is_none();
-    Ok(is_new && row.iter().any(|value| value.as_text().is_some()))
+    let row = connection.conn().rows(sql, &[], &[Text, Text, Text]).await?.pop();
+    Ok(row.unwrap_or_default().iter().all(|value| value.as_text().is_none()))
+}
+
+/// Whether the tables contain something, and no run has compared it yet.
+pub(super) async fn is_first(shared: &Shared, environment: &str) -> Result<bool, ReconcileError> {
+    let sql = shared.names.sql("SELECT first_at FROM {p}mirror_repair WHERE environment = $1");
+    let mut connection = shared.pool.acquire().await?;
+    let row = connection.conn().rows(sql, &[environment.into()], &[Int]).await?.pop();
+    drop(connection);
+    let is_new = row.unwrap_or_default().first().and_then(Value::as_int).is_none();
+    Ok(is_new && !is_empty(shared).await?)
 }
 
 #[derive(Serialize)]
