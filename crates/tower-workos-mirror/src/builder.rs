@@ -13,6 +13,7 @@ pub(crate) struct Settings {
     pub(crate) batch: usize,
     pub(crate) retention: Duration,
     pub(crate) dead_letter_retention: Duration,
+    pub(crate) absence_retention: Duration,
     pub(crate) poll_interval: Duration,
 }
 
@@ -24,6 +25,7 @@ impl Default for Settings {
             batch: 256,
             retention: DAY * 30,
             dead_letter_retention: DAY * 90,
+            absence_retention: DAY * 30,
             poll_interval: Duration::from_secs(1),
         }
     }
@@ -86,6 +88,13 @@ impl MirrorBuilder {
     /// How long dead letters are kept. They contain personal data. Default: 90 days.
     pub fn dead_letter_retention(mut self, retention: Duration) -> Self {
         self.settings.dead_letter_retention = retention;
+        self
+    }
+
+    /// How long something that a run of a `Reconciler` did not find in the API can come back. Then it counts as deleted, and
+    /// its data is erased. Until then, the views don't show it, but the tables contain its data. Default: 30 days.
+    pub fn absence_retention(mut self, retention: Duration) -> Self {
+        self.settings.absence_retention = retention;
         self
     }
 

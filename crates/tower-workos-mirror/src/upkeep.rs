@@ -22,6 +22,9 @@ const PAUSE: Duration = Duration::from_millis(5);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Upkeep {
+    /// Directories, groups and users that had been absent from the API for so long that they now count as deleted. Everything
+    /// except their ids was erased.
+    pub absences: u64,
     /// Changes that were purged from the feed.
     pub changes: u64,
     /// Dead letters that were deleted because of their age.
@@ -49,6 +52,9 @@ impl Mirror {
     ///   `dsync.deleted`, the views no longer show anything of the directory, but the rows of its users and groups
     ///   still have their contents. This method erases them. The ids remain, because they show that a late event is
     ///   late.
+    /// - What a run of a `Reconciler` did not find in the API counts as deleted after
+    ///   [`absence_retention`](crate::MirrorBuilder::absence_retention), and is erased. Until then it can come back. The feed
+    ///   reported it when it became absent, and reports nothing more.
     /// - Memberships of what was deleted are removed.
     ///
     /// In SQLite, the mirror sets `secure_delete` on the connections with which it writes, so that erased contents are
@@ -108,6 +114,7 @@ pub(crate) async fn bite(shared: &Shared, done: &mut Upkeep) -> Result<bool, Mir
         now,
         kept_since: before(settings.retention),
         dead_letters_kept_since: before(settings.dead_letter_retention),
+        absences_kept_since: before(settings.absence_retention),
     };
     // Reads without the lock, because usually there is nothing to do.
     let Some(task) = bite.find(&mut pool.acquire().await?.conn()).await? else {

@@ -79,6 +79,7 @@ impl Object {
         lesser(&mut self.deleted, other.deleted);
         self.evidence_at = self.evidence_at.max(other.evidence_at);
         self.absent_at = self.absent_at.max(other.absent_at);
+        self.forget_refuted_absence();
         self.listed_at = self.listed_at.max(other.listed_at);
         lesser(&mut self.environment, other.environment);
         greater(&mut self.event, other.event);
@@ -103,6 +104,14 @@ impl Object {
     pub(crate) fn compare_with_list(&mut self, listed_at: Option<i64>) {
         if self.evidence_at.is_some() && self.evidence_at < listed_at {
             self.absent_at = self.absent_at.max(listed_at);
+        }
+    }
+
+    /// Forgets an absence that is not later than the evidence. Evidence never becomes older, so that absence can't matter
+    /// again, and the index of absences contains only what is absent.
+    fn forget_refuted_absence(&mut self) {
+        if self.absent_at <= self.evidence_at {
+            self.absent_at = None;
         }
     }
 

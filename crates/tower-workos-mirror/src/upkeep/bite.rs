@@ -19,6 +19,7 @@ const BITE: i64 = 500;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Task {
+    Bury(ObjectKind),
     PurgeChanges,
     PurgeDeadLetters,
     PurgeEvents,
@@ -34,10 +35,17 @@ pub(super) struct Bite<'a> {
     /// Older rows are purged.
     pub(super) kept_since: i64,
     pub(super) dead_letters_kept_since: i64,
+    /// What has been absent since an earlier time counts as deleted.
+    pub(super) absences_kept_since: i64,
 }
 
+/// In place of the event of a deletion: the API lacked the object.
+const DELETED_BY: &str = "absent";
 /// Selects deleted objects whose traces still have to be removed. There is an index of them.
 const UNSWEPT: &str = "deleted_at IS NOT NULL AND swept_at IS NULL";
+/// Selects absent objects. There is an index of them, because evidence that is later than an absence removes the absence.
+const ABSENT: &str =
+    "absent_at IS NOT NULL AND deleted_at IS NULL AND coalesce(evidence_at < absent_at, true)";
 const PURGED: &str = "coalesce((SELECT after FROM {p}mirror_cursor WHERE stream = 'purged'), 0)";
 
 impl Bite<'_> {
@@ -45,18 +53,29 @@ impl Bite<'_> {
     /// values, PostgreSQL could plan to scan the table for a matching row, although there is usually none.
     pub(super) async fn find(&self, conn: &mut Conn<'_>) -> Result<Option<Task>, sqlx::Error> {
         let unswept = |table| format!("(SELECT min(id) FROM {{p}}{table} WHERE {UNSWEPT})");
+        let absent = |table| {
+            format!(
+                "(SELECT absent_at FROM {{p}}{table} WHERE {ABSENT} ORDER BY absent_at LIMIT 1)"
+            )
+        };
         let sql = self.names.sql(&format!(
-            "SELECT {}, {}, {}, \
+            "SELECT {}, {}, {}, {}, {}, {}, \
              (SELECT recorded_at FROM {{p}}mirror_change WHERE seq > {PURGED} ORDER BY seq LIMIT 1), \
              (SELECT min(arrived_at) FROM {{p}}mirror_applied), \
              (SELECT min(arrived_at) FROM {{p}}mirror_dead_letter)",
+            absent("mirror_directory"),
+            absent("mirror_group"),
+            absent("mirror_user"),
             unswept("mirror_directory"),
             unswept("mirror_group"),
             unswept("mirror_user"),
         ));
-        let kinds = [Text, Text, Text, Int, Int, Int];
+        let kinds = [Int, Int, Int, Text, Text, Text, Int, Int, Int];
         let row = conn.rows(sql, &[], &kinds).await?.pop().unwrap_or_default();
         let tasks = [
+            Task::Bury(ObjectKind::Directory),
+            Task::Bury(ObjectKind::Group),
+            Task::Bury(ObjectKind::User),
             Task::SweepDirectory,
             Task::SweepGroups,
             Task::SweepUsers,
@@ -65,6 +84,7 @@ impl Bite<'_> {
             Task::PurgeDeadLetters,
         ];
         let is_due = |task, value: &Value| match task {
+            Task::Bury(_) => value.as_int().is_some_and(|at| at < self.absences_kept_since),
             Task::SweepDirectory | Task::SweepGroups | Task::SweepUsers => {
                 value.as_text().is_some()
             }
@@ -87,6 +107,7 @@ impl Bite<'_> {
         done: &mut Upkeep,
     ) -> Result<(), sqlx::Error> {
         match task {
+            Task::Bury(kind) => done.absences += self.bury(conn, kind).await?,
             Task::PurgeChanges => done.changes += self.purge_changes(conn).await?,
             Task::PurgeDeadLetters => {
                 let since = self.dead_letters_kept_since;
@@ -102,6 +123,17 @@ impl Bite<'_> {
             Task::SweepUsers => done.memberships += self.sweep(conn, ObjectKind::User).await?,
         }
         Ok(())
+    }
+
+    /// Replaces absences by deletions. They were reported as deletions when the API lacked the objects.
+    async fn bury(&self, conn: &mut Conn<'_>, kind: ObjectKind) -> Result<u64, sqlx::Error> {
+        let table = self.names.table(Table::Object(kind));
+        let erased = erased(kind);
+        let sql = format!(
+            "UPDATE {table} SET deleted_at = absent_at, deleted_by = '{DELETED_BY}', {erased} WHERE id IN \
+             (SELECT id FROM {table} WHERE {ABSENT} AND absent_at < $1 ORDER BY absent_at LIMIT {BITE})"
+        );
+        conn.execute(sql, &[self.absences_kept_since.into()]).await
     }
 
     async fn purge(
@@ -234,16 +266,18 @@ fn is_last(removed: u64) -> bool {
 
 /// Erases everything except the ids and the deletion.
 fn erase(table: &str, kind: ObjectKind, condition: &str) -> String {
-    let kept = ["id", "directory_id", "deleted_at", "deleted_by"];
-    let erased: Vec<_> = Table::Object(kind)
-        .columns()
-        .into_iter()
-        .filter(|(name, _)| !kept.contains(name))
-        .map(|(name, _)| format!("{name} = NULL"))
-        .collect();
+    let erased = erased(kind);
     format!(
-        "UPDATE {table} SET {} WHERE {condition} \
-         AND coalesce(ev_at, list_at, evidence_at, absent_at) IS NOT NULL",
-        erased.join(", ")
+        "UPDATE {table} SET {erased} WHERE {condition} \
+         AND coalesce(ev_at, list_at, evidence_at, absent_at) IS NOT NULL"
     )
+}
+
+/// Assignments that erase everything except the ids and the deletion.
+fn erased(kind: ObjectKind) -> String {
+    let kept = ["id", "directory_id", "deleted_at", "deleted_by"];
+    let columns = Table::Object(kind).columns().into_iter().map(|(name, _)| name);
+    let erased: Vec<_> =
+        columns.filter(|name| !kept.contains(name)).map(|name| format!("{name} = NULL")).collect();
+    erased.join(", ")
 }

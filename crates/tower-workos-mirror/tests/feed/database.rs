@@ -131,6 +131,24 @@ impl Database {
         }
     }
 
+    /// How the database runs a query.
+    pub(crate) async fn plan(&self, sql: &str) -> String {
+        match self.pool(1).await {
+            MirrorPool::Postgres(pool) => {
+                let sql = AssertSqlSafe(format!("EXPLAIN {sql}"));
+                let lines: Vec<String> = sqlx::query_scalar(sql).fetch_all(&pool).await.unwrap();
+                lines.join("\n")
+            }
+            MirrorPool::Sqlite(pool) => {
+                let sql = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+                let rows = sqlx::query(sql).fetch_all(&pool).await.unwrap();
+                let lines = rows.iter().map(|row| row.get::<String, _>("detail"));
+                lines.collect::<Vec<_>>().join("\n")
+            }
+            _ => String::new(),
+        }
+    }
+
     pub(crate) async fn count(&self, from: &str) -> u64 {
         let sql = format!("SELECT CAST(count(*) AS text) FROM {from}");
         self.texts(&sql).await[0].parse().unwrap()

@@ -1,6 +1,7 @@
 //! The change feed and the upkeep, on both databases.
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may panic")]
 
+mod absences;
 mod consumer;
 mod database;
 mod fold;

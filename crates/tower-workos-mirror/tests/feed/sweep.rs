@@ -13,10 +13,10 @@ use crate::{
     second,
 };
 
-const USERS: u32 = 603;
+pub(crate) const USERS: u32 = 603;
 
 /// A directory of people whose data contains `marker`, all but two of them in the same group.
-fn directory(id: &str, marker: &str) -> Vec<DirectoryEvent> {
+pub(crate) fn directory(id: &str, marker: &str) -> Vec<DirectoryEvent> {
     let named = |builder: SampleBuilder, user: &str| {
         builder
             .directory(id)
@@ -49,7 +49,7 @@ fn deleted(id: &str) -> DirectoryEvent {
 }
 
 /// The rows of all tables that contain a text in any column.
-async fn rows_with(database: &Database, text: &str) -> u64 {
+pub(crate) async fn rows_with(database: &Database, text: &str) -> u64 {
     let tables = if database.is_postgres() {
         "SELECT table_name::text FROM information_schema.tables \
          WHERE table_schema = current_schema() AND table_type = 'BASE TABLE'"

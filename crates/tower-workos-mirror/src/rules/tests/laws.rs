@@ -72,7 +72,8 @@ fn object(kind: ObjectKind, id: &'static str) -> BoxedStrategy<Object> {
             object.listed_at = listed.0.filter(|_| kind != ObjectKind::User);
             object.environment = listed.1.filter(|_| kind == ObjectKind::Directory);
             object.evidence_at = evidence_at;
-            object.absent_at = absent_at;
+            // Evidence that is not older removes an absence.
+            object.absent_at = absent_at.filter(|_| absent_at > evidence_at);
             object.deleted = deleted;
             if object.deleted.is_some() {
                 object.erase();
