@@ -1,11 +1,14 @@
 //! A run over all directories.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicI64, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
 };
 
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::sleep};
 use tower_workos::DirectoryId;
 
 use crate::{
@@ -39,6 +42,8 @@ const AT_ONCE: usize = 4;
 const CONFIRMATIONS: i64 = 100;
 /// After this many failed directories in a row, the API is probably down.
 const FAILURES: u32 = 3;
+/// The pause between two transactions.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// A run: over all directories, or over one.
 pub(super) struct Run {
@@ -232,6 +237,8 @@ impl Run {
         let changes = merge(&mut conn, names, batch, &[]).await?;
         transaction.commit().await?;
         self.committed(&changes);
+        // So that others can write: SQLite's lock is not fair.
+        sleep(PAUSE).await;
         Ok(())
     }
 
