@@ -70,7 +70,7 @@ mod world;
 pub use self::{
     difference::{Comparison, ComparisonError, Difference},
     life::{Event, Life},
-    order::{Deliveries, Delivery, Order},
+    order::{Deliveries, Delivery, Order, Schedule},
     plan::Plan,
     random::{Random, Share, ShareError},
     record::{DirectoryRecord, GroupRecord, MembershipRecord, UserRecord},

@@ -75,27 +75,27 @@ impl Delivery {
     }
 }
 
-/// An iterator over the deliveries of events. It holds back no more events than the options need.
+/// Decides when events are delivered, for a caller that gets the events one after the other. [`Deliveries`] is the same
+/// for an iterator of events.
 #[derive(Debug)]
-pub struct Deliveries<I> {
-    events: I,
+pub struct Schedule {
     order: Order,
     random: Random,
     /// By the number of events after which each is due, and a number that keeps the order of equal ones.
     held: BTreeMap<(u64, u64), Delivery>,
-    /// The number of events taken so far.
+    /// The number of events so far.
     taken: u64,
-    /// The number of deliveries made so far.
+    /// The number of deliveries so far.
     number: u64,
     dropped: u64,
     ended: bool,
 }
 
-impl<I: Iterator<Item = Event>> Deliveries<I> {
-    /// Creates the deliveries of these events.
-    pub fn new(events: I, order: Order) -> Self {
+impl Schedule {
+    /// Creates a schedule without events.
+    #[must_use]
+    pub fn new(order: Order) -> Self {
         Self {
-            events,
             order,
             random: Random::new(order.seed, "order"),
             held: BTreeMap::new(),
@@ -106,19 +106,8 @@ impl<I: Iterator<Item = Event>> Deliveries<I> {
         }
     }
 
-    /// Returns the number of events dropped so far.
-    #[must_use]
-    pub fn dropped(&self) -> u64 {
-        self.dropped
-    }
-
-    /// Returns the source of the events.
-    #[must_use]
-    pub fn events(&self) -> &I {
-        &self.events
-    }
-
-    fn take(&mut self, event: Event) {
+    /// Adds the next event.
+    pub fn add(&mut self, event: Event) {
         let order = self.order;
         let now = self.taken;
         self.taken += 1;
@@ -141,9 +130,62 @@ impl<I: Iterator<Item = Event>> Deliveries<I> {
         self.hold(due, delivery);
     }
 
+    /// Says that there are no more events. What is still held is due now.
+    pub fn end(&mut self) {
+        self.ended = true;
+    }
+
+    /// Returns the next delivery that is due, or `None` until there are more events.
+    pub fn pop_due(&mut self) -> Option<Delivery> {
+        let due = self.held.first_key_value().map(|((due, _), _)| *due)?;
+        // The next event will be due at `taken` or later.
+        if self.ended || due < self.taken {
+            return self.held.pop_first().map(|(_, delivery)| delivery);
+        }
+        None
+    }
+
+    /// Returns whether [`end`](Self::end) was called and nothing is held.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.ended && self.held.is_empty()
+    }
+
+    /// Returns the number of events dropped so far.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
     fn hold(&mut self, due: u64, delivery: Delivery) {
         self.held.insert((due, self.number), delivery);
         self.number += 1;
+    }
+}
+
+/// An iterator over the deliveries of events. It holds back no more events than the options need.
+#[derive(Debug)]
+pub struct Deliveries<I> {
+    events: I,
+    schedule: Schedule,
+}
+
+impl<I: Iterator<Item = Event>> Deliveries<I> {
+    /// Creates the deliveries of these events.
+    pub fn new(events: I, order: Order) -> Self {
+        Self { events, schedule: Schedule::new(order) }
+    }
+
+    /// Returns the number of events dropped so far.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.schedule.dropped()
+    }
+
+    /// Returns the source of the events.
+    #[must_use]
+    pub fn events(&self) -> &I {
+        &self.events
     }
 }
 
@@ -152,17 +194,15 @@ impl<I: Iterator<Item = Event>> Iterator for Deliveries<I> {
 
     fn next(&mut self) -> Option<Delivery> {
         loop {
-            let due = self.held.first_key_value().map(|((due, _), _)| *due);
-            // The next event will be due at `taken` or later.
-            if due.is_some_and(|due| self.ended || due < self.taken) {
-                return self.held.pop_first().map(|(_, delivery)| delivery);
+            if let Some(delivery) = self.schedule.pop_due() {
+                return Some(delivery);
             }
-            if self.ended {
+            if self.schedule.is_over() {
                 return None;
             }
             match self.events.next() {
-                Some(event) => self.take(event),
-                None => self.ended = true,
+                Some(event) => self.schedule.add(event),
+                None => self.schedule.end(),
             }
         }
     }
