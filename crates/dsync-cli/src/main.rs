@@ -2,6 +2,7 @@
 
 mod args;
 mod client;
+mod emulate;
 mod endpoint;
 mod failure;
 mod ids;
@@ -24,8 +25,8 @@ use crate::failure::Failure;
 
 /// Test webhooks of WorkOS Directory Sync.
 ///
-/// Sends signed webhook deliveries to an endpoint, both genuine and forged, and explains what is wrong with a signature.
-/// It works with any endpoint, in any language.
+/// Sends signed webhook deliveries to an endpoint, both genuine and forged, explains what is wrong with a signature, and
+/// serves the API of a simulated WorkOS. It works with any endpoint, in any language.
 #[derive(Parser)]
 #[command(name = "dsync", version, max_term_width = 100, after_long_help = MANUAL)]
 struct Cli {
@@ -52,6 +53,7 @@ Examples:
 enum Command {
     Trigger(Box<trigger::Trigger>),
     Simulate(Box<simulate::Simulate>),
+    Emulate(Box<emulate::Emulate>),
     Tamper(tamper::Tamper),
     Sign(sign::Sign),
     Verify(verify::Verify),
@@ -70,6 +72,7 @@ fn main() -> ExitCode {
         match cli.command {
             Command::Trigger(command) => command.run().await,
             Command::Simulate(command) => command.run().await,
+            Command::Emulate(command) => command.run().await,
             Command::Tamper(command) => command.run().await,
             Command::Sign(command) => command.run(),
             Command::Verify(command) => command.run(),

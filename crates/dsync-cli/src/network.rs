@@ -1,6 +1,6 @@
 //! Connections to the endpoint, with TLS or without.
 
-use std::{error::Error, future::poll_fn, io, sync::Arc};
+use std::{error::Error, future::poll_fn, io, sync::Arc, time::Duration};
 
 use hyper_rustls::{
     ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream,
@@ -11,6 +11,9 @@ use tokio::net::TcpStream;
 use tower_service::Service as _;
 
 use crate::endpoint::Endpoint;
+
+/// The pause before a server that is not started is tried again.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Opens connections for hyper's client.
 pub(crate) type Connector = HttpsConnector<HttpConnector>;
@@ -49,12 +52,31 @@ impl Network {
 
     /// Opens a connection. The error says what the user can do about it.
     pub(crate) async fn connect(&self) -> Result<Stream, String> {
+        self.open().await.map_err(|error| self.explain(&*error))
+    }
+
+    /// Waits until the server at the endpoint is started. `on_wait` is called once if it is not yet. Other errors than a
+    /// refused connection are returned.
+    pub(crate) async fn wait(&self, on_wait: impl FnOnce()) -> Result<(), String> {
+        let mut on_wait = Some(on_wait);
+        loop {
+            match self.open().await {
+                Ok(_) => return Ok(()),
+                Err(error) if is_refused(&*error) => {
+                    if let Some(on_wait) = on_wait.take() {
+                        on_wait();
+                    }
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Err(error) => return Err(self.explain(&*error)),
+            }
+        }
+    }
+
+    async fn open(&self) -> Result<Stream, Box<dyn Error + Send + Sync>> {
         let mut connector = self.connector.clone();
-        let stream = async {
-            poll_fn(|cx| connector.poll_ready(cx)).await?;
-            connector.call(self.endpoint.uri().clone()).await
-        };
-        stream.await.map(TokioIo::new).map_err(|error| self.explain(&*error))
+        poll_fn(|cx| connector.poll_ready(cx)).await?;
+        connector.call(self.endpoint.uri().clone()).await.map(TokioIo::new)
     }
 
     /// Describes an error of the connector.
@@ -66,8 +88,7 @@ impl Network {
                 "TLS with {endpoint} failed: {error} (to trust another certificate, name its file in SSL_CERT_FILE)"
             );
         }
-        let mut causes = std::iter::successors(Some(error), |&error| error.source());
-        let Some(cause) = causes.find_map(|error| error.downcast_ref::<io::Error>()) else {
+        let Some(cause) = io_error(error) else {
             return format!("can't connect to {endpoint}: {error}");
         };
         match cause.kind() {
@@ -84,6 +105,16 @@ impl Network {
             _ => format!("can't connect to {endpoint}: {cause}"),
         }
     }
+}
+
+/// The error of the operating system, or of the name resolution.
+fn io_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a io::Error> {
+    let mut causes = std::iter::successors(Some(error), |&error| error.source());
+    causes.find_map(|error| error.downcast_ref::<io::Error>())
+}
+
+fn is_refused(error: &(dyn Error + 'static)) -> bool {
+    io_error(error).is_some_and(|cause| cause.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 fn tls(needed: bool) -> Result<ClientConfig, String> {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use dsync_cli::directory::{Comparison, ComparisonError, Difference, Plan, Section, Snapshot};
+use bytes::Bytes;
+use dsync_cli::directory::{Comparison, ComparisonError, Difference, Section, Snapshot};
 use tokio::time::{Instant, sleep};
 
 use super::{explain::explain, log::Log};
@@ -19,14 +20,17 @@ const SHOWN: usize = 10;
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// The expected state, and what the explanation of a difference needs.
-pub(super) struct Expected<'a> {
-    pub(super) snapshot: &'a Snapshot,
-    pub(super) plan: Plan,
-    pub(super) log: &'a Log,
+pub(crate) struct Expected<'a> {
+    pub(crate) snapshot: &'a Snapshot,
+    /// The events of the life: their numbers and bodies.
+    pub(crate) events: &'a dyn Fn() -> Box<dyn Iterator<Item = (u64, Bytes)> + 'a>,
+    pub(crate) log: &'a Log,
+    /// Whether the state contains all events, even those that were never acknowledged.
+    pub(crate) is_all: bool,
 }
 
 /// Fetches the state before anything is sent, so that a wrong URL fails early. Warns if the state is not empty.
-pub(super) async fn prepare(network: &Network, timeout: Duration) -> Result<(), Failure> {
+pub(crate) async fn prepare(network: &Network, timeout: Duration) -> Result<(), Failure> {
     let client = Client::new(network.clone(), timeout).keep_text();
     let empty = Snapshot::default();
     match fetch(&client, network, &empty).await? {
@@ -44,8 +48,9 @@ pub(super) async fn prepare(network: &Network, timeout: Duration) -> Result<(), 
     }
 }
 
-/// Fetches the state until it is as expected or `settle` is over, and prints the result.
-pub(super) async fn check(
+/// Fetches the state until it is as expected or `settle` is over, and prints the result. If the state must contain all
+/// events, the application is repairing itself, and may not be running yet.
+pub(crate) async fn check(
     network: &Network,
     expected: &Expected<'_>,
     settle: Duration,
@@ -54,9 +59,15 @@ pub(super) async fn check(
     let end = Instant::now() + settle;
     let client = Client::new(network.clone(), timeout).keep_text();
     loop {
-        let comparison = fetch(&client, network, expected.snapshot)
-            .await?
-            .map_err(|error| failure(network, error))?;
+        let fetched = fetch(&client, network, expected.snapshot).await;
+        let fetched = match fetched {
+            Err(_) if expected.is_all && Instant::now() < end => {
+                sleep(PAUSE).await;
+                continue;
+            }
+            fetched => fetched?,
+        };
+        let comparison = fetched.map_err(|error| failure(network, error))?;
         if comparison.differences.is_empty() || Instant::now() >= end {
             report(&comparison, expected);
             return Ok(comparison.differences.is_empty());
@@ -116,7 +127,7 @@ fn report(comparison: &Comparison, expected: &Expected<'_>) {
     });
     let lists: Vec<_> = lists.collect();
     let shown: Vec<_> = lists.iter().flat_map(|(_, all)| all.iter().copied().take(SHOWN)).collect();
-    let mut stories = explain(expected.plan, expected.log, &shown).into_iter();
+    let mut stories = explain(expected, &shown).into_iter();
     for (section, all) in &lists {
         for difference in all.iter().take(SHOWN) {
             say(format!("  {difference}"));

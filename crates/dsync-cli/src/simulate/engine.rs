@@ -2,7 +2,6 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use dsync_cli::directory::{Deliveries, Life};
 use tokio::{
     sync::Notify,
     task::{JoinSet, LocalSet},
@@ -11,6 +10,7 @@ use tokio::{
 use tower_workos::testing::Signer;
 
 use super::{
+    feed::Source,
     outcome::Outcome,
     progress::Progress,
     queue::{Attempt, Next, Queue},
@@ -18,9 +18,14 @@ use super::{
 };
 use crate::client::Client;
 
-pub(super) async fn run(settings: &Settings, deliveries: Deliveries<Life>) -> Outcome {
-    let queue = Rc::new(RefCell::new(Queue::new(settings, deliveries)));
-    let changed = Rc::new(Notify::new());
+/// Sends the deliveries of a source. `life` is what feeds it meanwhile, and notifies `changed`.
+pub(crate) async fn run(
+    settings: &Settings,
+    source: Source,
+    changed: Rc<Notify>,
+    life: impl Future<Output = ()>,
+) -> Outcome {
+    let queue = Rc::new(RefCell::new(Queue::new(settings, source)));
     let begin = Instant::now();
     let local = LocalSet::new();
     let interrupted = local
@@ -43,8 +48,9 @@ pub(super) async fn run(settings: &Settings, deliveries: Deliveries<Life>) -> Ou
                     progress.show(&queue.borrow());
                 }
             };
+            let work = async { tokio::join!(life, join(&mut workers)) };
             let interrupted = tokio::select! {
-                () = join(&mut workers) => false,
+                ((), ()) = work => false,
                 () = interrupt() => true,
                 () = show => false,
             };
@@ -70,7 +76,7 @@ async fn join(workers: &mut JoinSet<()>) {
 }
 
 /// Completes on Ctrl-C or, on Unix, SIGTERM.
-async fn interrupt() {
+pub(crate) async fn interrupt() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use dsync_cli::directory::{Difference, Life, Plan, Section};
+use dsync_cli::directory::{Difference, Section};
 use tower_workos::{DirectoryEvent, EventData, Timestamp};
 
-use super::log::{Log, Reply};
+use super::{check::Expected, log::Reply};
 
 /// The number of deliveries that are printed for each difference.
 const SHOWN: usize = 6;
@@ -14,15 +14,15 @@ const BEFORE: usize = 2;
 
 /// Returns, for each difference, lines about the deliveries that led to it.
 ///
-/// The events are not stored while they are sent. Instead, the life is generated again from its plan, and only the events
-/// about these differences are kept.
-pub(super) fn explain(plan: Plan, log: &Log, differences: &[&Difference]) -> Vec<Vec<String>> {
+/// `simulate` does not store the events while it sends them. Instead, the life is generated again, and only the events about
+/// these differences are kept.
+pub(super) fn explain(expected: &Expected<'_>, differences: &[&Difference]) -> Vec<Vec<String>> {
     let mut stories: Vec<_> = differences.iter().map(|it| Story::of(it)).collect();
-    for event in Life::new(plan) {
+    for (sequence, body) in (expected.events)() {
         // The bodies of a `Life` are always valid.
-        if let Ok(parsed) = DirectoryEvent::parse(event.body().clone()) {
+        if let Ok(parsed) = DirectoryEvent::parse(body) {
             for story in &mut stories {
-                story.take(event.sequence(), &parsed);
+                story.take(sequence, &parsed);
             }
         }
     }
@@ -33,14 +33,14 @@ pub(super) fn explain(plan: Plan, log: &Log, differences: &[&Difference]) -> Vec
             concerned.entry(event.sequence).or_default().push(place);
         }
     }
-    for (number, sequence, reply) in log.attempts() {
+    for (number, sequence, reply) in expected.log.attempts() {
         for &place in concerned.get(&sequence).into_iter().flatten() {
             if let Some(story) = stories.get_mut(place) {
                 story.attempts.push(Attempt { number, sequence, reply });
             }
         }
     }
-    stories.iter().map(Story::lines).collect()
+    stories.iter().map(|story| story.lines(expected.is_all)).collect()
 }
 
 /// Everything that happened to one object.
@@ -65,6 +65,21 @@ struct Event {
     state: Option<String>,
     /// Whether it deletes the object.
     is_end: bool,
+}
+
+impl Event {
+    fn description(&self) -> String {
+        let mut line = format!("{} {}", self.name, self.id);
+        for (name, time) in [("created_at", self.created_at), ("updated_at", self.updated_at)] {
+            if let Some(time) = time {
+                line.push_str(&format!(" {name} {time}"));
+            }
+        }
+        if let Some(state) = &self.state {
+            line.push_str(&format!(" state {state}"));
+        }
+        line
+    }
 }
 
 struct Attempt {
@@ -164,9 +179,11 @@ impl Story {
         self.attempts.iter().any(|it| it.sequence == sequence && it.reply.is_success())
     }
 
-    /// Returns the acknowledged event that decides the expected state: a deletion, or otherwise the latest version.
-    fn decisive(&self) -> Option<&Event> {
-        let known = || self.events.iter().filter(|event| self.is_acknowledged(event.sequence));
+    /// Returns the event that decides the expected state: a deletion, or otherwise the latest version. `is_all`: whether
+    /// the state contains the events that were not acknowledged as well.
+    fn decisive(&self, is_all: bool) -> Option<&Event> {
+        let is_known = |event: &&Event| is_all || self.is_acknowledged(event.sequence);
+        let known = || self.events.iter().filter(is_known);
         let latest = || {
             // If several events have the same `updated_at`, the first one decides: in a life, they have the same version.
             known().rev().max_by_key(|event| event.updated_at.or(event.created_at))
@@ -174,15 +191,16 @@ impl Story {
         known().find(|event| event.is_end).or_else(latest)
     }
 
-    /// Whether the acknowledged events contain the object, but none of them is evidence that it exists.
-    fn has_only_removals(&self) -> bool {
-        let mut known = self.events.iter().filter(|event| self.is_acknowledged(event.sequence));
+    /// Whether the events contain the object, but none of them is evidence that it exists.
+    fn has_only_removals(&self, is_all: bool) -> bool {
+        let is_known = |event: &&Event| is_all || self.is_acknowledged(event.sequence);
+        let mut known = self.events.iter().filter(is_known);
         self.section != Section::Memberships
             && known.all(|event| event.name == "dsync.group.user_removed")
     }
 
-    fn lines(&self) -> Vec<String> {
-        let Some(decisive) = self.decisive() else {
+    fn lines(&self, is_all: bool) -> Vec<String> {
+        let Some(decisive) = self.decisive(is_all) else {
             let text = match (self.events.as_slice(), self.attempts.as_slice()) {
                 ([], _) => "there is no event about it: was the application empty before the run?",
                 (_, []) => "none of the events about it were sent (--drop)",
@@ -190,7 +208,7 @@ impl Story {
             };
             return vec![text.to_owned()];
         };
-        if self.has_only_removals() {
+        if self.has_only_removals(is_all) {
             let text =
                 "only removals from groups were acknowledged, which create no user and no group";
             return vec![text.to_owned()];
@@ -207,18 +225,23 @@ impl Story {
             self.attempts.iter().filter(|it| events.contains_key(&it.sequence)).collect();
         let decided = attempts
             .iter()
-            .position(|it| it.sequence == decisive.sequence && it.reply.is_success())
-            .unwrap_or_default();
+            .position(|it| it.sequence == decisive.sequence && it.reply.is_success());
         let last_start = attempts.len().saturating_sub(SHOWN);
-        let start = decided.saturating_sub(BEFORE).min(last_start);
+        let start = decided.map_or(last_start, |it| it.saturating_sub(BEFORE).min(last_start));
         let mut lines = Vec::new();
+        if decided.is_none() {
+            let event = decisive.description();
+            lines.push(format!(
+                "{event}, DECIDES, but it was never acknowledged: only the API shows it"
+            ));
+        }
         if start > 0 {
             lines.push(format!("{} before these", deliveries(start)));
         }
         for (place, attempt) in attempts.iter().enumerate().skip(start).take(SHOWN) {
             let Some(event) = events.get(&attempt.sequence) else { continue };
             let before = attempts.get(..place).unwrap_or_default();
-            lines.push(describe(attempt, event, before, place == decided));
+            lines.push(describe(attempt, event, before, decided == Some(place)));
         }
         let shown = attempts.len().min(start + SHOWN);
         if shown < attempts.len() {
@@ -249,15 +272,7 @@ fn deliveries(count: usize) -> String {
 }
 
 fn describe(attempt: &Attempt, event: &Event, before: &[&Attempt], decides: bool) -> String {
-    let mut line = format!("#{} {} {}", attempt.number, event.name, event.id);
-    for (name, time) in [("created_at", event.created_at), ("updated_at", event.updated_at)] {
-        if let Some(time) = time {
-            line.push_str(&format!(" {name} {time}"));
-        }
-    }
-    if let Some(state) = &event.state {
-        line.push_str(&format!(" state {state}"));
-    }
+    let mut line = format!("#{} {}", attempt.number, event.description());
     match attempt.reply {
         Reply::Status(status) => line.push_str(&format!(": {status}")),
         Reply::Silence => line.push_str(": no response"),
@@ -296,7 +311,7 @@ mod tests {
                 });
                 story.attempts.push(Attempt { number: 1, sequence, reply: Reply::Status(200) });
             }
-            story.lines()
+            story.lines(false)
         };
         let (added, removed) = ("dsync.group.user_added", "dsync.group.user_removed");
         let explained =

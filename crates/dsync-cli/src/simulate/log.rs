@@ -6,7 +6,7 @@ use crate::client::{Answer, SendError};
 
 /// Every attempt, in the order of sending. An attempt takes eight bytes, so that all can be kept.
 #[derive(Default)]
-pub(super) struct Log {
+pub(crate) struct Log {
     attempts: Vec<Attempt>,
 }
 

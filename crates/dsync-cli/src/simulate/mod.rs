@@ -1,33 +1,39 @@
 //! `dsync simulate`: delivers the events of simulated directories.
 
-mod check;
-mod engine;
+pub(crate) mod check;
+pub(crate) mod engine;
 mod explain;
+mod feed;
 mod ledger;
 mod log;
-mod outcome;
+mod options;
+pub(crate) mod outcome;
 mod progress;
 mod queue;
 mod retry;
 mod settings;
+mod state_file;
 mod stats;
-mod summary;
+pub(crate) mod summary;
 
-use std::{
-    fs, hash::BuildHasher as _, io::Write as _, path::PathBuf, process::ExitCode, time::Duration,
-};
+use std::{io::Write as _, path::PathBuf, process::ExitCode, rc::Rc, time::Duration};
 
 use clap::Args;
-use dsync_cli::directory::{Deliveries, Life, Order, Plan, Share};
+use dsync_cli::directory::{Deliveries, Life};
 use tower_workos::{Timestamp, testing::Signer};
 
-use self::{check::Expected, retry::Backoff, settings::Settings};
+use self::check::Expected;
+pub(crate) use self::{
+    feed::Source,
+    options::{DeliveryArgs, LifeArgs},
+    settings::Settings,
+    state_file::StateFile,
+};
 use crate::{
     args,
     endpoint::Endpoint,
     failure::{Failure, INTERRUPTED, NO},
     network::Network,
-    output::say,
     secret::SecretArgs,
 };
 
@@ -46,7 +52,13 @@ pub(crate) struct Simulate {
     life: LifeArgs,
 
     #[command(flatten)]
+    start: StartArgs,
+
+    #[command(flatten)]
     delivery: DeliveryArgs,
+
+    #[command(flatten)]
+    send: SendArgs,
 
     #[command(flatten)]
     end: EndArgs,
@@ -57,28 +69,7 @@ pub(crate) struct Simulate {
 
 #[derive(Args)]
 #[command(next_help_heading = "The life")]
-struct LifeArgs {
-    /// The seed: the same number gives the same events in the same order, byte for byte. The default is random and is
-    /// printed
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
-
-    /// The number of events
-    #[arg(long, value_name = "N", default_value_t = 1000)]
-    events: u64,
-
-    /// The number of directories
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    directories: u32,
-
-    /// The approximate number of users in all directories
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    users: u32,
-
-    /// The approximate number of groups in all directories
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
-    groups: u32,
-
+struct StartArgs {
     /// The time of the first event; a fixed day by default
     #[arg(long, value_name = "TIME", value_parser = args::moment, allow_hyphen_values = true)]
     start: Option<Timestamp>,
@@ -86,46 +77,10 @@ struct LifeArgs {
 
 #[derive(Args)]
 #[command(next_help_heading = "The deliveries")]
-struct DeliveryArgs {
+struct SendArgs {
     /// New deliveries per second, not counting retries; by default as many as possible
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
-
-    /// The number of concurrent deliveries, each over its own connection. With 1, they arrive in order
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    concurrency: u16,
-
-    /// The share of events that are delivered twice, such as 0.05 or 5%
-    #[arg(long, value_name = "SHARE", default_value_t = Share::NONE)]
-    duplicates: Share,
-
-    /// The largest number of events by which an event is delayed
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
-    reorder: u32,
-
-    /// The share of events that are delayed by up to 1000 events, as late retries are
-    #[arg(long, value_name = "SHARE", default_value_t = Share::NONE)]
-    late: Share,
-
-    /// The share of events that are never delivered
-    #[arg(long, value_name = "SHARE", default_value_t = Share::NONE)]
-    drop: Share,
-
-    /// Retry deliveries that are not acknowledged with 2xx: up to 6 attempts, over three days times --time-scale
-    #[arg(long)]
-    retry: bool,
-
-    /// The factor for the pauses between retries: 0.00001 turns three days into 2.6 seconds
-    #[arg(long, value_name = "FACTOR", default_value = "0.00001", value_parser = retry::time_scale)]
-    time_scale: f64,
-
-    /// Retry with the signature of the first attempt instead of a new one
-    #[arg(long, requires = "retry")]
-    keep_signature: bool,
-
-    /// How long to wait for a response
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = args::duration)]
-    timeout: Duration,
 
     /// Send nothing; print the bodies in the order of their deliveries, one on each line
     #[arg(long, conflicts_with_all = ["state", "check"])]
@@ -192,14 +147,11 @@ Examples:
 
 impl Simulate {
     pub(crate) async fn run(self) -> Result<ExitCode, Failure> {
-        // The keys of std's hash maps come from the operating system's random numbers. A short seed is easier to type.
-        let seed = self
-            .life
-            .seed
-            .unwrap_or_else(|| std::hash::RandomState::new().hash_one("seed") % 1_000_000);
-        let deliveries =
-            Deliveries::new(Life::new(self.life.plan(seed)), self.delivery.order(seed));
-        if self.delivery.print {
+        let seed = self.life.seed();
+        let plan = self.life.plan(seed);
+        let plan = self.start.start.map_or(plan, |start| plan.start(start));
+        let deliveries = Deliveries::new(Life::new(plan), self.delivery.order(seed));
+        if self.send.print {
             return Ok(print(deliveries));
         }
         let settings = Settings {
@@ -207,8 +159,7 @@ impl Simulate {
             network: Network::new(self.to.clone()).map_err(Failure::usage)?,
             check: self.end.check.clone().map(Network::new).transpose().map_err(Failure::usage)?,
             concurrency: self.delivery.concurrency,
-            rate: self.delivery.rate,
-            backoff: self.delivery.retry.then(|| Backoff::new(seed, self.delivery.time_scale)),
+            backoff: self.delivery.backoff(seed),
             keep_signature: self.delivery.keep_signature,
             timeout: self.delivery.timeout,
             keep_state: self.end.state.is_some() || self.end.check.is_some(),
@@ -216,34 +167,35 @@ impl Simulate {
             seed,
         };
         // Create the file first, so that an error does not waste a whole run.
-        let file = self.end.state.as_ref().map(|path| {
-            fs::File::create(path)
-                .map_err(|error| Failure::usage(format!("can't write {}: {error}", path.display())))
-        });
-        let file = file.transpose()?;
+        let file = self.end.state.as_deref().map(StateFile::create).transpose()?;
         settings.network.connect().await.map_err(Failure::usage)?;
         if let Some(network) = &settings.check {
             check::prepare(network, self.delivery.timeout).await?;
         }
 
-        let outcome = engine::run(&settings, deliveries).await;
+        let outcome = engine::run(
+            &settings,
+            Source::simulated(deliveries, self.send.rate),
+            Rc::default(),
+            std::future::ready(()),
+        )
+        .await;
         summary::say_all(&settings, &outcome);
         let mut code = ExitCode::from(if outcome.is_complete() { 0 } else { NO });
         if let Some(state) = &outcome.state {
             let snapshot = state.snapshot();
-            if let (Some(mut file), Some(path)) = (file, &self.end.state) {
-                let mut out = std::io::BufWriter::new(&mut file);
-                let written = serde_json::to_writer_pretty(&mut out, &snapshot)
-                    .map_err(std::io::Error::from)
-                    .and_then(|()| out.write_all(b"\n"))
-                    .and_then(|()| out.flush());
-                written.map_err(|error| {
-                    Failure::usage(format!("can't write {}: {error}", path.display()))
-                })?;
-                say(format!("state         written to {}", path.display()));
+            if let Some(file) = file {
+                file.write(&snapshot)?;
             }
             if let (Some(network), Some(log)) = (&settings.check, &outcome.log) {
-                let expected = Expected { snapshot: &snapshot, plan: self.life.plan(seed), log };
+                let events =
+                    || Life::new(plan).map(|event| (event.sequence(), event.body().clone()));
+                let expected = Expected {
+                    snapshot: &snapshot,
+                    events: &|| Box::new(events()),
+                    log,
+                    is_all: false,
+                };
                 let timeout = self.delivery.timeout;
                 if !check::check(network, &expected, self.end.settle, timeout).await? {
                     code = ExitCode::from(NO);
@@ -251,27 +203,6 @@ impl Simulate {
             }
         }
         Ok(if outcome.interrupted { ExitCode::from(INTERRUPTED) } else { code })
-    }
-}
-
-impl LifeArgs {
-    fn plan(&self, seed: u64) -> Plan {
-        let plan = Plan::new(seed)
-            .directories(self.directories)
-            .users(self.users)
-            .groups(self.groups)
-            .events(self.events);
-        self.start.map_or(plan, |start| plan.start(start))
-    }
-}
-
-impl DeliveryArgs {
-    fn order(&self, seed: u64) -> Order {
-        Order::new(seed)
-            .reorder(self.reorder)
-            .duplicates(self.duplicates)
-            .late(self.late)
-            .drop(self.drop)
     }
 }
 

@@ -6,23 +6,23 @@ use dsync_cli::directory::State;
 
 use super::{log::Log, stats::Stats};
 
-pub(super) struct Outcome {
-    pub(super) stats: Stats,
-    pub(super) state: Option<State>,
-    pub(super) log: Option<Log>,
-    pub(super) acknowledged: u64,
-    pub(super) given_up: u64,
+pub(crate) struct Outcome {
+    pub(crate) stats: Stats,
+    pub(crate) state: Option<State>,
+    pub(crate) log: Option<Log>,
+    pub(crate) acknowledged: u64,
+    pub(crate) given_up: u64,
     /// The part of `given_up` that the application may have handled.
-    pub(super) uncertain: u64,
+    pub(crate) uncertain: u64,
     /// Events that were not finished when the simulation was interrupted.
-    pub(super) open: u64,
-    pub(super) dropped: u64,
-    pub(super) elapsed: Duration,
-    pub(super) interrupted: bool,
+    pub(crate) open: u64,
+    pub(crate) dropped: u64,
+    pub(crate) elapsed: Duration,
+    pub(crate) interrupted: bool,
 }
 
 impl Outcome {
-    pub(super) fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         self.given_up == 0 && self.open == 0
     }
 }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use dsync_cli::directory::{Deliveries, Delivery, Life};
+use dsync_cli::directory::Delivery;
 use tokio::time::Instant;
 use tower_workos::testing;
 
 use super::{
+    feed::{Feed, Source},
     ledger::{End, Ledger},
     log::Log,
     outcome::Outcome,
@@ -18,15 +19,12 @@ use crate::client::{Answer, SendError};
 
 /// While this many deliveries wait for a retry, no new ones are sent. This bounds their memory.
 const MAX_WAITING: usize = 10_000;
-/// If the rate was not reached, at most this much of the delay is made up.
-const MAX_LAG: Duration = Duration::from_secs(1);
 
 /// New deliveries, those that wait for a retry, and the counters. All workers share it.
 pub(super) struct Queue {
-    deliveries: Deliveries<Life>,
+    source: Source,
     waiting: Waiting<Attempt>,
     backoff: Option<Backoff>,
-    pace: Option<Pace>,
     pub(super) stats: Stats,
     pub(super) ledger: Ledger,
     /// Only `--check` needs it.
@@ -60,12 +58,11 @@ pub(super) enum Next {
 }
 
 impl Queue {
-    pub(super) fn new(settings: &Settings, deliveries: Deliveries<Life>) -> Self {
+    pub(super) fn new(settings: &Settings, source: Source) -> Self {
         Self {
-            deliveries,
+            source,
             waiting: Waiting::new(),
             backoff: settings.backoff.clone(),
-            pace: settings.rate.map(Pace::new),
             stats: Stats::new(),
             ledger: Ledger::new(settings.keep_state),
             log: settings.check.is_some().then(Log::default),
@@ -84,20 +81,29 @@ impl Queue {
             return self.send(attempt);
         }
         if !self.ended && self.waiting.len() < MAX_WAITING {
-            if let Some(slot) = self.pace.as_mut().and_then(|pace| pace.next(now)) {
-                let due = self.waiting.next_due();
-                return Next::WaitUntil(due.map_or(slot, |due| due.min(slot)));
+            match self.source.next(now) {
+                Feed::Delivery(delivery) => {
+                    let (signed, uncertain) = (None, false);
+                    return self.send(Attempt {
+                        delivery,
+                        signed,
+                        attempts: 0,
+                        place: 0,
+                        uncertain,
+                    });
+                }
+                Feed::WaitUntil(slot) => {
+                    let due = self.waiting.next_due();
+                    return Next::WaitUntil(due.map_or(slot, |due| due.min(slot)));
+                }
+                Feed::Wait => {}
+                Feed::End => self.ended = true,
             }
-            if let Some(delivery) = self.deliveries.next() {
-                let (signed, uncertain) = (None, false);
-                return self.send(Attempt { delivery, signed, attempts: 0, place: 0, uncertain });
-            }
-            self.ended = true;
         }
         match self.waiting.next_due() {
             Some(due) => Next::WaitUntil(due),
-            // A delivery in flight may fail and need a retry.
-            None if self.in_flight > 0 => Next::Wait,
+            // A delivery in flight may fail and need a retry, and an event may happen.
+            None if self.in_flight > 0 || !self.ended => Next::Wait,
             None => Next::End,
         }
     }
@@ -152,7 +158,7 @@ impl Queue {
 
     /// The number of events that are finished, including dropped ones.
     pub(super) fn settled(&self) -> u64 {
-        self.ledger.settled() + self.deliveries.dropped()
+        self.ledger.settled() + self.source.dropped()
     }
 
     /// Counts what is unfinished, and returns the result.
@@ -168,49 +174,9 @@ impl Queue {
             given_up: self.ledger.given_up,
             uncertain: self.ledger.uncertain,
             open: self.ledger.open + in_flight,
-            dropped: self.deliveries.dropped(),
+            dropped: self.source.dropped(),
             elapsed,
             interrupted,
         }
-    }
-}
-
-/// Spaces deliveries evenly in time.
-struct Pace {
-    interval: Duration,
-    next: Option<Instant>,
-}
-
-impl Pace {
-    fn new(rate: u32) -> Self {
-        Self { interval: Duration::from_secs(1) / rate.max(1), next: None }
-    }
-
-    /// Returns when the next delivery may be sent. `None` means now, and uses up the slot.
-    fn next(&mut self, now: Instant) -> Option<Instant> {
-        let slot = self.next.unwrap_or(now);
-        if slot > now {
-            return Some(slot);
-        }
-        let earliest = now.checked_sub(MAX_LAG).unwrap_or(slot);
-        self.next = Some(slot.max(earliest) + self.interval);
-        None
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_pace_is_even_and_makes_up_for_one_second_only() {
-        let mut pace = Pace::new(10);
-        let now = Instant::now();
-        assert_eq!(pace.next(now), None);
-        assert_eq!(pace.next(now), Some(now + Duration::from_millis(100)));
-        // An hour later, it is one second behind.
-        let later = now + Duration::from_secs(3600);
-        let sent = std::iter::from_fn(|| pace.next(later).is_none().then_some(())).count();
-        assert_eq!(sent, 11);
     }
 }

@@ -14,7 +14,7 @@ const GROWTH: u32 = 4;
 
 /// Exponential pauses that add up to three days times `scale`, each with up to 10 % of jitter.
 #[derive(Clone, Debug)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     random: Random,
     scale: f64,
 }

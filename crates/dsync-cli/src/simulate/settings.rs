@@ -7,18 +7,17 @@ use tower_workos::testing::Signer;
 use super::retry::Backoff;
 use crate::network::Network;
 
-pub(super) struct Settings {
-    pub(super) signer: Signer,
-    pub(super) network: Network,
+pub(crate) struct Settings {
+    pub(crate) signer: Signer,
+    pub(crate) network: Network,
     /// Where `--check` fetches the application's state.
-    pub(super) check: Option<Network>,
-    pub(super) concurrency: u16,
-    pub(super) rate: Option<u32>,
+    pub(crate) check: Option<Network>,
+    pub(crate) concurrency: u16,
     /// `None`: failed deliveries are not retried.
-    pub(super) backoff: Option<Backoff>,
-    pub(super) keep_signature: bool,
-    pub(super) timeout: Duration,
-    pub(super) keep_state: bool,
-    pub(super) events: u64,
-    pub(super) seed: u64,
+    pub(crate) backoff: Option<Backoff>,
+    pub(crate) keep_signature: bool,
+    pub(crate) timeout: Duration,
+    pub(crate) keep_state: bool,
+    pub(crate) events: u64,
+    pub(crate) seed: u64,
 }

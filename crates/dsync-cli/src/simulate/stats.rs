@@ -12,7 +12,7 @@ use crate::client::{Answer, SendError};
 const MAX_LATENCY: u64 = 600_000_000;
 
 /// Counts every attempt separately.
-pub(super) struct Stats {
+pub(crate) struct Stats {
     statuses: BTreeMap<StatusCode, u64>,
     timeouts: u64,
     /// Connections that could not be opened or that broke.

@@ -5,7 +5,7 @@ use indicatif::HumanCount;
 use super::{outcome::Outcome, settings::Settings};
 use crate::output::say;
 
-pub(super) fn say_all(settings: &Settings, outcome: &Outcome) {
+pub(crate) fn say_all(settings: &Settings, outcome: &Outcome) {
     let Outcome { stats, elapsed, .. } = outcome;
     let what = if outcome.interrupted { "interrupted after" } else { "done in" };
     say(format!(
