@@ -94,7 +94,8 @@ async fn run(throttle: &Arc<Throttle>, timer: &Virtual, tasks: &[(&'static str, 
 fn peak(starts: impl Iterator<Item = Duration>) -> usize {
     let starts: Vec<_> = starts.collect();
     let within = |from: Duration| {
-        starts.iter().filter(|at| (from..from + Duration::from_secs(1)).contains(at)).count()
+        let second = from..from + Duration::from_secs(1);
+        starts.iter().filter(|at| second.contains::<Duration>(at)).count()
     };
     starts.iter().map(|from| within(*from)).max().unwrap()
 }

@@ -7,6 +7,7 @@ mod responses;
 mod secrets;
 mod server;
 mod settings;
+mod tls;
 
 use std::{
     future::Future,

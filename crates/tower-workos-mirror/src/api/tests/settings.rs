@@ -1,4 +1,4 @@
-//! Settings, and TLS.
+//! Settings.
 
 use super::{KEY, within};
 use crate::api::{client::ApiClient, client::ApiClientBuilder, key::ApiKey};
