@@ -5,6 +5,7 @@ use std::{env, time::Duration};
 use clap::{Args, ValueEnum};
 use dsync_cli::directory::Share;
 use dsync_emulator::{Emulator, EmulatorBuilder, Faults, ListKind, RateLimits};
+use tower_workos::Timestamp;
 
 use crate::{args, failure::Failure, ids::fresh_id};
 
@@ -130,7 +131,7 @@ impl ApiArgs {
         let (api_key, made_up) = match self.key()? {
             Some(key) => (key, None),
             None => {
-                let key = format!("sk_test_{}", fresh_id(0));
+                let key = format!("sk_test_{}", fresh_id(Timestamp::now().as_unix_millis()));
                 (key.clone(), Some(key))
             }
         };

@@ -10,7 +10,7 @@ use dsync_cli::directory::{Event, Life, Schedule, Share, Snapshot};
 use dsync_emulator::Emulator;
 use indicatif::HumanCount;
 use tokio::sync::Notify;
-use tower_workos::testing::Signer;
+use tower_workos::{WebhookSecret, testing::Signer};
 
 use self::{
     api::{ApiArgs, FaultArgs},
@@ -124,8 +124,15 @@ Examples:
 impl Emulate {
     pub(crate) async fn run(self) -> Result<ExitCode, Failure> {
         let seed = self.life.seed();
+        // Without webhooks, nothing is signed.
+        let secret = match self.sends_webhooks() {
+            true => self.secret.webhook_secret()?,
+            false => {
+                WebhookSecret::new("unused").map_err(|error| Failure::usage(error.to_string()))?
+            }
+        };
         let settings = Settings {
-            signer: Signer::new(self.secret.webhook_secret()?),
+            signer: Signer::new(secret),
             network: Network::new(self.to.clone()).map_err(Failure::usage)?,
             check: self.end.check.clone().map(Network::new).transpose().map_err(Failure::usage)?,
             concurrency: self.delivery.concurrency,
@@ -175,9 +182,13 @@ impl Emulate {
         code
     }
 
+    fn sends_webhooks(&self) -> bool {
+        self.delivery.drop != Share::ALL
+    }
+
     /// Waits for the application.
     async fn prepare(&self, settings: &Settings) -> Result<(), Failure> {
-        if self.delivery.drop != Share::ALL {
+        if self.sends_webhooks() {
             let on_wait = || complain(format!("waiting for your application at {}", self.to));
             settings.network.wait(on_wait).await.map_err(Failure::usage)?;
         }

@@ -11,8 +11,7 @@ use crate::args;
 #[derive(Args)]
 #[command(next_help_heading = "The life")]
 pub(crate) struct LifeArgs {
-    /// The seed: the same number gives the same events in the same order, byte for byte. The default is random and is
-    /// printed
+    /// The seed: the same number gives the same events in the same order. The default is random and is printed
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
 

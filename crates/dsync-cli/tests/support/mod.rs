@@ -167,6 +167,10 @@ struct Shared {
 
 impl Server {
     pub fn start(app: App) -> Self {
+        Self::start_at(app, TcpListener::bind("127.0.0.1:0").unwrap())
+    }
+
+    pub fn start_at(app: App, listener: TcpListener) -> Self {
         let shared = Arc::new(Shared {
             app,
             held: Mutex::new(Held::default()),
@@ -178,7 +182,7 @@ impl Server {
             .route_layer(layer)
             .route("/state", get(state))
             .with_state(Arc::clone(&shared));
-        Self::serve(router, shared)
+        Self::serve_at(listener, router, shared)
     }
 
     /// A server that responds to everything with this status.
@@ -195,7 +199,10 @@ impl Server {
     }
 
     fn serve(router: Router, shared: Arc<Shared>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::serve_at(TcpListener::bind("127.0.0.1:0").unwrap(), router, shared)
+    }
+
+    fn serve_at(listener: TcpListener, router: Router, shared: Arc<Shared>) -> Self {
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -220,6 +227,11 @@ impl Server {
 
     pub fn deliveries(&self) -> u64 {
         self.shared.deliveries.load(Ordering::SeqCst)
+    }
+
+    /// Applies an event as if it had been delivered.
+    pub fn apply(&self, event: &DirectoryEvent) {
+        self.shared.held.lock().unwrap().state.apply(event);
     }
 
     pub fn snapshot(&self) -> directory::Snapshot {
