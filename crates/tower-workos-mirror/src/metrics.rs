@@ -1,7 +1,6 @@
 //! The names of the metrics, and their descriptions.
 //!
-//! The write path records them through the [`metrics`](https://docs.rs/metrics) facade, if the application installs a
-//! recorder.
+//! They are recorded through the [`metrics`](https://docs.rs/metrics) facade, if the application installs a recorder.
 //!
 //! | name | type | labels |
 //! |---|---|---|
@@ -9,8 +8,16 @@
 //! | [`EVENT_LAG`] | histogram | |
 //! | [`APPLY_DURATION`] | histogram | |
 //! | [`QUEUE_DEPTH`] | gauge | |
-//! | `THROTTLED_TOTAL` | counter | |
-//! | `POLLER_LAG` | gauge | |
+//!
+//! With the feature `reconcile`:
+//!
+//! | name | type | labels |
+//! |---|---|---|
+//! | `workos_reconcile_runs_total` | counter | `outcome`: `complete`, `incomplete` or `failed` |
+//! | `workos_reconcile_drift_total` | counter | `kind`: the change that repairs the difference, such as `user_revoked`; `action`: `applied`, `reported` or `withheld` |
+//! | `workos_reconcile_last_success_timestamp_seconds` | gauge | |
+//! | `workos_reconcile_throttled_total` | counter | |
+//! | `workos_events_poller_lag_seconds` | gauge | |
 //!
 //! No label contains an id or any other text from an event.
 
@@ -43,13 +50,16 @@ pub const THROTTLED_TOTAL: &str = "workos_reconcile_throttled_total";
 /// Runs of the [`Reconciler`](crate::Reconciler). `complete`: everything was compared and repaired; `incomplete`: some directory
 /// was not, or its removals were withheld; `failed`: the run failed. Dry runs are not counted.
 #[cfg(feature = "reconcile")]
+#[cfg_attr(docsrs, doc(cfg(feature = "reconcile")))]
 pub const RUNS_TOTAL: &str = "workos_reconcile_runs_total";
 /// Differences between the mirror and the API, by the [change](crate::ChangeKind) that repairs them and by
 /// [action](crate::DriftAction).
 #[cfg(feature = "reconcile")]
+#[cfg_attr(docsrs, doc(cfg(feature = "reconcile")))]
 pub const DRIFT_TOTAL: &str = "workos_reconcile_drift_total";
 /// When the last complete run ended, in seconds since the Unix epoch.
 #[cfg(feature = "reconcile")]
+#[cfg_attr(docsrs, doc(cfg(feature = "reconcile")))]
 pub const LAST_SUCCESS: &str = "workos_reconcile_last_success_timestamp_seconds";
 
 /// How many seconds the position in the Events API is behind the present, as [`Drain::lag`](crate::Drain::lag). It grows while
@@ -90,6 +100,13 @@ pub fn describe() {
     describe_gauge!(QUEUE_DEPTH, Unit::Count, "Events that wait for a transaction");
     #[cfg(feature = "reconcile")]
     {
+        describe_counter!(RUNS_TOTAL, Unit::Count, "Comparisons with the WorkOS API, by outcome");
+        describe_counter!(
+            DRIFT_TOTAL,
+            Unit::Count,
+            "Differences from the WorkOS API, by kind and action"
+        );
+        describe_gauge!(LAST_SUCCESS, Unit::Seconds, "When the last complete comparison ended");
         describe_counter!(THROTTLED_TOTAL, Unit::Count, "Responses of the WorkOS API with 429");
         describe_gauge!(
             POLLER_LAG,
