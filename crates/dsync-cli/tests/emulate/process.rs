@@ -90,7 +90,7 @@ impl Emulate {
     }
 
     /// Takes its stderr.
-    pub(crate) fn stderr(&mut self) -> impl BufRead {
+    pub(crate) fn stderr(&mut self) -> impl BufRead + use<> {
         BufReader::new(self.child.as_mut().unwrap().stderr.take().unwrap())
     }
 }
