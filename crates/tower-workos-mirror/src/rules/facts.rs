@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// A state that was sent but can't be read. No directory state of WorkOS has this name, so it ends access.
-const UNREADABLE: &str = "unreadable";
+pub(crate) const UNREADABLE: &str = "unreadable";
 
 /// Adds the facts of an event to a batch. Events about tokens and unknown events contain none.
 pub(crate) fn add(batch: &mut Batch, event: &DirectoryEvent) {

@@ -7,7 +7,7 @@ use crate::{
     rules::{
         batch::Batch,
         document::{Document, ObjectKind},
-        facts::readable_state,
+        facts::{UNREADABLE, readable_state},
         member::{Member, Operation},
         object::{LOWEST, ListVersion, Object},
     },
@@ -42,6 +42,8 @@ pub(crate) fn add(
                 // The API has names of its own for these two.
                 Some("linked") => Some("active"),
                 Some("unlinked") => Some("inactive"),
+                // Unlike an event, every item of a list has a state.
+                None => Some(UNREADABLE),
                 state => state,
             };
             let mut document = Document::of_directory(it, state);
