@@ -1,20 +1,21 @@
 //! The directories of an environment: those that the API lists, and those that it lacks.
 
-use std::{collections::BTreeMap, sync::atomic::Ordering};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::atomic::Ordering,
+};
 
 use crate::{
     api::{
         client::ApiClient,
         page::{Item, Pages},
     },
-    change::ChangeKind,
-    mirror::Shared,
     reconcile::{
         Settings,
+        builder::ENVIRONMENT,
         error::ReconcileError,
-        repair,
-        report::{DirectoryOutcome, DirectoryReport, Drift, DriftAction},
-        run::{Run, report},
+        report::{DirectoryOutcome, DirectoryReport, DriftAction},
+        run::{Run, is_fatal, report},
     },
     rules::{batch::Batch, document::ObjectKind, listed, object::Object},
 };
@@ -29,6 +30,8 @@ pub(super) struct Listed {
 /// A directory that exists according to the tables.
 pub(super) struct Known {
     pub(super) environment: Option<String>,
+    /// The latest time at which it certainly existed.
+    pub(super) evidence_at: Option<i64>,
 }
 
 /// How many absent directories a run asks for one by one.
@@ -45,10 +48,9 @@ impl Run {
         known: &BTreeMap<String, Known>,
     ) -> Result<Vec<DirectoryReport>, ReconcileError> {
         // If several environments share the tables, a directory that was never listed can belong to any of them.
-        let environment = Some(self.settings.environment.as_str());
-        let is_shared = known
-            .values()
-            .any(|it| it.environment.is_some() && it.environment.as_deref() != environment);
+        let environment = self.settings.environment.as_str();
+        let is_other = |it: &Known| it.environment.as_deref().is_some_and(|it| it != environment);
+        let is_shared = environment != ENVIRONMENT || known.values().any(is_other);
         let mut reports = Vec::new();
         let mut gone = Vec::new();
         // The breaker trips if more than one is absent, so a few are enough for the report.
@@ -58,7 +60,15 @@ impl Run {
             reports.push(report(directory, DirectoryOutcome::Breaker, Some(reason.to_owned())));
         }
         for (directory, was_listed) in absent.iter().cloned() {
-            let found = self.api.directory(&directory).await?;
+            let found = match self.api.directory(&directory).await {
+                Ok(found) => found,
+                Err(error) if is_fatal(error.kind()) => return Err(error.into()),
+                Err(error) => {
+                    let reason = Some(error.to_string());
+                    reports.push(report(&directory, DirectoryOutcome::Failed, reason));
+                    continue;
+                }
+            };
             self.confirmations.fetch_sub(1, Ordering::Relaxed);
             if let Some(item) = found.item {
                 self.merge_directory(&item).await?;
@@ -95,18 +105,20 @@ impl Run {
             None
         };
         for directory in gone {
-            let deleted = ChangeKind::DirectoryDeleted;
-            let Some((outcome, reason)) = withheld else {
-                let mut object = Object::new(directory.clone());
-                object.absent_at = Some(self.fence);
-                let mut batch = Batch::default();
-                batch.object(ObjectKind::Directory, object);
-                self.merge(batch, None).await?;
-                reports.push(report(&directory, DirectoryOutcome::Complete, None));
-                continue;
-            };
-            self.drift(Drift::new(deleted, DriftAction::Withheld, Some(&directory), None, None));
-            reports.push(report(&directory, outcome, Some(reason.to_owned())));
+            let mut object = Object::new(directory.clone());
+            object.absent_at = Some(self.fence);
+            let mut batch = Batch::default();
+            batch.object(ObjectKind::Directory, object);
+            reports.push(match withheld {
+                None => {
+                    self.merge(batch, &self.subject()).await?;
+                    report(&directory, DirectoryOutcome::Complete, None)
+                }
+                Some((outcome, reason)) => {
+                    self.preview(batch, DriftAction::Withheld).await?;
+                    report(&directory, outcome, Some(reason.to_owned()))
+                }
+            });
         }
         Ok(reports)
     }
@@ -120,25 +132,19 @@ pub(super) async fn list_directories(
     let mut pages = Pages::new(settings.max_pages);
     let mut after = None;
     let mut is_first = true;
+    let mut seen = HashSet::new();
     loop {
         let page = api.directories(after.as_deref()).await?;
         if std::mem::take(&mut is_first) {
             let date = page.date.ok_or_else(ReconcileError::no_date)?;
             listed.fence = listed::fence(date, settings.margin);
         }
-        listed.items.extend(page.items);
+        // A list that changes while it is read can contain an item twice.
+        listed.items.extend(page.items.into_iter().filter(|item| seen.insert(item.id.clone())));
         listed.unreadable += page.unreadable;
         after = pages.advance(page.after)?;
         if after.is_none() {
             return Ok(listed);
         }
     }
-}
-
-/// The directories that exist according to the tables.
-pub(super) async fn known_directories(
-    shared: &Shared,
-) -> Result<BTreeMap<String, Known>, ReconcileError> {
-    let rows = repair::known_directories(shared).await?;
-    Ok(rows.into_iter().map(|(id, environment)| (id, Known { environment })).collect())
 }

@@ -5,8 +5,12 @@ use std::time::Duration;
 use crate::{
     error::MirrorError,
     mirror::Shared,
-    reconcile::error::ReconcileError,
-    sql::{conn::Conn, names::Names, transaction::Transaction, value::Value},
+    reconcile::{error::ReconcileError, stage},
+    sql::{
+        conn::Conn,
+        names::Names,
+        value::{Kind::Text, Value},
+    },
 };
 
 /// A run that ended without notice holds its leases this long. A run that is alive renews them.
@@ -61,24 +65,27 @@ pub(super) async fn renew(shared: &Shared, run: &str) -> Result<(), MirrorError>
     Ok(())
 }
 
-/// Ends a lease, and empties what the run staged under it.
-pub(super) async fn release(shared: &Shared, subject: &str, run: &str) -> Result<(), MirrorError> {
-    let Shared { pool, names, settings, .. } = shared;
-    let mut transaction = Transaction::begin(pool, names, settings.timeout).await?;
-    let mut conn = transaction.conn();
-    let sql = names.sql("DELETE FROM {p}mirror_run WHERE subject = $1 AND run = $2");
-    if conn.execute(sql, &[subject.into(), run.into()]).await? > 0 {
-        let sql = names.sql("DELETE FROM {p}mirror_stage WHERE directory_id = $1");
-        conn.execute(sql, &[subject.into()]).await?;
-    }
-    transaction.commit().await?;
+/// Ends a lease, and removes what the run staged under it.
+pub(super) async fn release(
+    shared: &Shared,
+    subject: &str,
+    run: &str,
+) -> Result<(), ReconcileError> {
+    stage::clear(shared, subject, run).await?;
+    let mut connection = shared.pool.acquire().await?;
+    let sql = shared.names.sql("DELETE FROM {p}mirror_run WHERE subject = $1 AND run = $2");
+    connection.conn().execute(sql, &[subject.into(), run.into()]).await?;
     Ok(())
 }
 
-/// Ends all leases of a run that failed. What it staged is removed by the next run.
-pub(super) async fn release_all(shared: &Shared, run: &str) -> Result<(), MirrorError> {
+/// Ends all leases of a run that failed, and removes what it staged.
+pub(super) async fn release_all(shared: &Shared, run: &str) -> Result<(), ReconcileError> {
+    let sql = shared.names.sql("SELECT subject FROM {p}mirror_run WHERE run = $1");
     let mut connection = shared.pool.acquire().await?;
-    let sql = shared.names.sql("DELETE FROM {p}mirror_run WHERE run = $1");
-    connection.conn().execute(sql, &[run.into()]).await?;
+    let rows = connection.conn().rows(sql, &[run.into()], &[Text]).await?;
+    drop(connection);
+    for subject in rows.into_iter().flatten().filter_map(Value::into_text) {
+        release(shared, &subject, run).await?;
+    }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod absent;
 mod builder;
+mod confirm;
 mod directories;
 mod error;
 mod fetch;

@@ -28,6 +28,22 @@ pub struct ReconcileProgress {
     pub is_running: bool,
 }
 
+/// A run that is under way, until it is dropped.
+pub(super) struct Running(watch::Sender<ReconcileProgress>);
+
+impl Running {
+    pub(super) fn begin(progress: &watch::Sender<ReconcileProgress>) -> Self {
+        progress.send_replace(ReconcileProgress { is_running: true, ..Default::default() });
+        Self(progress.clone())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.send_modify(|it| it.is_running = false);
+    }
+}
+
 /// A stream of [`ReconcileProgress`]. It yields the current value, then the latest one after each change, and ends when the
 /// [`Reconciler`](crate::Reconciler) and its clones are dropped.
 pub struct ReconcileProgressStream {

@@ -3,12 +3,14 @@
 use std::{fmt, sync::Arc};
 
 use tokio::{
+    runtime::Handle,
     sync::watch,
     time::{sleep, timeout},
 };
 
 use crate::{
     ApiClient, Mirror, metrics,
+    mirror::Shared,
     reconcile::{
         builder::{ReconcilerBuilder, Settings},
         error::{ReconcileError, ReconcileErrorKind},
@@ -93,20 +95,40 @@ impl Reconciler {
                 }
             }
         };
+        let mut leases = Leases { shared: Some(Arc::clone(shared)), run: id.clone() };
         let bounded = timeout(self.settings.max_duration, run);
         let result: Result<_, ReconcileError> = tokio::select! {
             result = bounded => result.unwrap_or_else(|_| Err(timed_out())),
             () = renew => Err(timed_out()),
         };
-        self.progress.send_modify(|it| it.is_running = false);
         if result.is_err() {
             // The next run does not have to wait.
             let _ = lease::release_all(shared, &id).await.is_ok();
         }
+        leases.shared = None;
         if !dry_run {
             metrics::run(result.as_ref().map(ReconcileReport::is_complete).ok());
         }
         result
+    }
+}
+
+/// The leases of a run that is under way.
+struct Leases {
+    shared: Option<Arc<Shared>>,
+    run: String,
+}
+
+/// If a run is dropped, the next one does not have to wait until its leases expire.
+impl Drop for Leases {
+    fn drop(&mut self) {
+        let (Some(shared), Ok(runtime)) = (self.shared.take(), Handle::try_current()) else {
+            return;
+        };
+        let run = std::mem::take(&mut self.run);
+        runtime.spawn(async move {
+            let _ = lease::release_all(&shared, &run).await.is_ok();
+        });
     }
 }
 

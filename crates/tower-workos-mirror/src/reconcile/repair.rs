@@ -1,12 +1,16 @@
 //! What the tables know about earlier runs.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::{
     api::{client::ApiClient, page::Pages},
     mirror::Shared,
     reconcile::{
+        directories::Known,
         error::{ReconcileError, ReconcileErrorKind},
+        lease,
         report::{DirectoryOutcome, DriftCount, ReconcileReport},
     },
     sql::{
@@ -31,21 +35,51 @@ pub(crate) fn wrong_environment() -> ReconcileError {
     ReconcileError::new(ReconcileErrorKind::Environment, message)
 }
 
-/// The ids and environments of the directories that exist according to the tables.
-pub(crate) async fn known_directories(
+/// The directories that exist according to the tables, by id.
+pub(super) async fn known_directories(
     shared: &Shared,
-) -> Result<Vec<(String, Option<String>)>, ReconcileError> {
+) -> Result<BTreeMap<String, Known>, ReconcileError> {
     let sql = shared.names.sql(
-        "SELECT id, environment FROM {p}mirror_directory \
+        "SELECT id, environment, evidence_at FROM {p}mirror_directory \
          WHERE deleted_at IS NULL AND evidence_at >= coalesce(absent_at, evidence_at)",
     );
     let mut connection = shared.pool.acquire().await?;
-    let rows = connection.conn().rows(sql, &[], &[Text, Text]).await?;
+    let mut conn = connection.conn();
+    let mut rows = conn.rows(sql, &[], &[Text, Text, Int]).await?;
+    rows.extend(conn.rows(shared.names.sql(&unseen()), &[], &[Text, Text, Int]).await?);
     let known = |row: Vec<Value>| {
-        let mut values = row.into_iter().map(Value::into_text);
-        Some((values.next()??, values.next()?))
+        let mut values = row.into_iter();
+        let (id, environment) = (values.next()?.into_text()?, values.next()?.into_text());
+        Some((id, Known { environment, evidence_at: values.next()?.as_int() }))
     };
     Ok(rows.into_iter().filter_map(known).collect())
+}
+
+/// Selects directories that have no row, although they have users or groups: the event that connected them was lost. It
+/// looks up each directory in an index, and does not read all users.
+fn unseen() -> String {
+    let owners = |table| {
+        format!(
+            "{table}_owner (id) AS (SELECT min(directory_id) FROM {{p}}mirror_{table} UNION ALL \
+             SELECT (SELECT min(t.directory_id) FROM {{p}}mirror_{table} t WHERE t.directory_id > o.id) \
+             FROM {table}_owner o WHERE o.id IS NOT NULL)"
+        )
+    };
+    let evidence = |table| {
+        format!(
+            "(SELECT max(t.evidence_at) FROM {{p}}mirror_{table} t WHERE t.directory_id = o.id \
+             AND t.deleted_at IS NULL AND t.evidence_at >= coalesce(t.absent_at, t.evidence_at))"
+        )
+    };
+    let (groups, users) = (evidence("group"), evidence("user"));
+    format!(
+        "WITH RECURSIVE {}, {}, evidence (id, at) AS (SELECT o.id, {groups} FROM group_owner o \
+         UNION ALL SELECT o.id, {users} FROM user_owner o) \
+         SELECT e.id, NULL, max(e.at) FROM evidence e WHERE e.at IS NOT NULL \
+         AND NOT EXISTS (SELECT 1 FROM {{p}}mirror_directory d WHERE d.id = e.id) GROUP BY e.id",
+        owners("group"),
+        owners("user"),
+    )
 }
 
 /// Fails if the mirror has directories of this environment, and the key sees none of them.
@@ -57,7 +91,7 @@ pub(crate) async fn check_environment(
     let known = known_directories(shared).await?;
     let mut ours = known
         .into_iter()
-        .filter(|(_, it)| it.as_deref().is_none_or(|it| it == environment))
+        .filter(|(_, it)| it.environment.as_deref().is_none_or(|it| it == environment))
         .map(|(id, _)| id)
         .peekable();
     if ours.peek().is_none() {
@@ -111,6 +145,7 @@ struct Summary<'r> {
 pub(super) async fn store(
     shared: &Shared,
     environment: &str,
+    run: &str,
     report: &ReconcileReport,
 ) -> Result<(), ReconcileError> {
     let has = |outcomes: &[DirectoryOutcome]| {
@@ -129,6 +164,7 @@ pub(super) async fn store(
     let Shared { pool, names, settings, .. } = shared;
     let mut transaction = Transaction::begin(pool, names, settings.timeout).await?;
     let mut conn = transaction.conn();
+    lease::check(&mut conn, names, &subject(environment), run).await?;
     let now = Names::now(&conn);
     let time = |is_set: bool| if is_set { now.as_str() } else { "NULL" };
     let sql = names.sql(&format!(

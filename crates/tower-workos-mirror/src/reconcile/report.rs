@@ -175,24 +175,6 @@ impl fmt::Display for DriftAction {
 }
 
 impl Drift {
-    /// A difference without fields.
-    pub(super) fn new(
-        kind: ChangeKind,
-        action: DriftAction,
-        directory: Option<&str>,
-        group: Option<&str>,
-        user: Option<&str>,
-    ) -> Self {
-        Self {
-            kind,
-            action,
-            directory_id: directory.map(|it| DirectoryId::from(it.to_owned())),
-            group_id: group.map(|it| DirectoryGroupId::from(it.to_owned())),
-            user_id: user.map(|it| DirectoryUserId::from(it.to_owned())),
-            fields: Vec::new(),
-        }
-    }
-
     pub(super) fn of_change(change: &Change) -> Self {
         Self {
             kind: change.kind,
@@ -204,10 +186,10 @@ impl Drift {
         }
     }
 
-    pub(super) fn of_draft(draft: Draft) -> Self {
+    pub(super) fn of_draft(draft: Draft, action: DriftAction) -> Self {
         Self {
             kind: draft.kind,
-            action: DriftAction::Reported,
+            action,
             directory_id: draft.directory_id.map(DirectoryId::from),
             group_id: draft.group_id.map(DirectoryGroupId::from),
             user_id: draft.user_id.map(DirectoryUserId::from),

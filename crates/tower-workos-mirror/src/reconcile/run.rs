@@ -18,12 +18,13 @@ use crate::{
     mirror::Shared,
     reconcile::{
         Settings,
-        directories::{Known, known_directories, list_directories},
+        directories::{Known, list_directories},
         error::{ReconcileError, ReconcileErrorKind},
         lease,
-        progress::ReconcileProgress,
+        progress::{ReconcileProgress, Running},
         repair,
-        report::{DirectoryOutcome, DirectoryReport, Drift, Drifts, ReconcileReport},
+        report::{DirectoryOutcome, DirectoryReport, Drift, DriftAction, Drifts, ReconcileReport},
+        stage,
         walk::Walk,
     },
     rules::{
@@ -78,9 +79,10 @@ impl Run {
         if !acquire(&shared, &subject, &run).await? {
             return Err(ReconcileError::busy());
         }
-        progress.send_replace(ReconcileProgress { is_running: true, ..Default::default() });
+        let _running = Running::begin(&progress);
+        stage::clear_abandoned(&shared, &run).await?;
         let listed = list_directories(&api, &settings).await?;
-        let known = known_directories(&shared).await?;
+        let known = repair::known_directories(&shared).await?;
         let is_first = repair::is_first(&shared, &settings.environment).await?;
         let run = Arc::new(Self {
             shared,
@@ -98,7 +100,7 @@ impl Run {
         let is_ours =
             |known: &Known| known.environment.as_deref().is_none_or(|it| it == environment);
         let ids: Vec<_> = listed.items.iter().map(|item| id(&item.id).into_owned()).collect();
-        let sees_ours = ids.iter().any(|id| known.contains_key(id));
+        let sees_ours = ids.iter().any(|id| known.get(id).is_some_and(is_ours));
         if !run.settings.allow_new_environment && !sees_ours && known.values().any(is_ours) {
             return Err(repair::wrong_environment());
         }
@@ -129,7 +131,10 @@ impl Run {
             }
         }
         reports.extend(run.walk_all(readable).await?);
-        let absent = known.iter().filter(|(id, known)| !ids.contains(id) && is_ours(known));
+        // One that is newer than the list is not absent.
+        let is_old = |known: &Known| known.evidence_at.is_none_or(|at| at < listed.fence);
+        let absent =
+            known.iter().filter(|(id, known)| !ids.contains(id) && is_ours(known) && is_old(known));
         let absent: Vec<_> =
             absent.map(|(id, known)| (id.clone(), known.environment.is_some())).collect();
         reports.extend(
@@ -138,7 +143,7 @@ impl Run {
         reports.sort_by(|a, b| a.directory_id.as_str().cmp(b.directory_id.as_str()));
         let report = run.report(reports, begin);
         if !dry_run {
-            repair::store(&run.shared, &run.settings.environment, &report).await?;
+            repair::store(&run.shared, &run.settings.environment, &run.id, &report).await?;
         }
         lease::release(&run.shared, &subject, &run.id).await?;
         Ok(report)
@@ -168,7 +173,7 @@ impl Run {
         for directory in batch.directories.values_mut() {
             directory.environment = Some(self.settings.environment.clone());
         }
-        self.merge(batch, None).await?;
+        self.merge(batch, &self.subject()).await?;
         Ok(true)
     }
 
@@ -208,37 +213,46 @@ impl Run {
         Ok(reports)
     }
 
-    /// Merges facts in a transaction of their own, or, in a dry run, only counts what they would change. If they are about
-    /// the contents of a directory, this run must have its lease.
-    pub(super) async fn merge(
-        &self,
-        batch: Batch,
-        leased: Option<&str>,
-    ) -> Result<(), ReconcileError> {
-        let Shared { pool, names, settings, .. } = &*self.shared;
+    /// The subject of the run's lease. What is not in a directory may only be written by the run that has it.
+    pub(super) fn subject(&self) -> String {
+        repair::subject(&self.settings.environment)
+    }
+
+    /// Merges facts in a transaction of their own, or, in a dry run, only counts what they would change. The run must have
+    /// this lease.
+    pub(super) async fn merge(&self, batch: Batch, leased: &str) -> Result<(), ReconcileError> {
         if self.dry_run {
-            let mut transaction = Transaction::snapshot(pool).await?;
-            let mut before = rows_before(&mut transaction.conn(), names, &batch).await?;
-            transaction.rollback().await?;
-            // The user and the group of a membership are among its facts. New ones were already counted.
-            let are_members = !batch.members.is_empty();
-            let changes = settle(&mut before, batch).changes.into_iter();
-            let is_membership = |draft: &Draft| draft.group_id.is_some() && draft.user_id.is_some();
-            changes
-                .filter(|draft| !are_members || is_membership(draft))
-                .for_each(|draft| self.drift(Drift::of_draft(draft)));
-            return Ok(());
+            return self.preview(batch, DriftAction::Reported).await;
         }
+        let Shared { pool, names, settings, .. } = &*self.shared;
         let mut transaction = Transaction::begin(pool, names, settings.timeout).await?;
         let mut conn = transaction.conn();
-        if let Some(directory) = leased {
-            lease::check(&mut conn, names, directory, &self.id).await?;
-        }
+        lease::check(&mut conn, names, leased, &self.id).await?;
         let changes = merge(&mut conn, names, batch, &[]).await?;
         transaction.commit().await?;
         self.committed(&changes);
         // So that others can write: SQLite's lock is not fair.
         sleep(PAUSE).await;
+        Ok(())
+    }
+
+    /// Counts what facts would change.
+    pub(super) async fn preview(
+        &self,
+        batch: Batch,
+        action: DriftAction,
+    ) -> Result<(), ReconcileError> {
+        let Shared { pool, names, .. } = &*self.shared;
+        let mut transaction = Transaction::snapshot(pool).await?;
+        let mut before = rows_before(&mut transaction.conn(), names, &batch).await?;
+        transaction.rollback().await?;
+        // The user and the group of a membership are among its facts. New ones were already counted.
+        let are_members = !batch.members.is_empty();
+        let changes = settle(&mut before, batch).changes.into_iter();
+        let is_membership = |draft: &Draft| draft.group_id.is_some() && draft.user_id.is_some();
+        changes
+            .filter(|draft| !are_members || is_membership(draft))
+            .for_each(|draft| self.drift(Drift::of_draft(draft, action)));
         Ok(())
     }
 
@@ -279,7 +293,7 @@ pub(super) fn report(
     }
 }
 
-/// Whether a whole run can't go on after this error of one directory.
-pub(super) fn is_fatal(error: &ReconcileError) -> bool {
-    matches!(error.kind(), ReconcileErrorKind::Api(ApiErrorKind::Unauthorized))
+/// Whether a whole run can't go on after this error of a request about one directory.
+pub(super) fn is_fatal(kind: ApiErrorKind) -> bool {
+    kind == ApiErrorKind::Unauthorized
 }

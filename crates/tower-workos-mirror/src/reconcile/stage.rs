@@ -1,12 +1,18 @@
 //! What the lists contained, in a table, until it is merged: a directory can be larger than the memory.
 
+use std::time::Duration;
+
 use bytes::Bytes;
+use tokio::time::sleep;
 
 use crate::{
+    mirror::Shared,
+    reconcile::{error::ReconcileError, lease, run},
     rules::document::ObjectKind,
     sql::{
         conn::Conn,
         names::Names,
+        transaction::Transaction,
         value::{Kind::Text, Value},
     },
     text::{id, plain},
@@ -93,14 +99,61 @@ pub(super) async fn put(
     Ok(())
 }
 
-/// Removes what a run that died has left.
+/// The number of rows that a transaction removes.
+const BITE: i64 = 2000;
+/// The pause between two such transactions, so that others can write: SQLite's lock is not fair.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Removes everything that was staged for a directory, in small transactions. The run must have the directory's lease.
 pub(super) async fn clear(
-    conn: &mut Conn<'_>,
-    names: &Names,
+    shared: &Shared,
     directory: &str,
-) -> Result<(), sqlx::Error> {
-    let sql = names.sql("DELETE FROM {p}mirror_stage WHERE directory_id = $1");
-    conn.execute(sql, &[directory.into()]).await.map(drop)
+    run: &str,
+) -> Result<(), ReconcileError> {
+    let Shared { pool, names, settings, .. } = shared;
+    let sql = names.sql(
+        "DELETE FROM {p}mirror_stage WHERE directory_id = $1 AND (kind, id, user_id) IN \
+         (SELECT kind, id, user_id FROM {p}mirror_stage WHERE directory_id = $1 LIMIT $2)",
+    );
+    while first(shared, directory, true).await?.is_some() {
+        let mut transaction = Transaction::begin(pool, names, settings.timeout).await?;
+        let mut conn = transaction.conn();
+        lease::check(&mut conn, names, directory, run).await?;
+        let removed = conn.execute(sql.clone(), &[directory.into(), BITE.into()]).await?;
+        transaction.commit().await?;
+        if i64::try_from(removed).is_ok_and(|removed| removed < BITE) {
+            break;
+        }
+        sleep(PAUSE).await;
+    }
+    Ok(())
+}
+
+/// Removes what runs that died have left, also for directories that are not listed any more.
+pub(super) async fn clear_abandoned(shared: &Shared, run: &str) -> Result<(), ReconcileError> {
+    let mut place = String::new();
+    while let Some(directory) = first(shared, &place, false).await? {
+        if run::acquire(shared, &directory, run).await? {
+            lease::release(shared, &directory, run).await?;
+        }
+        place = directory;
+    }
+    Ok(())
+}
+
+/// The first directory after this one, or this one, for which something is staged.
+async fn first(
+    shared: &Shared,
+    directory: &str,
+    itself: bool,
+) -> Result<Option<String>, ReconcileError> {
+    let comparison = if itself { "=" } else { ">" };
+    let sql = shared.names.sql(&format!(
+        "SELECT min(directory_id) FROM {{p}}mirror_stage WHERE directory_id {comparison} $1"
+    ));
+    let mut connection = shared.pool.acquire().await?;
+    let row = connection.conn().rows(sql, &[directory.into()], &[Text]).await?.pop();
+    Ok(row.and_then(|row| row.into_iter().next()?.into_text()))
 }
 
 /// The next rows after this one.

@@ -12,7 +12,7 @@ use crate::{
         error::{ReconcileError, ReconcileErrorKind},
         lease,
         report::{DirectoryOutcome, DirectoryReport},
-        run::{Run, is_fatal, report},
+        run::{Run, acquire, is_fatal, report},
         stage::{self, Kind, Staged},
     },
     rules::{batch::Batch, listed},
@@ -64,7 +64,9 @@ impl<'a> Walk<'a> {
     }
 
     fn failed(self, error: ReconcileError) -> Result<DirectoryReport, ReconcileError> {
-        if is_fatal(&error) {
+        if let ReconcileErrorKind::Api(kind) = error.kind()
+            && is_fatal(kind)
+        {
             return Err(error);
         }
         let outcome = match error.kind() {
@@ -91,15 +93,11 @@ impl<'a> Walk<'a> {
 
     /// Acquires the lease, and removes what a run that died has left.
     async fn begin(&self) -> Result<bool, ReconcileError> {
-        let Shared { pool, names, settings, .. } = &*self.run.shared;
-        let mut transaction = Transaction::begin(pool, names, settings.timeout).await?;
-        let mut conn = transaction.conn();
-        if !lease::acquire(&mut conn, names, &self.key, &self.run.id).await? {
-            transaction.rollback().await?;
+        let Run { shared, id, .. } = self.run;
+        if !acquire(shared, &self.key, id).await? {
             return Ok(false);
         }
-        stage::clear(&mut conn, names, &self.key).await?;
-        transaction.commit().await?;
+        stage::clear(shared, &self.key, id).await?;
         Ok(true)
     }
 
@@ -259,7 +257,7 @@ impl<'a> Walk<'a> {
     }
 
     pub(super) async fn merge(&self, batch: Batch, rows: usize) -> Result<(), ReconcileError> {
-        self.run.merge(batch, Some(&self.key)).await?;
+        self.run.merge(batch, &self.key).await?;
         let merged = u64::try_from(rows).unwrap_or(0);
         self.run.progress.send_modify(|it| it.merged += merged);
         Ok(())
