@@ -4,6 +4,16 @@
 #[path = "../databases/mod.rs"]
 mod databases;
 
+mod absences;
 mod complete;
+mod directories;
+mod dry_run;
+mod environments;
+mod failures;
+mod fetch;
+mod leases;
+mod odd;
+mod privacy;
 mod proxy;
+mod races;
 mod support;

@@ -3,7 +3,10 @@
 use std::{
     collections::{BTreeMap, HashMap},
     convert::Infallible,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -16,7 +19,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
 };
 use serde_json::Value;
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle};
 
 /// A request.
 pub(crate) struct Call {
@@ -50,15 +53,28 @@ impl Reply {
         self.status = status;
         self.body = serde_json::json!({"message": "a fault"});
     }
+
+    /// The API does not know these objects: lists lack them, and their own paths are 404.
+    pub(crate) fn hide(&mut self, call: &Call, is_hidden: impl Fn(&str) -> bool) {
+        if call.path.split('/').nth(2).is_some_and(&is_hidden) {
+            self.fail(404);
+        } else if self.status == 200 && self.body["data"].is_array() {
+            self.items().retain(|item| !item["id"].as_str().is_some_and(&is_hidden));
+        }
+    }
 }
 
+type Stop = Box<dyn Fn(&Call) -> Option<Arc<Semaphore>> + Send>;
 type Rule = Box<dyn FnMut(&Call, &mut Reply) + Send>;
 
 struct Shared {
     target: String,
     rule: Mutex<Option<Rule>>,
+    stop: Mutex<Option<Stop>>,
     calls: Mutex<BTreeMap<String, usize>>,
     pages: Mutex<HashMap<String, usize>>,
+    /// How many items a page has at most.
+    limit: AtomicUsize,
 }
 
 pub(crate) struct Proxy {
@@ -74,8 +90,10 @@ impl Proxy {
         let shared = Arc::new(Shared {
             target,
             rule: Mutex::default(),
+            stop: Mutex::default(),
             calls: Mutex::default(),
             pages: Mutex::default(),
+            limit: AtomicUsize::new(100),
         });
         let task = tokio::spawn(serve(listener, Arc::clone(&shared)));
         Self { shared, address, task }
@@ -91,11 +109,22 @@ impl Proxy {
         *self.shared.rule.lock().unwrap() = Some(Box::new(rule));
     }
 
+    /// Delays the responses to some requests until their semaphore has a permit.
+    pub(crate) fn stop(&self, stop: impl Fn(&Call) -> Option<Arc<Semaphore>> + Send + 'static) {
+        *self.shared.stop.lock().unwrap() = Some(Box::new(stop));
+    }
+
     /// Changes nothing from now on, and forgets the requests so far.
     pub(crate) fn clear(&self) {
         *self.shared.rule.lock().unwrap() = None;
+        *self.shared.stop.lock().unwrap() = None;
         self.shared.calls.lock().unwrap().clear();
         self.shared.pages.lock().unwrap().clear();
+    }
+
+    /// Serves pages of at most this many items.
+    pub(crate) fn limit(&self, items: usize) {
+        self.shared.limit.store(items, Ordering::Relaxed);
     }
 
     /// The number of requests by path.
@@ -124,6 +153,8 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
             let (shared, client) = (Arc::clone(&shared), client.clone());
             async move {
                 let target = request.uri().path_and_query().unwrap().as_str().to_owned();
+                let limit = format!("limit={}", shared.limit.load(Ordering::Relaxed));
+                let target = target.replace("limit=100", &limit);
                 let mut forward = Request::get(format!("{}{target}", shared.target));
                 forward.headers_mut().unwrap().extend(request.headers().clone());
                 forward.headers_mut().unwrap().remove("host");
@@ -154,6 +185,10 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
                 };
                 *shared.calls.lock().unwrap().entry(path.to_owned()).or_default() += 1;
                 let call = Call { path: path.to_owned(), query, page };
+                let stop = shared.stop.lock().unwrap().as_ref().and_then(|stop| stop(&call));
+                if let Some(stop) = stop {
+                    stop.acquire().await.unwrap().forget();
+                }
                 if let Some(rule) = &mut *shared.rule.lock().unwrap() {
                     rule(&call, &mut reply);
                 }

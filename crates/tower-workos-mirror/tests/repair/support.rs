@@ -3,7 +3,10 @@
 use std::{
     future::Future,
     pin::Pin,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -56,7 +59,7 @@ pub(crate) fn client(url: &str, key: &str, clock: &Clock) -> ApiClient {
 
 /// A mirror, and the world that it should show.
 pub(crate) struct World {
-    pub(crate) emulator: Emulator,
+    pub(crate) emulator: Arc<Emulator>,
     pub(crate) clock: Clock,
     /// What the mirror's requests pass through.
     pub(crate) proxy: Proxy,
@@ -73,7 +76,7 @@ impl World {
 
     pub(crate) async fn with(mirror: Mirror) -> Self {
         let clock = Clock::manual(start_of_time());
-        let emulator = Emulator::builder().clock(clock.clone()).start().await.unwrap();
+        let emulator = Arc::new(Emulator::builder().clock(clock.clone()).start().await.unwrap());
         let proxy = Proxy::start(emulator.url()).await;
         let api = client(&proxy.url(), emulator.api_key(), &clock);
         Self { emulator, clock, proxy, api, mirror, events: AtomicU32::new(0) }
@@ -182,6 +185,36 @@ impl World {
             state.access.len(),
         ]
     }
+}
+
+/// All rows of these tables.
+pub(crate) async fn rows(database: &Database, tables: &[&str]) -> Vec<Vec<Option<String>>> {
+    let mut all = Vec::new();
+    for table in tables {
+        let table = format!("workos_mirror_{table}");
+        let (name, columns) = if database.is_postgres() {
+            let columns = format!(
+                "information_schema.columns WHERE table_schema = current_schema() AND table_name = '{table}'"
+            );
+            ("column_name", columns)
+        } else {
+            ("name", format!("pragma_table_info('{table}')"))
+        };
+        let columns = database.column(name, &columns).await;
+        assert!(columns.len() > 2, "{table}");
+        let columns: Vec<_> = columns.iter().map(String::as_str).collect();
+        all.extend(database.texts(&columns, &table).await);
+    }
+    all
+}
+
+/// The tables that contain the state, and the feed.
+pub(crate) const STATE: [&str; 5] = ["directory", "group", "user", "member", "change"];
+
+/// No run has left anything behind.
+pub(crate) async fn nothing_is_left(database: &Database) {
+    let left = rows(database, &["stage", "run"]).await;
+    assert_eq!(left, Vec::<Vec<_>>::new());
 }
 
 /// Sets the times that an object lacks.
