@@ -13,7 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use dsync_cli::directory::{Deliveries, Life, Order, Plan, Snapshot, State};
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
@@ -59,9 +59,23 @@ pub(crate) fn postgres_url(options: &PgConnectOptions, schema: &str) -> String {
 
 /// Starts the example on a free port.
 pub(crate) fn start(url: &str) -> Example {
-    tokio::task::block_in_place(|| {
-        Example::start_with("app", Some(SECRET), &[("DATABASE_URL", url)])
-    })
+    start_with(url, &[])
+}
+
+/// Starts the example on a free port, with more settings.
+pub(crate) fn start_with(url: &str, settings: &[(&str, &str)]) -> Example {
+    let settings: Vec<_> = settings.iter().copied().chain([("DATABASE_URL", url)]).collect();
+    tokio::task::block_in_place(|| Example::start_with("app", Some(SECRET), &settings))
+}
+
+/// The body of a response with 200.
+pub(crate) async fn get(url: &str) -> Option<Bytes> {
+    let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+    let response = tokio::time::timeout(SILENCE, client.get(url.parse().unwrap())).await;
+    let response = response.expect("a response").ok()?;
+    let is_ok = response.status().is_success();
+    let body = response.into_body().collect().await.ok()?.to_bytes();
+    is_ok.then_some(body)
 }
 
 /// The deliveries of a life in disorder, and the state after it.
@@ -83,6 +97,12 @@ pub(crate) struct Sender {
     client: Client<HttpConnector, Full<Bytes>>,
     signer: Signer,
     log: Mutex<Log>,
+}
+
+impl Default for Sender {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// What the responses were.
