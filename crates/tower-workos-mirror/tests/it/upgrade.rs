@@ -1,14 +1,14 @@
 //! Databases that earlier versions of the schema created, and processes of those versions on the current schema.
 //!
-//! `tests/fixtures/v1.*.sql` are such databases: the script of version 1, a line `-- rows`, and the rows, written with the
-//! columns and the upserts of that version. Once version 1 is released, they never change. Until then, write them again
-//! after each change of the schema:
+//! `tests/fixtures/v*.*.sql` are such databases: the scripts of the versions up to that one, a line `-- rows`, and the rows,
+//! written with the columns and the upserts of that version. Once a version is released, its files never change. Until then,
+//! write those of the latest version again after each change of the schema:
 //!
 //! ```text
 //! WRITE_FIXTURES=1 cargo test -p tower-workos-mirror --all-features --test it upgrade
 //! ```
 //!
-//! For version 2, add `v2.*.sql` in the same way, and the number to `FIXTURES`.
+//! For the next version, add its number to `FIXTURES`, its tables to `TABLES`, and its cells to `CELLS`.
 
 use std::{env, fs, path::PathBuf};
 
@@ -25,7 +25,7 @@ use crate::{
     user,
 };
 
-const FIXTURES: [u32; 1] = [1];
+const FIXTURES: [u32; 2] = [1, 2];
 const ROWS: &str = "\n-- rows\n";
 
 fn path(database: &Database, version: u32) -> PathBuf {
@@ -83,7 +83,7 @@ fn later() -> Vec<DirectoryEvent> {
     ]
 }
 
-const TABLES: [(&str, &str); 8] = [
+const TABLES: [(&str, &str); 12] = [
     ("directory", "id"),
     ("group", "id"),
     ("user", "id"),
@@ -92,19 +92,37 @@ const TABLES: [(&str, &str); 8] = [
     ("change", "seq"),
     ("cursor", "stream"),
     ("dead_letter", "seq"),
+    ("poll", "stream"),
+    ("repair", "environment"),
+    ("run", "subject"),
+    ("stage", "directory_id, kind, id, user_id"),
 ];
+
+/// What no event brings: the tables contain it after a repair from the API. None of it is visible.
+const CELLS: &str = "
+    INSERT INTO workos_mirror_cursor (stream, after, moved_at) VALUES ('consumer mail', 3, 1767603600000000);
+    UPDATE workos_mirror_directory SET environment = 'default', listed_at = 1767603600000000 WHERE id = 'd';
+    UPDATE workos_mirror_group SET listed_at = 1767603600000000 WHERE id = 'g1';
+    INSERT INTO workos_mirror_user (id, directory_id, evidence_at, absent_at, list_at, list_updated, state)
+        VALUES ('u8', 'd', 1767603599000000, 1767603600000000, 1767603599000000, 1767603598000000, 'active');
+    INSERT INTO workos_mirror_poll (stream, started_at, after, event_at, drained_at)
+        VALUES ('default', 1767603600000000, 'event_14', 1767603602000000, 1767603662000000);
+    INSERT INTO workos_mirror_repair (environment, first_at, succeeded_at, finished_at, report)
+        VALUES ('default', 1767603600000000, 1767603660000000, 1767603660000000, '{\"is_complete\":true,\"counts\":[]}');
+    INSERT INTO workos_mirror_run (subject, run, expires_at) VALUES ('environment default', '1f', 1767603680000000);
+    INSERT INTO workos_mirror_stage (directory_id, kind, id, user_id, item)
+        VALUES ('d', 'user', 'u8', '', '{\"id\":\"u8\"}'), ('d', 'member', 'g1', 'u8', NULL);
+";
 
 /// Writes the database that this version of the crate creates.
 async fn write(database: &Database, version: u32) {
     let mirror = Mirror::new(database.pool());
-    let [script] = &*mirror.migrations() else { panic!("version {version} is released") };
-    database.run(script).await;
+    let scripts = mirror.migrations();
+    assert_eq!(scripts.len(), usize::try_from(version).unwrap(), "earlier versions are released");
+    let script = scripts.join("\n");
+    database.run(&script).await;
     mirror.apply_all(&before()).await.unwrap();
-    database
-        .run(
-            "INSERT INTO workos_mirror_cursor (stream, after, moved_at) VALUES ('consumer mail', 3, 1767603600000000)",
-        )
-        .await;
+    database.run(CELLS).await;
     let mut text = format!("{script}{ROWS}");
     for (table, key) in TABLES {
         let table = format!("workos_mirror_{table}");
@@ -173,7 +191,7 @@ async fn go_on(database: &Database, mirror: &Mirror) {
 async fn a_database_of_each_version_is_upgraded() {
     on_both(async |database| {
         if env::var_os("WRITE_FIXTURES").is_some() {
-            write(database, 1).await;
+            write(database, *FIXTURES.last().unwrap()).await;
         }
         for version in FIXTURES {
             let old = if database.is_postgres() {
@@ -189,6 +207,13 @@ async fn a_database_of_each_version_is_upgraded() {
             let current = database.mirror().await;
             assert_eq!(schema(&old).await, schema(database).await);
             assert_eq!(current.migrations().len(), old.count("workos_mirror_migration").await);
+            if version >= 2 {
+                let cells = ["environment", "listed_at"];
+                let d = old.texts(&cells, "workos_mirror_directory WHERE id = 'd'").await;
+                let expected = ["default", "1767603600000000"].map(|text| Some(text.to_owned()));
+                assert_eq!(d, [expected]);
+                assert_eq!(old.count("workos_mirror_stage").await, 2);
+            }
             go_on(&old, &mirror).await;
             old.drop().await;
         }
