@@ -16,9 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use app::{
-    Sender, check, close, driver::Example, get, report, setting, start_with, texts, url,
-};
+use app::{Sender, check, close, driver::Example, get, report, setting, start_with, texts, url};
 use databases::{Database, on_postgres, on_sqlite};
 use dsync_emulator::{
     Emulator,
@@ -173,7 +171,8 @@ impl Hits {
     /// comparison is due.
     async fn look(&mut self, url: &str) {
         let mirror = Mirror::connect(url).await.unwrap();
-        let sql = "UPDATE workos_mirror_run SET expires_at = 0 WHERE expires_at > 0 RETURNING subject";
+        let sql =
+            "UPDATE workos_mirror_run SET expires_at = 0 WHERE expires_at > 0 RETURNING subject";
         self.runs += usize::from(!texts(mirror.pool(), sql).await.is_empty());
         let sql = "SELECT id FROM workos_mirror_stage LIMIT 1";
         self.staged += usize::from(!texts(mirror.pool(), sql).await.is_empty());
