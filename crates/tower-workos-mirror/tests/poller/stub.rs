@@ -79,7 +79,7 @@ impl Stub {
 }
 
 async fn directories(State(stub): State<Stub>) -> Response {
-    stub.reply(&[], None)
+    stub.reply(&[json!({ "id": "directory_1" })], None)
 }
 
 async fn events(State(stub): State<Stub>, RawQuery(query): RawQuery) -> Response {
