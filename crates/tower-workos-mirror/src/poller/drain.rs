@@ -9,6 +9,7 @@ use crate::{
         page::{EventPage, Pages},
         request::EventsFrom,
     },
+    metrics,
     poller::{
         batch::{Cut, Entry},
         cursor::EventsCursor,
@@ -38,7 +39,7 @@ pub struct Drain {
     /// Earlier events were not read: fetch the state with a [`Reconciler`](crate::Reconciler), even if the call before did.
     pub gap: bool,
     /// How far the position is behind the API's clock now. All older events were handled. It is the margin if nothing is left
-    /// to do.
+    /// to do, and zero if the poller was stopped before the API responded.
     pub lag: Duration,
 }
 
@@ -247,6 +248,7 @@ impl<'d, 's, S: Sink, F: Future<Output = ()> + Send> Draining<'d, 's, S, F> {
         if next.is_none() {
             to.drained_at = Some(timestamp(date));
         }
+        self.reached(cursor, date);
         if !entries.is_empty() || to != *cursor {
             let handled = self.sink.handle(Some(cursor), entries, &to, self.stop).await?;
             let Some(handled) = handled else { return Ok(Step::Lost) };
@@ -257,12 +259,19 @@ impl<'d, 's, S: Sink, F: Future<Output = ()> + Send> Draining<'d, 's, S, F> {
             }
             *cursor = to;
         }
-        let position = match next {
-            None => limit,
-            Some(_) => cursor.event_at().unwrap_or_else(|| micros(cursor.started_at)),
-        };
-        self.done.lag = Duration::from_micros(u64::try_from(date - position).unwrap_or(0));
+        self.reached(cursor, date);
         Ok(next.map_or(Step::Drained, Step::Next))
+    }
+}
+
+impl<S, F> Draining<'_, '_, S, F> {
+    /// Computes the lag of a position.
+    fn reached(&mut self, cursor: &EventsCursor, date: i64) {
+        let started = micros(cursor.started_at);
+        let drained = cursor.drained_at.map(|at| micros(at) - self.settings.margin());
+        let position = [cursor.event_at(), drained].into_iter().flatten().fold(started, i64::max);
+        self.done.lag = Duration::from_micros(u64::try_from(date - position).unwrap_or(0));
+        metrics::poller_lag(self.done.lag);
     }
 }
 

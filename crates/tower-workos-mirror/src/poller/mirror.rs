@@ -11,7 +11,6 @@ use crate::{
     change::Change,
     dead_letter::letter::{self, Letter},
     error::{MirrorError, MirrorErrorKind},
-    metrics,
     mirror::{Mirror, Shared},
     poller::{
         batch::Entry,
@@ -198,9 +197,7 @@ impl EventsPoller {
         let is_empty = reconcile::repair::is_empty(&self.mirror.shared).await?;
         let backfill = if is_empty { Duration::ZERO } else { self.backfill };
         let settings = Settings { backfill, ..self.settings.clone() };
-        let drain = Draining::new(&self.api, &settings, &mut self.sink(), stop).run().await?;
-        metrics::poller_lag(drain.lag);
-        Ok(drain)
+        Draining::new(&self.api, &settings, &mut self.sink(), stop).run().await
     }
 
     fn sink(&self) -> MirrorSink<'_> {

@@ -15,7 +15,6 @@ use tower_workos::{DirectoryEvent, ParseError};
 
 use crate::{
     api::client::ApiClient,
-    metrics,
     poller::{
         batch::Entry,
         cursor::{CursorStore, EventsCursor},
@@ -181,9 +180,7 @@ where
         &mut self,
         stop: &mut Stop<'_, F>,
     ) -> Result<Drain, PollError> {
-        let drain = Draining::new(&self.api, &self.settings, &mut self.sink, stop).run().await?;
-        metrics::poller_lag(drain.lag);
-        Ok(drain)
+        Draining::new(&self.api, &self.settings, &mut self.sink, stop).run().await
     }
 }
 

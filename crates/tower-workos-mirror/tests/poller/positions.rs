@@ -125,9 +125,11 @@ async fn a_quiet_year_is_no_gap() {
         world.user();
         world.after(MINUTE * 2);
         poller.drain().await.unwrap();
-        for _ in 0..18 {
-            world.after(DAY * 20);
+        for _ in 0..120 {
+            world.after(DAY * 3);
+            world.emulator.reset_requests();
             assert_eq!(counts(&poller.drain().await.unwrap()), (0, false));
+            assert_eq!(world.emulator.requests().by_path["/events"], 1);
         }
         world.user();
         world.after(MINUTE * 2);

@@ -12,7 +12,9 @@ use serde_json::json;
 use tokio::sync::Notify;
 use tower::service_fn;
 use tower_workos::DirectoryEvent;
-use tower_workos_mirror::{CursorStore, EventsCursor, MemoryCursor, PollErrorKind, ServicePoller};
+use tower_workos_mirror::{
+    CursorStore, Drain, EventsCursor, MemoryCursor, PollErrorKind, ServicePoller,
+};
 
 use crate::{
     stub::{OLD, Page, Stub, event},
@@ -200,7 +202,10 @@ async fn after_shutdown_the_call_under_way_is_completed() {
                 Ok::<_, Infallible>(())
             }
         });
-        let mut poller = ServicePoller::new(service, store.clone(), world.api.clone());
+        let drains = Arc::<Mutex<Vec<Drain>>>::default();
+        let seen = Arc::clone(&drains);
+        let mut poller = ServicePoller::new(service, store.clone(), world.api.clone())
+            .on_drain(move |drain| seen.lock().unwrap().push(*drain));
         poller.drain().await.unwrap();
         world.users(10);
         world.after(MINUTE * 2);
@@ -213,7 +218,47 @@ async fn after_shutdown_the_call_under_way_is_completed() {
         go_on.notify_one();
         running.await.unwrap().unwrap();
         assert_eq!(log.take(), world.happened[..3]);
+        // It is not at the end of the stream.
+        let drains = drains.lock().unwrap();
+        assert_eq!((drains.len(), drains[0].events), (1, 3));
+        assert!(drains[0].lag > MINUTE, "{drains:?}");
         assert_eq!(after(&store).await.as_deref(), Some("event_00003"));
+    })
+    .await;
+}
+
+/// Whether the API itself limits a query after a position to 30 days is not documented.
+#[tokio::test]
+async fn an_old_position_is_followed_in_windows() {
+    within(async {
+        let next = |number, at| Page::Events(vec![event(number, at)], None);
+        let (stub, api) = Stub::start([
+            // To learn the API's time.
+            Page::Events(Vec::new(), None),
+            next(2, "2025-12-01T00:00:00Z"),
+            next(3, OLD),
+        ])
+        .await;
+        let store = MemoryCursor::new();
+        let old = json!({
+            "started_at": "2025-11-01T00:00:00Z", "after": "event_1", "event_at": "2025-11-10T00:00:00Z",
+            "drained_at": "2025-11-10T00:01:00Z"
+        });
+        let old = serde_json::from_value(old).unwrap();
+        assert!(store.compare_and_set(None, &old).await.unwrap());
+        let service = service_fn(async |_: DirectoryEvent| Ok::<_, Infallible>(()));
+        let drain = ServicePoller::new(service, store.clone(), api).drain().await.unwrap();
+        assert_eq!((drain.events, drain.gap, drain.lag), (2, false, MINUTE));
+        let queries = stub.queries();
+        let has = |query: usize, texts: [&str; 2]| {
+            assert!(texts.iter().all(|text| queries[query].contains(text)), "{queries:?}");
+        };
+        assert_eq!(queries.len(), 3);
+        has(0, ["after=event_1", ""]);
+        assert!(!queries[0].contains("range"), "{queries:?}");
+        has(1, ["after=event_1", "range_end=2025-12-09T00%3A00%3A00Z"]);
+        has(2, ["range_start=2025-12-08T23%3A59%3A59Z", ""]);
+        assert!(!queries[2].contains("range_end"), "{queries:?}");
     })
     .await;
 }

@@ -69,6 +69,26 @@ async fn all_pages_are_read() {
 }
 
 #[tokio::test]
+async fn a_burst_of_young_events_waits() {
+    within(on_both(async |database| {
+        let mirror = database.mirror().await;
+        let mut world = World::new().await;
+        let poller = world.poller(&mirror);
+        poller.drain().await.unwrap();
+        world.users(30);
+        world.after(Duration::from_secs(70));
+        world.users(250);
+        world.emulator.reset_requests();
+        let drain = poller.drain().await.unwrap();
+        assert_eq!((drain.events, drain.lag), (31, MINUTE));
+        assert_eq!(world.emulator.requests().by_path["/events"], 1);
+        world.after(MINUTE * 2);
+        assert_eq!(poller.drain().await.unwrap().events, 250);
+    }))
+    .await;
+}
+
+#[tokio::test]
 async fn a_life_is_followed() {
     within(on_both(async |database| {
         let mirror = database.mirror().await;
