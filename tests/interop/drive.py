@@ -1,4 +1,5 @@
-"""Delivers to the server example what each sender signs, and lets each SDK verify what our `Signer` signs."""
+"""Delivers to the server example what each sender signs, lets each SDK verify what our `Signer` signs, and list what
+`dsync emulate` serves."""
 
 import argparse
 import signal
@@ -6,6 +7,7 @@ import sys
 
 from bodies import bodies
 from cases import SECRET, ask
+from emulate import check_lists
 from known import ACCEPTED, REJECTED
 from report import Report
 from send import compare, deliver, end, run_emulator
@@ -16,6 +18,7 @@ from verify import verify
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--server", required=True, help="the executable of the server example")
+    parser.add_argument("--dsync", required=True, help="the executable of crates/dsync-cli")
     parser.add_argument("--rust", required=True, help="the executable of rust/")
     parser.add_argument("--here", required=True, help="the folder of node.mjs")
     parser.add_argument("--scratch", required=True, help="the folder with the installed SDKs")
@@ -52,6 +55,7 @@ def main():
     seen = set()
     for name, command in verifiers.items():
         seen |= verify(report, name, ours, command, every)
+    check_lists(report, options.dsync, {"crate": [rust], **peers})
 
     report.print_tables()
     print("\nREJECTED: genuine deliveries that an SDK rejects")

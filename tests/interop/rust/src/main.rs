@@ -2,6 +2,8 @@
 //!
 //! Each command except `samples` reads JSON lines from stdin and writes one to stdout for each.
 
+mod list;
+
 use std::{
     env,
     error::Error,
@@ -61,7 +63,8 @@ fn main() -> ExitCode {
         "sign" => answer(sign),
         "workos-sign" => answer(|delivery| Ok(workos_sign(delivery))),
         "workos-verify" => answer(|delivery| Ok(workos_verify(&delivery))),
-        _ => Err("usage: interop samples | sign | workos-sign | workos-verify".into()),
+        "list" => answer(list::list),
+        _ => Err("usage: interop samples | sign | workos-sign | workos-verify | list".into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
