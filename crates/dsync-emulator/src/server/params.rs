@@ -30,12 +30,12 @@ impl<'a> Params<'a> {
         values.flat_map(|(_, value)| value.split(',')).map(str::trim).collect()
     }
 
-    /// A time as Unix milliseconds.
+    /// A time as Unix milliseconds. Like WorkOS, it accepts UTC with a `Z` only.
     pub(super) fn time(&self, name: &'static str) -> Result<Option<i64>, Problem> {
-        let time = |text| {
-            millis(text).ok_or_else(|| {
-                Problem::invalid(name, format!("{name} must be a valid ISO 8601 date string"))
-            })
+        let time = |text: &str| {
+            let message = || format!("{name} must be an ISO 8601 date string in UTC with a Z");
+            let utc = Some(text).filter(|text| text.ends_with('Z'));
+            utc.and_then(millis).ok_or_else(|| Problem::invalid(name, message()))
         };
         self.get(name).map(time).transpose()
     }

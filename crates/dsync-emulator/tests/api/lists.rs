@@ -112,6 +112,7 @@ async fn wrong_parameters_are_422() {
         ("/events".to_owned(), "events"),
         (format!("{events}&after=event_1"), "after"),
         (format!("{events}&range_start=yesterday"), "range_start"),
+        (format!("{events}&range_end=2026-01-05T10:00:00%2B01:00"), "range_end"),
         (format!("{events}&range_start=2025-01-01T00:00:00Z"), "range_start"),
         (
             format!("{events}&range_start=2025-01-01T00:00:00Z&range_end=2025-01-31T00:00:00.001Z"),
