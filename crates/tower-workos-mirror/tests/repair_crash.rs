@@ -111,7 +111,7 @@ impl Processes<'_> {
     /// With SIGINT.
     fn stop(&mut self) {
         for process in self.running.drain(..) {
-            let (code, _, err) = process.interrupt();
+            let (code, _, err) = tokio::task::block_in_place(|| process.interrupt());
             assert_eq!((code, err.as_str()), (Some(0), ""));
         }
     }
@@ -251,10 +251,8 @@ async fn crash(name: &str, database: &Database, is_filled: bool) {
     processes.stop();
     check(&url, &emulator.snapshot()).await;
     let mirror = Mirror::connect(&url).await.unwrap();
-    for table in ["run", "stage"] {
-        let sql = format!("SELECT CAST(count(*) AS text) FROM workos_mirror_{table}");
-        assert_eq!(texts(mirror.pool(), &sql).await, ["0"], "{name}: {table}");
-    }
+    let staged = texts(mirror.pool(), "SELECT id FROM workos_mirror_stage").await;
+    assert!(staged.is_empty(), "{name}: {staged:?}");
     close(mirror).await;
     let (lost, log) = (network.lost.load(Relaxed), network.sender.log());
     report(&format!(
@@ -281,22 +279,13 @@ async fn live(emulator: Arc<Emulator>, network: Arc<Network>, mut life: Life) {
     }
 }
 
+/// At the same time, because they mostly wait.
 #[tokio::test(flavor = "multi_thread")]
-async fn sqlite_empty() {
-    on_sqlite(async |database| crash("SQLite", database, false).await).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn sqlite_filled() {
-    on_sqlite(async |database| crash("SQLite", database, true).await).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn postgres_empty() {
-    on_postgres(async |database| crash("Postgres", database, false).await).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn postgres_filled() {
-    on_postgres(async |database| crash("Postgres", database, true).await).await;
+async fn the_mirror_equals_the_truth() {
+    tokio::join!(
+        on_sqlite(async |database| crash("SQLite", database, false).await),
+        on_sqlite(async |database| crash("SQLite", database, true).await),
+        on_postgres(async |database| crash("Postgres", database, false).await),
+        on_postgres(async |database| crash("Postgres", database, true).await),
+    );
 }
