@@ -72,11 +72,12 @@ fn unseen() -> String {
         )
     };
     let (groups, users) = (evidence("group"), evidence("user"));
+    // First, because there are usually none, and the evidence is that of all their users.
+    let has_no_row = "NOT EXISTS (SELECT 1 FROM {p}mirror_directory d WHERE d.id = o.id)";
     format!(
-        "WITH RECURSIVE {}, {}, evidence (id, at) AS (SELECT o.id, {groups} FROM group_owner o \
-         UNION ALL SELECT o.id, {users} FROM user_owner o) \
-         SELECT e.id, NULL, max(e.at) FROM evidence e WHERE e.at IS NOT NULL \
-         AND NOT EXISTS (SELECT 1 FROM {{p}}mirror_directory d WHERE d.id = e.id) GROUP BY e.id",
+        "WITH RECURSIVE {}, {}, evidence (id, at) AS (SELECT o.id, {groups} FROM group_owner o WHERE {has_no_row} \
+         UNION ALL SELECT o.id, {users} FROM user_owner o WHERE {has_no_row}) \
+         SELECT e.id, NULL, max(e.at) FROM evidence e WHERE e.at IS NOT NULL GROUP BY e.id",
         owners("group"),
         owners("user"),
     )

@@ -43,6 +43,9 @@ const AT_ONCE: usize = 4;
 const CONFIRMATIONS: i64 = 100;
 /// After this many failed directories in a row, the API is probably down.
 const FAILURES: u32 = 3;
+/// How often a transaction is tried.
+const ATTEMPTS: u32 = 4;
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The pause between two transactions.
 const PAUSE: Duration = Duration::from_millis(2);
 
@@ -224,16 +227,27 @@ impl Run {
         if self.dry_run {
             return self.preview(batch, DriftAction::Reported).await;
         }
-        let Shared { pool, names, settings, .. } = &*self.shared;
-        let mut transaction = Transaction::begin(pool, names, settings.timeout).await?;
-        let mut conn = transaction.conn();
-        lease::check(&mut conn, names, leased, &self.id).await?;
-        let changes = merge(&mut conn, names, batch, &[]).await?;
-        transaction.commit().await?;
+        let mut retries = Retries::default();
+        let changes = loop {
+            match self.try_merge(&batch, leased).await {
+                Err(error) if retries.wait(&error).await => {}
+                result => break result?,
+            }
+        };
         self.committed(&changes);
         // So that others can write: SQLite's lock is not fair.
         sleep(PAUSE).await;
         Ok(())
+    }
+
+    async fn try_merge(&self, batch: &Batch, leased: &str) -> Result<Vec<Change>, ReconcileError> {
+        let Shared { pool, names, settings, .. } = &*self.shared;
+        let mut transaction = Transaction::begin(pool, names, settings.timeout).await?;
+        let mut conn = transaction.conn();
+        lease::check(&mut conn, names, leased, &self.id).await?;
+        let changes = merge(&mut conn, names, batch.clone(), &[]).await?;
+        transaction.commit().await?;
+        Ok(changes)
     }
 
     /// Counts what facts would change.
@@ -266,6 +280,23 @@ impl Run {
     pub(super) fn drift(&self, drift: Drift) {
         crate::metrics::drift(drift.kind.as_str(), drift.action.as_str());
         self.drifts.lock().unwrap_or_else(PoisonError::into_inner).add(drift);
+    }
+}
+
+/// Repeats transactions if the database fails: a run can have taken an hour, and a lock can be held for some seconds. They must
+/// be idempotent, because a commit can fail although it took place.
+#[derive(Default)]
+pub(super) struct Retries(u32);
+
+impl Retries {
+    /// Waits before the next attempt. Returns `false` if there is none.
+    pub(super) async fn wait(&mut self, error: &ReconcileError) -> bool {
+        self.0 += 1;
+        let is_due = error.kind() == ReconcileErrorKind::Database && self.0 < ATTEMPTS;
+        if is_due {
+            sleep(FIRST_PAUSE * self.0).await;
+        }
+        is_due
     }
 }
 

@@ -80,9 +80,9 @@ pub(super) async fn put(
     names: &Names,
     directory: &str,
     kind: Kind,
-    rows: Vec<Staged>,
+    rows: &[Staged],
 ) -> Result<(), sqlx::Error> {
-    let mut rows = rows.into_iter();
+    let mut rows = rows.iter();
     while let Some(&size) = CHUNKS.iter().find(|size| rows.len() >= **size) {
         let mut sql = names
             .sql("INSERT INTO {p}mirror_stage (directory_id, kind, id, user_id, item) VALUES ");
@@ -91,7 +91,11 @@ pub(super) async fn put(
             let first = 3 * place + 3;
             let comma = if place == 0 { "" } else { ", " };
             sql.push_str(&format!("{comma}($1, $2, ${first}, ${}, ${})", first + 1, first + 2));
-            arguments.extend([row.id.into(), row.user.into(), row.item.into()]);
+            arguments.extend([
+                row.id.clone().into(),
+                row.user.clone().into(),
+                row.item.clone().into(),
+            ]);
         }
         sql.push_str(" ON CONFLICT DO NOTHING");
         conn.execute(sql, &arguments).await?;

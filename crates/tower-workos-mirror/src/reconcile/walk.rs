@@ -12,7 +12,7 @@ use crate::{
         error::{ReconcileError, ReconcileErrorKind},
         lease,
         report::{DirectoryOutcome, DirectoryReport},
-        run::{Run, acquire, is_fatal, report},
+        run::{Retries, Run, acquire, is_fatal, report},
         stage::{self, Kind, Staged},
     },
     rules::{batch::Batch, listed},
@@ -193,22 +193,31 @@ impl<'a> Walk<'a> {
     }
 
     async fn stage(&self, kinds: Vec<(Kind, Vec<Staged>)>) -> Result<(), ReconcileError> {
-        let Shared { pool, names, settings, .. } = &*self.run.shared;
-        let mut transaction = Transaction::begin(pool, names, settings.timeout).await?;
-        let mut conn = transaction.conn();
-        lease::check(&mut conn, names, &self.key, &self.run.id).await?;
-        let mut read = 0;
-        for (kind, rows) in kinds {
-            if kind != Kind::Walked {
-                read += rows.len();
+        let mut retries = Retries::default();
+        loop {
+            match self.try_stage(&kinds).await {
+                Err(error) if retries.wait(&error).await => {}
+                result => break result?,
             }
-            stage::put(&mut conn, names, &self.key, kind, rows).await?;
         }
-        transaction.commit().await?;
+        let items = kinds.iter().filter(|(kind, _)| *kind != Kind::Walked);
+        let read: usize = items.map(|(_, rows)| rows.len()).sum();
         self.run.progress.send_modify(|it| {
             it.read += u64::try_from(read).unwrap_or(0);
             it.requests = self.run.api.requests();
         });
+        Ok(())
+    }
+
+    async fn try_stage(&self, kinds: &[(Kind, Vec<Staged>)]) -> Result<(), ReconcileError> {
+        let Shared { pool, names, settings, .. } = &*self.run.shared;
+        let mut transaction = Transaction::begin(pool, names, settings.timeout).await?;
+        let mut conn = transaction.conn();
+        lease::check(&mut conn, names, &self.key, &self.run.id).await?;
+        for (kind, rows) in kinds {
+            stage::put(&mut conn, names, &self.key, *kind, rows).await?;
+        }
+        transaction.commit().await?;
         Ok(())
     }
 

@@ -15,7 +15,7 @@ use crate::rules::{
 pub(crate) type MemberKey = (String, String);
 
 /// What is known about some objects: the facts of a batch, or the rows of the tables.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Batch {
     pub(crate) directories: HashMap<String, Object>,
     pub(crate) groups: HashMap<String, Object>,
