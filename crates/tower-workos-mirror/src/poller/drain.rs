@@ -35,7 +35,7 @@ pub struct Drain {
     pub events: u64,
     /// How many bodies can't be read as an event, or can't be stored.
     pub letters: u64,
-    /// Whether the stream begins anew, because there was no position or because the API has forgotten what comes after it.
+    /// Whether the stream begins again, because there was no position or because the API has forgotten what comes after it.
     /// Earlier events were not read: fetch the state with a [`Reconciler`](crate::Reconciler), even if the call before did.
     pub gap: bool,
     /// How far the position is behind the API's clock now. All older events were handled. It is the margin if nothing is left

@@ -75,8 +75,9 @@ impl PollError {
                 matches!(kind, Cursor | RateLimited | Unavailable | Unreadable)
             }
             PollErrorKind::Mirror(kind) => !matches!(kind, Config | NotMigrated),
-            PollErrorKind::Service | PollErrorKind::Store => true,
-            PollErrorKind::Environment | PollErrorKind::Unusable => false,
+            // An API that lags behind does not show a directory that was just connected.
+            PollErrorKind::Environment | PollErrorKind::Service | PollErrorKind::Store => true,
+            PollErrorKind::Unusable => false,
         }
     }
 

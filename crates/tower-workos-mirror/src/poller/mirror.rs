@@ -108,7 +108,7 @@ impl EventsPoller {
         self
     }
 
-    /// How long the API keeps events. If the position is older, the stream begins anew, with a [gap](Drain::gap).
+    /// How long the API keeps events. If the position is older, the stream begins again, with a [gap](Drain::gap).
     /// Default: 90 days, as WorkOS documents.
     pub fn retention(mut self, retention: Duration) -> Self {
         self.settings.retention = retention;
@@ -188,8 +188,11 @@ impl EventsPoller {
         &self,
         stop: &mut Stop<'_, F>,
     ) -> Result<Drain, PollError> {
-        let check =
-            reconcile::repair::check_environment(&self.mirror.shared, &self.api, &self.environment);
+        let check = reconcile::environment::check_environment(
+            &self.mirror.shared,
+            &self.api,
+            &self.environment,
+        );
         match stop.unless(check).await {
             None => return Ok(Drain::default()),
             Some(checked) => checked?,

@@ -106,7 +106,7 @@ impl<S, C> ServicePoller<S, C> {
         self
     }
 
-    /// How long the API keeps events. If the position is older, the stream begins anew, with a [gap](Drain::gap).
+    /// How long the API keeps events. If the position is older, the stream begins again, with a [gap](Drain::gap).
     /// Default: 90 days, as WorkOS documents.
     pub fn retention(mut self, retention: Duration) -> Self {
         self.settings.retention = retention;

@@ -118,6 +118,32 @@ impl Absent<'_> {
         number(conn.rows(self.names.sql(&sql), &arguments, &[Int]).await?)
     }
 
+    /// The groups whose lists lack more than this many members.
+    pub(super) async fn shrunken(
+        &self,
+        conn: &mut Conn<'_>,
+        floor: i64,
+    ) -> Result<Vec<String>, sqlx::Error> {
+        let sql = self.names.sql(&format!(
+            "SELECT m.group_id {MEMBERS} AND {LISTED_USER} AND {UNLISTED_MEMBER} \
+             GROUP BY m.group_id HAVING count(*) > $3 ORDER BY m.group_id"
+        ));
+        let arguments = [self.directory.into(), self.fence.into(), floor.into()];
+        let rows = conn.rows(sql, &arguments, &[Text]).await?;
+        Ok(rows.into_iter().filter_map(|row| row.into_iter().next()?.into_text()).collect())
+    }
+
+    /// Whether a second list of members contained one whom the first one lacked.
+    pub(super) async fn is_member_again(&self, conn: &mut Conn<'_>) -> Result<bool, sqlx::Error> {
+        let sql = self.names.sql(&format!(
+            "SELECT m.group_id {MEMBERS} AND {UNLISTED_MEMBER} AND EXISTS (SELECT 1 FROM {{p}}mirror_stage a \
+             WHERE a.directory_id = $1 AND a.kind = 'member again' AND a.id = m.group_id AND a.user_id = m.user_id) \
+             LIMIT 1"
+        ));
+        let rows = conn.rows(sql, &[self.directory.into(), self.fence.into()], &[Text]).await?;
+        Ok(!rows.is_empty())
+    }
+
     /// How many memberships of listed users there are in these groups, according to the tables and the lists.
     pub(super) async fn all_members(&self, conn: &mut Conn<'_>) -> Result<i64, sqlx::Error> {
         let sql = format!(

@@ -46,9 +46,11 @@ impl ReconcilerBuilder {
         Self { mirror, api, settings: Settings::default() }
     }
 
-    /// The name of the WorkOS environment that the API key belongs to, if several share these tables. A run touches only the
-    /// directories of its own environment. Better: give each environment tables of its own, with another
-    /// [`prefix`](crate::MirrorBuilder::prefix). Default: `default`.
+    /// The name of the WorkOS environment that the API key belongs to. Set it only if several environments share these tables;
+    /// better, give each one tables of its own, with another [`prefix`](crate::MirrorBuilder::prefix). Default: `default`.
+    ///
+    /// A run touches only the directories of its own environment. A directory that no list has contained yet can belong to
+    /// any of them, so with a name, it is never removed because it is absent.
     pub fn environment(mut self, name: impl Into<String>) -> Self {
         self.settings.environment = name.into();
         self

@@ -4,7 +4,12 @@ use std::sync::atomic::Ordering;
 
 use crate::{
     api::page::Item,
-    reconcile::{error::ReconcileError, removal::Absences, stage::Kind, walk::Walk},
+    reconcile::{
+        error::ReconcileError,
+        removal::{Absences, FLOOR},
+        stage::Kind,
+        walk::{Walk, is_missing},
+    },
     rules::{batch::Batch, listed},
 };
 
@@ -18,6 +23,11 @@ impl Walk<'_> {
         &mut self,
         absences: &Absences,
     ) -> Result<Option<&'static str>, ReconcileError> {
+        if absences.members > FLOOR
+            && let Some(reason) = self.list_members_again().await?
+        {
+            return Ok(Some(reason));
+        }
         let needed = absences.objects();
         if needed == 0 {
             return Ok(None);
@@ -25,6 +35,24 @@ impl Walk<'_> {
         let take = |left: i64| (left >= needed).then(|| left - needed);
         let taken = self.run.confirmations.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
         if taken.is_ok() { self.confirm(absences).await } else { self.list_again(absences).await }
+    }
+
+    /// Lists the members of those groups once more that lost many.
+    async fn list_members_again(&mut self) -> Result<Option<&'static str>, ReconcileError> {
+        let mut connection = self.run.shared.pool.acquire().await?;
+        let groups = self.absent().shrunken(&mut connection.conn(), FLOOR).await?;
+        drop(connection);
+        for group in &groups {
+            match self.list_members_of(group, true).await {
+                Err(error) if is_missing(&error) => {}
+                result => result?,
+            }
+        }
+        let mut connection = self.run.shared.pool.acquire().await?;
+        if !groups.is_empty() && self.absent().is_member_again(&mut connection.conn()).await? {
+            return Ok(Some("two lists in succession differ"));
+        }
+        Ok(self.contradiction)
     }
 
     async fn confirm(

@@ -18,6 +18,7 @@ use crate::{
         run::{Run, is_fatal, report},
     },
     rules::{batch::Batch, document::ObjectKind, listed, object::Object},
+    text::micros,
 };
 
 /// The directories that the API listed.
@@ -25,6 +26,8 @@ pub(super) struct Listed {
     pub(super) items: Vec<Item>,
     pub(super) unreadable: usize,
     pub(super) fence: i64,
+    /// The API's clock when the run began.
+    pub(super) date: i64,
 }
 
 /// A directory that exists according to the tables.
@@ -32,6 +35,15 @@ pub(super) struct Known {
     pub(super) environment: Option<String>,
     /// The latest time at which it certainly existed.
     pub(super) evidence_at: Option<i64>,
+    /// When its users and groups were last compared.
+    pub(super) compared_at: Option<i64>,
+}
+
+impl Known {
+    /// Whether no other environment is known to have it.
+    pub(super) fn is_of(&self, environment: &str) -> bool {
+        self.environment.as_deref().is_none_or(|it| it == environment)
+    }
 }
 
 /// How many absent directories a run asks for one by one.
@@ -94,7 +106,7 @@ impl Run {
         let several = gone.len() > 1 && !self.settings.allow_mass_removal;
         let withheld = if is_incomplete {
             Some((DirectoryOutcome::Incomplete, "an item in the list of directories has no id"))
-        } else if self.is_first {
+        } else if self.is_first && !self.was_run {
             Some((
                 DirectoryOutcome::FirstRun,
                 "the directory is absent: the first run removes nothing",
@@ -128,7 +140,7 @@ pub(super) async fn list_directories(
     api: &ApiClient,
     settings: &Settings,
 ) -> Result<Listed, ReconcileError> {
-    let mut listed = Listed { items: Vec::new(), unreadable: 0, fence: 0 };
+    let mut listed = Listed { items: Vec::new(), unreadable: 0, fence: 0, date: 0 };
     let mut pages = Pages::new(settings.max_pages);
     let mut after = None;
     let mut is_first = true;
@@ -137,6 +149,7 @@ pub(super) async fn list_directories(
         let page = api.directories(after.as_deref()).await?;
         if std::mem::take(&mut is_first) {
             let date = page.date.ok_or_else(ReconcileError::no_date)?;
+            listed.date = micros(date);
             listed.fence = listed::fence(date, settings.margin);
         }
         // A list that changes while it is read can contain an item twice.

@@ -23,7 +23,7 @@ pub struct ReconcileError {
 pub enum ReconcileErrorKind {
     /// A request to the API failed.
     Api(ApiErrorKind),
-    /// Another run is under way, in this process or in another one. Its result is as good as that of this run.
+    /// Another run is under way, in this process or in another one.
     Busy,
     /// The database failed. Try again.
     Database,

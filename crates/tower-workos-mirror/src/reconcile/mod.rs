@@ -4,6 +4,7 @@ mod absent;
 mod builder;
 mod confirm;
 mod directories;
+pub(crate) mod environment;
 mod error;
 mod fetch;
 mod lease;

@@ -22,7 +22,7 @@ pub struct ReconcileProgress {
     pub read: u64,
     /// How many of them were merged. Merging begins when a directory was read completely.
     pub merged: u64,
-    /// How many requests were sent.
+    /// How many requests the client and its clones have sent.
     pub requests: u64,
     /// Whether a run is under way.
     pub is_running: bool,

@@ -51,14 +51,17 @@ impl Reconciler {
     /// deliveries arrive, and can be repeated.
     ///
     /// What the API lacks is removed only if all of this holds: every page of the directory's lists was read, every item has an
-    /// id, the API responds 404 for each absent user and group (for up to 100 of them; for more, a second list must agree),
+    /// id, the API responds 404 for each absent user and group (for up to 100 of them; for more, a second list must agree, as for a
+    /// group that lost more than 20 members),
     /// and the absences are at most 20, or at most a quarter of the directory. Otherwise the report says why nothing was
     /// removed. The first run of a mirror that is not empty removes nothing.
     ///
     /// # Errors
     ///
-    /// If the whole run failed. A directory that failed is part of the report, and the others are repaired nevertheless. A
-    /// run that fails or is dropped leaves nothing half-done: call it again.
+    /// If the whole run failed. A directory that failed is part of the report, and the others are repaired nevertheless.
+    ///
+    /// A run can fail, be dropped or be killed at any time. A directory is changed only after all of its lists were read, in
+    /// small transactions, each of which is correct by itself; the next run does the rest.
     pub async fn run(&self) -> Result<ReconcileReport, ReconcileError> {
         self.start(false).await
     }

@@ -22,7 +22,7 @@ use crate::{
 /// [`allow_mass_removal`](crate::ReconcilerBuilder::allow_mass_removal).
 const MOST: i64 = 50_000;
 /// So few absences are normal, however small the directory is.
-const FLOOR: i64 = 20;
+pub(super) const FLOOR: i64 = 20;
 
 /// What is absent.
 #[derive(Default)]
@@ -30,7 +30,7 @@ pub(super) struct Absences {
     pub(super) groups: Vec<String>,
     pub(super) users: Vec<String>,
     /// Their number.
-    members: i64,
+    pub(super) members: i64,
 }
 
 impl Absences {
@@ -55,7 +55,7 @@ impl Walk<'_> {
             self.withhold(DirectoryOutcome::Incomplete, reason);
         } else if absences.is_empty() {
             // Still to be dated.
-        } else if self.run.is_first {
+        } else if self.is_first {
             let reason = "something is absent: the first run removes nothing";
             self.withhold(DirectoryOutcome::FirstRun, reason);
         } else if trips && !self.run.settings.allow_mass_removal {

@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::{
-    api::{client::ApiClient, page::Pages},
     mirror::Shared,
     reconcile::{
         directories::Known,
-        error::{ReconcileError, ReconcileErrorKind},
+        error::ReconcileError,
         lease,
         report::{DirectoryOutcome, DriftCount, ReconcileReport},
     },
@@ -21,7 +20,6 @@ use crate::{
             Value,
         },
     },
-    text::id,
 };
 
 /// The subject of the lease for all directories of an environment.
@@ -29,28 +27,25 @@ pub(super) fn subject(environment: &str) -> String {
     format!("environment {environment}")
 }
 
-pub(crate) fn wrong_environment() -> ReconcileError {
-    let message = "the API key sees none of the directories in the mirror, so it belongs to another environment: check \
-                   WORKOS_API_KEY. If it is right, call allow_new_environment once";
-    ReconcileError::new(ReconcileErrorKind::Environment, message)
-}
-
 /// The directories that exist according to the tables, by id.
 pub(super) async fn known_directories(
     shared: &Shared,
 ) -> Result<BTreeMap<String, Known>, ReconcileError> {
     let sql = shared.names.sql(
-        "SELECT id, environment, evidence_at FROM {p}mirror_directory \
+        "SELECT id, environment, evidence_at, compared_at FROM {p}mirror_directory \
          WHERE deleted_at IS NULL AND evidence_at >= coalesce(absent_at, evidence_at)",
     );
     let mut connection = shared.pool.acquire().await?;
     let mut conn = connection.conn();
-    let mut rows = conn.rows(sql, &[], &[Text, Text, Int]).await?;
-    rows.extend(conn.rows(shared.names.sql(&unseen()), &[], &[Text, Text, Int]).await?);
+    let kinds = [Text, Text, Int, Int];
+    let mut rows = conn.rows(sql, &[], &kinds).await?;
+    rows.extend(conn.rows(shared.names.sql(&unseen()), &[], &kinds).await?);
     let known = |row: Vec<Value>| {
         let mut values = row.into_iter();
         let (id, environment) = (values.next()?.into_text()?, values.next()?.into_text());
-        Some((id, Known { environment, evidence_at: values.next()?.as_int() }))
+        let mut time = || values.next().and_then(|it| it.as_int());
+        let (evidence_at, compared_at) = (time(), time());
+        Some((id, Known { environment, evidence_at, compared_at }))
     };
     Ok(rows.into_iter().filter_map(known).collect())
 }
@@ -77,40 +72,10 @@ fn unseen() -> String {
     format!(
         "WITH RECURSIVE {}, {}, evidence (id, at) AS (SELECT o.id, {groups} FROM group_owner o WHERE {has_no_row} \
          UNION ALL SELECT o.id, {users} FROM user_owner o WHERE {has_no_row}) \
-         SELECT e.id, NULL, max(e.at) FROM evidence e WHERE e.at IS NOT NULL GROUP BY e.id",
+         SELECT e.id, NULL, max(e.at), NULL FROM evidence e WHERE e.at IS NOT NULL GROUP BY e.id",
         owners("group"),
         owners("user"),
     )
-}
-
-/// Fails if the mirror has directories of this environment, and the key sees none of them.
-pub(crate) async fn check_environment(
-    shared: &Shared,
-    api: &ApiClient,
-    environment: &str,
-) -> Result<(), ReconcileError> {
-    let known = known_directories(shared).await?;
-    let mut ours = known
-        .into_iter()
-        .filter(|(_, it)| it.environment.as_deref().is_none_or(|it| it == environment))
-        .map(|(id, _)| id)
-        .peekable();
-    if ours.peek().is_none() {
-        return Ok(());
-    }
-    let ours: std::collections::HashSet<_> = ours.collect();
-    let mut pages = Pages::new(usize::MAX);
-    let mut after = None;
-    loop {
-        let page = api.directories(after.as_deref()).await?;
-        if page.items.iter().any(|item| ours.contains(&*id(&item.id))) {
-            return Ok(());
-        }
-        after = pages.advance(page.after)?;
-        if after.is_none() {
-            return Err(wrong_environment());
-        }
-    }
 }
 
 /// Whether the tables contain nothing.
@@ -124,14 +89,36 @@ pub(crate) async fn is_empty(shared: &Shared) -> Result<bool, ReconcileError> {
     Ok(row.unwrap_or_default().iter().all(|value| value.as_text().is_none()))
 }
 
-/// Whether the tables contain something, and no run has compared it yet.
-pub(super) async fn is_first(shared: &Shared, environment: &str) -> Result<bool, ReconcileError> {
-    let sql = shared.names.sql("SELECT first_at FROM {p}mirror_repair WHERE environment = $1");
+/// What is known about earlier runs.
+pub(super) struct Earlier {
+    /// Whether the tables contain something, and no run has compared all of it yet.
+    pub(super) is_first: bool,
+    /// Whether a run has ended with a report.
+    pub(super) was_run: bool,
+}
+
+pub(super) async fn earlier(shared: &Shared, environment: &str) -> Result<Earlier, ReconcileError> {
+    let sql = "SELECT first_at, finished_at FROM {p}mirror_repair WHERE environment = $1";
+    let sql = shared.names.sql(sql);
     let mut connection = shared.pool.acquire().await?;
-    let row = connection.conn().rows(sql, &[environment.into()], &[Int]).await?.pop();
+    let row = connection.conn().rows(sql, &[environment.into()], &[Int, Int]).await?.pop();
     drop(connection);
-    let is_new = row.unwrap_or_default().first().and_then(Value::as_int).is_none();
-    Ok(is_new && !is_empty(shared).await?)
+    let mut times = row.unwrap_or_default().into_iter().map(|it| it.as_int());
+    let (first_at, finished_at) = (times.next().flatten(), times.next().flatten());
+    let is_first = first_at.is_none() && !is_empty(shared).await?;
+    Ok(Earlier { is_first, was_run: finished_at.is_some() })
+}
+
+/// Remembers that a directory was compared.
+pub(super) async fn compared(shared: &Shared, directory: &str) -> Result<(), ReconcileError> {
+    let Shared { pool, names, settings, .. } = shared;
+    let mut transaction = Transaction::begin(pool, names, settings.timeout).await?;
+    let mut conn = transaction.conn();
+    let now = Names::now(&conn);
+    let sql = format!("UPDATE {{p}}mirror_directory SET compared_at = {now} WHERE id = $1");
+    conn.execute(names.sql(&sql), &[directory.into()]).await?;
+    transaction.commit().await?;
+    Ok(())
 }
 
 #[derive(Serialize)]

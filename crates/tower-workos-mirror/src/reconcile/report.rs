@@ -29,7 +29,7 @@ pub struct ReconcileReport {
     pub counts: Vec<DriftCount>,
     /// The first 1000 differences.
     pub drift: Vec<Drift>,
-    /// How many requests were sent. Each attempt counts.
+    /// How many requests the client sent meanwhile. Each attempt counts, and so do those of others who use the client.
     pub requests: u64,
     /// How many of them confirmed that something is absent.
     pub confirmations: u64,
@@ -68,19 +68,20 @@ pub struct DirectoryReport {
     pub memberships: u64,
 }
 
-/// How a run ended for a directory. Only [`Complete`](Self::Complete) removes anything; what the API showed was merged in all
-/// cases except [`Busy`](Self::Busy), [`Environment`](Self::Environment) and [`Failed`](Self::Failed).
+/// How a run ended for a directory. If it was [`Busy`](Self::Busy) or belongs to another
+/// [`Environment`](Self::Environment), nothing was changed. If it [`Failed`](Self::Failed), the rest is left to the next run.
+/// In the other cases, what the API showed was merged, and only [`Complete`](Self::Complete) removed what it lacked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum DirectoryOutcome {
-    /// Everything was compared.
-    Complete,
-    /// Another run is repairing this directory.
-    Busy,
     /// So much is absent that it is probably the API's or the provider's mistake: see
     /// [`allow_mass_removal`](crate::ReconcilerBuilder::allow_mass_removal).
     Breaker,
+    /// Another run is repairing this directory.
+    Busy,
+    /// Everything was compared.
+    Complete,
     /// The directory belongs to another environment.
     Environment,
     /// A request or the database failed.

@@ -19,6 +19,7 @@ use crate::{
     reconcile::{
         Settings,
         directories::{Known, list_directories},
+        environment::{events_name, wrong_environment},
         error::{ReconcileError, ReconcileErrorKind},
         lease,
         progress::{ReconcileProgress, Running},
@@ -59,8 +60,10 @@ pub(super) struct Run {
     /// The time that all lists of the run are at least as new as.
     pub(super) fence: i64,
     pub(super) dry_run: bool,
-    /// Whether removals are withheld because nothing was ever compared before.
+    /// Whether removals are withheld from directories that were never compared before.
     pub(super) is_first: bool,
+    /// Whether an earlier run has ended with a report.
+    pub(super) was_run: bool,
     /// How many more absences can be confirmed one by one.
     pub(super) confirmations: AtomicI64,
     pub(super) drifts: Mutex<Drifts>,
@@ -86,7 +89,7 @@ impl Run {
         stage::clear_abandoned(&shared, &run).await?;
         let listed = list_directories(&api, &settings).await?;
         let known = repair::known_directories(&shared).await?;
-        let is_first = repair::is_first(&shared, &settings.environment).await?;
+        let earlier = repair::earlier(&shared, &settings.environment).await?;
         let run = Arc::new(Self {
             shared,
             api,
@@ -94,18 +97,23 @@ impl Run {
             id: run,
             fence: listed.fence,
             dry_run,
-            is_first,
+            is_first: earlier.is_first,
+            was_run: earlier.was_run,
             confirmations: AtomicI64::new(CONFIRMATIONS),
             drifts: Mutex::default(),
             progress,
         });
         let environment = run.settings.environment.as_str();
-        let is_ours =
-            |known: &Known| known.environment.as_deref().is_none_or(|it| it == environment);
+        let is_ours = |known: &Known| known.is_of(environment);
         let ids: Vec<_> = listed.items.iter().map(|item| id(&item.id).into_owned()).collect();
-        let sees_ours = ids.iter().any(|id| known.get(id).is_some_and(is_ours));
+        let mut sees_ours = ids.iter().any(|id| known.get(id).is_some_and(is_ours));
         if !run.settings.allow_new_environment && !sees_ours && known.values().any(is_ours) {
-            return Err(repair::wrong_environment());
+            let ours = known.iter().filter(|(_, it)| is_ours(it)).map(|(id, _)| id.clone());
+            let (shared, api, now) = (&run.shared, &run.api, listed.date);
+            sees_ours = events_name(shared, api, environment, &ours.collect(), now).await?;
+            if !sees_ours {
+                return Err(wrong_environment());
+            }
         }
 
         let total = u64::try_from(ids.len()).unwrap_or(u64::MAX);
@@ -133,7 +141,15 @@ impl Run {
                 }
             }
         }
-        reports.extend(run.walk_all(readable).await?);
+        // If runs end early, the same directories must not be left out each time.
+        let compared_at =
+            |directory: &str| known.get(&*id(directory)).and_then(|it| it.compared_at);
+        readable.sort_by_key(|directory| compared_at(directory));
+        let walks = readable.into_iter().map(|directory| {
+            let is_first = earlier.is_first && compared_at(&directory).is_none();
+            (directory, is_first)
+        });
+        reports.extend(run.walk_all(walks.collect()).await?);
         // One that is newer than the list is not absent.
         let is_old = |known: &Known| known.evidence_at.is_none_or(|at| at < listed.fence);
         let absent =
@@ -182,7 +198,7 @@ impl Run {
 
     async fn walk_all(
         self: &Arc<Self>,
-        directories: Vec<String>,
+        directories: Vec<(String, bool)>,
     ) -> Result<Vec<DirectoryReport>, ReconcileError> {
         let mut reports = Vec::new();
         let mut tasks = JoinSet::new();
@@ -190,9 +206,9 @@ impl Run {
         let mut failures = 0;
         loop {
             while tasks.len() < AT_ONCE && failures < FAILURES {
-                let Some(directory) = directories.next() else { break };
+                let Some((directory, is_first)) = directories.next() else { break };
                 let run = Arc::clone(self);
-                tasks.spawn(async move { Walk::new(&run, &directory).run().await });
+                tasks.spawn(async move { Walk::new(&run, &directory, is_first).run().await });
             }
             let Some(finished) = tasks.join_next().await else { break };
             let report = finished.map_err(|error| {
@@ -210,8 +226,8 @@ impl Run {
         }
         // Those that were not tried.
         let reason = "not compared, because the comparison of several other directories failed";
-        let skipped =
-            directories.map(|it| report(&it, DirectoryOutcome::Failed, Some(reason.to_owned())));
+        let skipped = directories
+            .map(|(it, _)| report(&it, DirectoryOutcome::Failed, Some(reason.to_owned())));
         reports.extend(skipped);
         Ok(reports)
     }

@@ -28,6 +28,7 @@ pub(super) enum Kind {
     Walked,
     /// Ids of the second lists.
     GroupAgain,
+    MemberAgain,
     UserAgain,
 }
 
@@ -37,6 +38,7 @@ impl Kind {
             Self::Group => "group",
             Self::GroupAgain => "group again",
             Self::Member => "member",
+            Self::MemberAgain => "member again",
             Self::User => "user",
             Self::UserAgain => "user again",
             Self::Walked => "walked",

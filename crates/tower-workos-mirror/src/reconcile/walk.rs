@@ -10,7 +10,7 @@ use crate::{
     mirror::Shared,
     reconcile::{
         error::{ReconcileError, ReconcileErrorKind},
-        lease,
+        lease, repair,
         report::{DirectoryOutcome, DirectoryReport},
         run::{Retries, Run, acquire, is_fatal, report},
         stage::{self, Kind, Staged},
@@ -31,16 +31,18 @@ pub(super) struct Walk<'a> {
     pub(super) directory: &'a str,
     /// As the tables contain it.
     pub(super) key: String,
+    /// Whether removals are withheld because it was never compared before.
+    pub(super) is_first: bool,
     pub(super) report: DirectoryReport,
     /// Why nothing can be absent: the lists are not complete.
     pub(super) contradiction: Option<&'static str>,
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(run: &'a Run, directory: &'a str) -> Self {
+    pub(super) fn new(run: &'a Run, directory: &'a str, is_first: bool) -> Self {
         let key = id(directory).into_owned();
         let report = report(&key, DirectoryOutcome::Complete, None);
-        Self { run, directory, key, report, contradiction: None }
+        Self { run, directory, key, is_first, report, contradiction: None }
     }
 
     /// Compares the directory. An error concerns all directories.
@@ -108,7 +110,11 @@ impl<'a> Walk<'a> {
         self.merge_objects(Kind::Group).await?;
         self.merge_objects(Kind::User).await?;
         self.merge_members().await?;
-        self.remove_absent().await
+        self.remove_absent().await?;
+        if !self.run.dry_run {
+            repair::compared(&self.run.shared, &self.key).await?;
+        }
+        Ok(())
     }
 
     /// Stages a list of groups or users. The second time, only their ids.
@@ -161,7 +167,7 @@ impl<'a> Walk<'a> {
             let Some(last) = groups.last() else { return Ok(()) };
             place = (last.id.clone(), String::new());
             for group in &groups {
-                match self.list_members_of(&group.id).await {
+                match self.list_members_of(&group.id, false).await {
                     Err(error) if is_missing(&error) => {}
                     result => result?,
                 }
@@ -169,22 +175,32 @@ impl<'a> Walk<'a> {
         }
     }
 
-    async fn list_members_of(&mut self, group: &str) -> Result<(), ReconcileError> {
+    /// Stages the members of a group. The second time, only their ids.
+    pub(super) async fn list_members_of(
+        &mut self,
+        group: &str,
+        again: bool,
+    ) -> Result<(), ReconcileError> {
         let run = self.run;
         let mut pages = Pages::new(run.settings.max_pages);
         let mut after = None;
         loop {
             let page = run.api.members(self.directory, group, after.as_deref()).await?;
             let members = self.checked(&page);
-            self.report.memberships += u64::try_from(members.len()).unwrap_or(0);
             let rows = members.iter().map(|user| Staged::member(group, &user.id)).collect();
-            // A user who was created after the list of users was read.
-            let users = members.iter().map(|user| Staged::item(&user.id, &user.json)).collect();
-            after = pages.advance(page.after)?;
-            let mut kinds = vec![(Kind::Member, rows), (Kind::User, users)];
-            if after.is_none() {
-                kinds.push((Kind::Walked, vec![Staged::id(group)]));
-            }
+            let kinds = if again {
+                after = pages.advance(page.after)?;
+                vec![(Kind::MemberAgain, rows)]
+            } else {
+                let count = members.len();
+                // A user who was created after the list of users was read.
+                let users = members.iter().map(|user| Staged::item(&user.id, &user.json)).collect();
+                self.report.memberships += u64::try_from(count).unwrap_or(0);
+                after = pages.advance(page.after)?;
+                let walked = after.is_none().then(|| Staged::id(group));
+                let walked = walked.into_iter().collect();
+                vec![(Kind::Member, rows), (Kind::User, users), (Kind::Walked, walked)]
+            };
             self.stage(kinds).await?;
             if after.is_none() {
                 return Ok(());
@@ -273,7 +289,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn is_missing(error: &ReconcileError) -> bool {
+pub(super) fn is_missing(error: &ReconcileError) -> bool {
     error.kind() == ReconcileErrorKind::Api(ApiErrorKind::NotFound)
 }
 

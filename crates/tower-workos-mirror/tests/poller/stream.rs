@@ -183,7 +183,6 @@ async fn the_key_of_another_environment_is_rejected() {
         let before = cursor(&poller).await;
         let error = foreign.poller(&mirror).drain().await.unwrap_err();
         assert_eq!(error.kind(), PollErrorKind::Environment);
-        assert!(!error.is_temporary());
         assert_eq!(mirror.state().await.unwrap(), state);
         assert_eq!(cursor(&poller).await, before);
 

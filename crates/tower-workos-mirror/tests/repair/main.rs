@@ -16,4 +16,5 @@ mod odd;
 mod privacy;
 mod proxy;
 mod races;
+mod second_looks;
 mod support;

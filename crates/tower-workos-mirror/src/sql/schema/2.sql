@@ -2,6 +2,7 @@
 
 ALTER TABLE {p}mirror_directory ADD COLUMN environment text; -- the environment whose list contained it
 ALTER TABLE {p}mirror_directory ADD COLUMN listed_at @int; -- the latest complete list of its users and groups
+ALTER TABLE {p}mirror_directory ADD COLUMN compared_at @int; -- when they were last compared, even if nothing was removed
 ALTER TABLE {p}mirror_group ADD COLUMN listed_at @int; -- the latest complete list of its members
 
 -- What has been absent for so long that it counts as deleted.
