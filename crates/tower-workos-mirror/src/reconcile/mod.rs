@@ -17,6 +17,7 @@ mod run;
 mod schedule;
 mod stage;
 mod status;
+mod turn;
 mod walk;
 
 pub(crate) use self::builder::Settings;

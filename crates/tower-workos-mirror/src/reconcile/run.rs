@@ -26,6 +26,7 @@ use crate::{
         repair,
         report::{DirectoryOutcome, DirectoryReport, Drift, DriftAction, Drifts, ReconcileReport},
         stage,
+        turn::Turns,
         walk::Walk,
     },
     rules::{
@@ -47,8 +48,6 @@ const FAILURES: u32 = 3;
 /// How often a transaction is tried.
 const ATTEMPTS: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// The pause between two transactions.
-const PAUSE: Duration = Duration::from_millis(2);
 
 /// A run: over all directories, or over one.
 pub(super) struct Run {
@@ -67,6 +66,7 @@ pub(super) struct Run {
     /// How many more absences can be confirmed one by one.
     pub(super) confirmations: AtomicI64,
     pub(super) drifts: Mutex<Drifts>,
+    pub(super) turns: Turns,
     pub(super) progress: tokio::sync::watch::Sender<ReconcileProgress>,
 }
 
@@ -101,6 +101,7 @@ impl Run {
             was_run: earlier.was_run,
             confirmations: AtomicI64::new(CONFIRMATIONS),
             drifts: Mutex::default(),
+            turns: Turns::default(),
             progress,
         });
         let environment = run.settings.environment.as_str();
@@ -245,14 +246,12 @@ impl Run {
         }
         let mut retries = Retries::default();
         let changes = loop {
-            match self.try_merge(&batch, leased).await {
+            match self.turns.take(self.try_merge(&batch, leased)).await {
                 Err(error) if retries.wait(&error).await => {}
                 result => break result?,
             }
         };
         self.committed(&changes);
-        // So that others can write: SQLite's lock is not fair.
-        sleep(PAUSE).await;
         Ok(())
     }
 

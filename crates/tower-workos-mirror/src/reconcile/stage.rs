@@ -1,13 +1,10 @@
 //! What the lists contained, in a table, until it is merged: a directory can be larger than the memory.
 
-use std::time::Duration;
-
 use bytes::Bytes;
-use tokio::time::sleep;
 
 use crate::{
     mirror::Shared,
-    reconcile::{error::ReconcileError, lease, run},
+    reconcile::{error::ReconcileError, lease, run, turn::Turns},
     rules::document::ObjectKind,
     sql::{
         conn::Conn,
@@ -107,9 +104,6 @@ pub(super) async fn put(
 
 /// The number of rows that a transaction removes.
 const BITE: i64 = 2000;
-/// The pause between two such transactions, so that others can write: SQLite's lock is not fair.
-const PAUSE: Duration = Duration::from_millis(5);
-
 /// Removes everything that was staged for a directory, in small transactions. The run must have the directory's lease.
 pub(super) async fn clear(
     shared: &Shared,
@@ -121,16 +115,17 @@ pub(super) async fn clear(
         "DELETE FROM {p}mirror_stage WHERE directory_id = $1 AND (kind, id, user_id) IN \
          (SELECT kind, id, user_id FROM {p}mirror_stage WHERE directory_id = $1 LIMIT $2)",
     );
-    while first(shared, directory, true).await?.is_some() {
+    let bite = async || -> Result<bool, ReconcileError> {
         let mut transaction = Transaction::begin(pool, names, settings.timeout).await?;
         let mut conn = transaction.conn();
         lease::check(&mut conn, names, directory, run).await?;
         let removed = conn.execute(sql.clone(), &[directory.into(), BITE.into()]).await?;
         transaction.commit().await?;
-        if i64::try_from(removed).is_ok_and(|removed| removed < BITE) {
-            break;
-        }
-        sleep(PAUSE).await;
+        Ok(i64::try_from(removed).is_ok_and(|removed| removed < BITE))
+    };
+    if first(shared, directory, true).await?.is_some() {
+        let turns = Turns::default();
+        while !turns.take(bite()).await? {}
     }
     Ok(())
 }

@@ -211,7 +211,7 @@ impl<'a> Walk<'a> {
     async fn stage(&self, kinds: Vec<(Kind, Vec<Staged>)>) -> Result<(), ReconcileError> {
         let mut retries = Retries::default();
         loop {
-            match self.try_stage(&kinds).await {
+            match self.run.turns.take(self.try_stage(&kinds)).await {
                 Err(error) if retries.wait(&error).await => {}
                 result => break result?,
             }
