@@ -157,6 +157,37 @@ async fn events_are_delivered_again_if_the_position_was_not_stored() {
     .await;
 }
 
+/// The one that moved the position first wins. The other one reads the position again, so it never goes back.
+#[tokio::test]
+async fn two_pollers_share_a_position() {
+    within(async {
+        let mut world = World::new().await;
+        world.after(MINUTE * 2);
+        let (log, store) = (Log::default(), MemoryCursor::new());
+        let delivered = log.clone();
+        let service = service_fn(move |event: DirectoryEvent| {
+            delivered.push(&event);
+            async {
+                tokio::task::yield_now().await;
+                Ok::<_, Infallible>(())
+            }
+        });
+        let mut one = ServicePoller::new(service, store.clone(), world.api.clone());
+        let mut other = one.clone();
+        one.drain().await.unwrap();
+        world.users(450);
+        world.after(MINUTE * 2);
+        let (one, other) = tokio::join!(one.drain(), other.drain());
+        // Only the one that moved the position counts.
+        assert_eq!(one.unwrap().events + other.unwrap().events, 450);
+        assert_eq!(log.take().iter().collect::<BTreeSet<_>>(), world.happened.iter().collect());
+        let cursor = store.load().await.unwrap().unwrap();
+        assert_eq!(cursor.after.as_ref(), world.happened.last());
+        assert!(!store.compare_and_set(None, &cursor).await.unwrap());
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn unreadable_events_are_shown_to_the_application() {
     within(async {
