@@ -156,7 +156,7 @@ fn it_waits_for_the_application() {
 #[test]
 fn each_fault_is_an_option() {
     type Check = fn(&Emulate);
-    let cases: [(&[&str], Check); 6] = [
+    let cases: [(&[&str], Check); 7] = [
         (&["--throttle", "100%", "--retry-after", "1h"], |emulate| {
             let reply = emulate.get("/directories");
             assert_eq!(reply.status, 429);
@@ -172,6 +172,14 @@ fn each_fault_is_an_option() {
             let one = emulate.get("/directories").body["data"][0].take();
             assert_eq!(one["state"], "hibernating");
             assert!(one.get("new_in_the_api").is_some());
+        }),
+        (&["--legacy-groups", "--replica-lag", "1ms"], |emulate| {
+            let directory = emulate.get("/directories").body["data"][0]["id"].take();
+            let directory = directory.as_str().unwrap();
+            let path = format!("/directory_users?limit=100&directory={directory}");
+            let users = emulate.get(&path).body["data"].take();
+            let has_groups = |user: &Value| user["groups"] != json!([]);
+            assert!(users.as_array().unwrap().iter().any(has_groups), "{users}");
         }),
         (&["--missing-ids", "1", "--rate-limits"], |emulate| {
             let one = emulate.get("/directories").body["data"][0].take();
