@@ -82,7 +82,7 @@ impl PollError {
     }
 
     /// The text and its cause without a payload, for logs.
-    pub(super) fn without_payload(&self) -> String {
+    pub(crate) fn without_payload(&self) -> String {
         let database = self.source.as_ref().and_then(|it| it.downcast_ref::<MirrorError>());
         match database {
             Some(error) => format!("{}: {}", self.message, error.without_payload()),

@@ -10,22 +10,22 @@ use crate::{
 };
 
 /// How a poller that runs is doing.
-pub(super) struct Health {
+pub(crate) struct Health {
     /// The lag at a time. It grows from then on.
     last: (Instant, Duration),
 }
 
 impl Health {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { last: (Instant::now(), Duration::ZERO) }
     }
 
-    pub(super) fn succeeded(&mut self, drain: &Drain) {
+    pub(crate) fn succeeded(&mut self, drain: &Drain) {
         self.last = (Instant::now(), drain.lag);
     }
 
     /// Returns the error if it does not pass.
-    pub(super) fn failed(&mut self, error: PollError) -> Result<(), PollError> {
+    pub(crate) fn failed(&mut self, error: PollError) -> Result<(), PollError> {
         let (since, lag) = self.last;
         metrics::poller_lag(lag.saturating_add(since.elapsed()));
         if !error.is_temporary() {

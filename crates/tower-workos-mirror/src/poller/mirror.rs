@@ -108,6 +108,10 @@ impl EventsPoller {
         self
     }
 
+    pub(crate) fn settings_margin(&self) -> Duration {
+        self.settings.margin
+    }
+
     /// How long the API keeps events. If the position is older, the stream begins again, with a [gap](Drain::gap).
     /// Default: 90 days, as WorkOS documents.
     pub fn retention(mut self, retention: Duration) -> Self {

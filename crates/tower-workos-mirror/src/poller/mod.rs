@@ -9,6 +9,7 @@ mod mirror;
 mod service;
 mod stop;
 
+pub(crate) use self::health::Health;
 pub use self::{
     cursor::{CursorStore, EventsCursor, MemoryCursor},
     drain::Drain,

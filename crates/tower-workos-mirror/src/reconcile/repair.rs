@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use tower_workos::Timestamp;
 
 use crate::{
     mirror::Shared,
@@ -127,6 +128,14 @@ struct Summary<'r> {
     directories: usize,
     counts: &'r [DriftCount],
     requests: u64,
+    /// Of the latest run that merged every list.
+    fence: Option<Timestamp>,
+}
+
+#[derive(Default, Deserialize)]
+struct Earlier {
+    #[serde(default)]
+    fence: Option<Timestamp>,
 }
 
 /// Remembers a run.
@@ -140,19 +149,24 @@ pub(super) async fn store(
         report.directories.iter().any(|it| outcomes.contains(&it.outcome))
     };
     let was_compared = !has(&[DirectoryOutcome::Failed, DirectoryOutcome::Busy]);
-    let succeeded =
-        was_compared && !has(&[DirectoryOutcome::Incomplete, DirectoryOutcome::Breaker]);
+    let was_merged = was_compared && !has(&[DirectoryOutcome::Incomplete]);
+    let succeeded = was_merged && !has(&[DirectoryOutcome::Breaker]);
+    let Shared { pool, names, settings, .. } = shared;
+    let mut transaction = Transaction::begin(pool, names, settings.timeout).await?;
+    let mut conn = transaction.conn();
+    lease::check(&mut conn, names, &subject(environment), run).await?;
+    let sql = names.sql("SELECT report FROM {p}mirror_repair WHERE environment = $1");
+    let row = conn.rows(sql, &[environment.into()], &[Text]).await?.pop().unwrap_or_default();
+    let earlier = row.first().and_then(Value::as_text).unwrap_or_default();
+    let earlier: Earlier = serde_json::from_str(earlier).unwrap_or_default();
     let summary = Summary {
         is_complete: report.is_complete(),
         directories: report.directories.len(),
         counts: &report.counts,
         requests: report.requests,
+        fence: if was_merged { Some(report.fence) } else { earlier.fence },
     };
     let summary = serde_json::to_string(&summary).unwrap_or_default();
-    let Shared { pool, names, settings, .. } = shared;
-    let mut transaction = Transaction::begin(pool, names, settings.timeout).await?;
-    let mut conn = transaction.conn();
-    lease::check(&mut conn, names, &subject(environment), run).await?;
     let now = Names::now(&conn);
     let time = |is_set: bool| if is_set { now.as_str() } else { "NULL" };
     let sql = names.sql(&format!(

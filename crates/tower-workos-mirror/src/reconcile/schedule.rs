@@ -3,7 +3,6 @@
 use std::{
     fmt,
     hash::{BuildHasher as _, RandomState},
-    sync::Arc,
     time::Duration,
 };
 
@@ -14,16 +13,21 @@ use tokio::{
 
 use crate::{
     ApiClient, EventsPoller, Mirror, Reconciler,
+    poller::Health,
     reconcile::{
         error::ReconcileErrorKind,
-        report::{DriftAction, ReconcileReport},
-        status::age_of_success,
+        report::{DirectoryOutcome, DriftAction, ReconcileReport},
+        status::Latest,
     },
 };
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
-/// After a run that failed, and while another process runs.
+/// After a run that succeeded.
+const PAUSE: Duration = Duration::from_secs(5);
+/// After the first run that failed. Doubled with each further failure.
 const RETRY: Duration = Duration::from_secs(60);
+/// While another process runs, which may be dead.
+const BUSY: Duration = Duration::from_secs(20);
 
 /// Keeps a mirror in step with the WorkOS API: follows its events, and compares the mirror with its lists.
 ///
@@ -93,76 +97,126 @@ impl Repair {
         self
     }
 
-    /// Repairs the mirror until `shutdown` completes. Failures are logged and tried again:
-    /// [`Mirror::repair_status`] says whether all is well.
+    /// Repairs the mirror until `shutdown` completes.
+    ///
+    /// Failures are logged. Events are read again after the poll interval; a comparison that failed, or that contradicted
+    /// itself, is repeated after a minute, then after two, and so on up to the interval. [`Mirror::repair_status`] says
+    /// whether all is well.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
-        let gap = Arc::new(Notify::new());
-        let compare = async {
+        let repair = async {
+            let (gap, mut health) = (Notify::new(), Health::new());
             // The events that were missed first, because they are cheaper and name the exact changes.
-            if let Err(error) = self.poller.drain().await {
-                tracing::warn!(target: "tower_workos_mirror::repair", %error, "the events were not read");
-            }
-            tokio::join!(self.follow(&gap), self.compare(&gap));
+            self.drain(&gap, &mut health).await;
+            tokio::join!(self.follow(&gap, health), self.compare(&gap));
         };
         tokio::select! {
+            biased;
             () = shutdown => {}
-            () = compare => {}
+            () = repair => {}
         }
     }
 
-    async fn follow(&self, gap: &Notify) {
-        loop {
-            sleep(self.poll_interval).await;
-            match self.poller.drain().await {
-                Ok(drain) if drain.gap => gap.notify_one(),
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::warn!(target: "tower_workos_mirror::repair", %error, "the events were not read");
+    async fn drain(&self, gap: &Notify, health: &mut Health) {
+        match self.poller.drain().await {
+            Ok(drain) => {
+                health.succeeded(&drain);
+                if drain.gap {
+                    gap.notify_one();
                 }
             }
+            Err(error) => {
+                if let Err(error) = health.failed(error) {
+                    let error = error.without_payload();
+                    tracing::warn!(target: "tower_workos_mirror::repair", error, "the events were not read");
+                }
+            }
+        }
+    }
+
+    async fn follow(&self, gap: &Notify, mut health: Health) {
+        loop {
+            sleep(self.poll_interval).await;
+            self.drain(gap, &mut health).await;
         }
     }
 
     async fn compare(&self, gap: &Notify) {
+        // After a start, only a success is good enough.
+        let (mut failures, mut is_start) = (0_u32, true);
         loop {
-            let wait = self.due_in().await;
-            // After a gap, even a recent comparison is not enough.
-            let _ = timeout(wait, gap.notified()).await.is_ok();
-            match self.reconciler.run().await {
+            self.until_due(gap, is_start || failures > 0).await;
+            is_start = false;
+            let is_success = match self.reconciler.run().await {
                 Ok(report) => {
-                    let (is_complete, requests) = (report.is_complete(), report.requests);
-                    let repaired = report.total(DriftAction::Applied);
-                    let withheld = report.total(DriftAction::Withheld);
-                    tracing::info!(
-                        target: "tower_workos_mirror::repair", is_complete, requests, repaired, withheld,
-                        "the mirror was compared with the API"
-                    );
+                    self.log(&report);
                     (self.on_report)(&report);
-                    if !is_complete {
-                        // Not at once: what withheld a removal usually lasts.
-                        sleep(jittered(self.interval)).await;
-                    }
+                    !may_pass(&report)
                 }
-                Err(error) if error.kind() == ReconcileErrorKind::Busy => sleep(RETRY).await,
+                Err(error) if error.kind() == ReconcileErrorKind::Busy => {
+                    sleep(BUSY.min(self.interval)).await;
+                    continue;
+                }
                 Err(error) => {
                     let error = error.without_payload();
                     tracing::warn!(target: "tower_workos_mirror::repair", error, "the mirror was not compared");
-                    sleep(RETRY).await;
+                    false
                 }
-            }
+            };
+            failures = if is_success { 0 } else { failures.saturating_add(1) };
+            sleep(pause(failures).min(jittered(self.interval))).await;
         }
     }
 
-    /// How long the latest success is good enough.
-    async fn due_in(&self) -> Duration {
+    fn log(&self, report: &ReconcileReport) {
+        let (is_complete, requests) = (report.is_complete(), report.requests);
+        let repaired = report.total(DriftAction::Applied);
+        let withheld = report.total(DriftAction::Withheld);
+        tracing::info!(
+            target: "tower_workos_mirror::repair", is_complete, requests, repaired, withheld,
+            "the mirror was compared with the API"
+        );
+    }
+
+    /// Waits until the latest run, of this process or another one, is older than the interval, or until there is a gap that
+    /// it does not cover.
+    async fn until_due(&self, gap: &Notify, only_success: bool) {
         let interval = jittered(self.interval);
-        let environment = &self.reconciler.settings.environment;
-        match age_of_success(&self.mirror, environment).await {
-            Ok(Some(age)) => interval.saturating_sub(age),
-            Ok(None) => Duration::ZERO,
-            Err(_) => RETRY,
+        let settings = &self.reconciler.settings;
+        loop {
+            let wait = match Latest::load(&self.mirror, &settings.environment).await {
+                Ok(latest) => {
+                    let age = if only_success { latest.succeeded } else { latest.finished };
+                    let is_covered = latest.covers(settings.margin, self.poller.settings_margin());
+                    let age = age.filter(|_| is_covered);
+                    age.map_or(Duration::ZERO, |age| interval.saturating_sub(age))
+                }
+                Err(error) => {
+                    let error = error.without_payload();
+                    tracing::warn!(target: "tower_workos_mirror::repair", error, "it is unknown when to compare");
+                    RETRY.min(self.interval)
+                }
+            };
+            if wait.is_zero() {
+                return;
+            }
+            let _ = timeout(wait, gap.notified()).await.is_ok();
         }
     }
+}
+
+/// How long no other run begins, whatever happens.
+fn pause(failures: u32) -> Duration {
+    match failures {
+        0 => PAUSE,
+        failures => jittered(RETRY.saturating_mul(1_u32 << (failures - 1).min(10))),
+    }
+}
+
+/// Whether something went wrong that a run soon afterwards may not meet. What else withholds a removal usually lasts.
+fn may_pass(report: &ReconcileReport) -> bool {
+    use DirectoryOutcome::{Busy, Failed, Incomplete};
+
+    report.directories.iter().any(|it| matches!(it.outcome, Busy | Failed | Incomplete))
 }
 
 /// Give or take a tenth, so that the runs of several applications spread out.
@@ -180,5 +234,32 @@ impl fmt::Debug for Repair {
             .field("interval", &self.interval)
             .field("poll_interval", &self.poll_interval)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_lengthen_the_pause() {
+        let is_near = |failures: u32, minutes: u32| {
+            let expected = RETRY * minutes;
+            let pause = pause(failures);
+            pause >= expected.mul_f64(0.89) && pause <= expected.mul_f64(1.11)
+        };
+        assert_eq!(pause(0), PAUSE);
+        for (failures, minutes) in
+            [(1, 1), (2, 2), (3, 4), (11, 1024), (12, 1024), (u32::MAX, 1024)]
+        {
+            assert!(is_near(failures, minutes), "{failures}");
+        }
+    }
+
+    #[test]
+    fn the_interval_varies() {
+        let intervals: Vec<_> = (0..50).map(|_| jittered(HOUR)).collect();
+        assert!(intervals.iter().all(|it| (54 * 60..=66 * 60).contains(&it.as_secs())));
+        assert!(intervals.iter().any(|it| Some(it) != intervals.first()));
     }
 }

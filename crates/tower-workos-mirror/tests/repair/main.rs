@@ -16,5 +16,6 @@ mod odd;
 mod privacy;
 mod proxy;
 mod races;
+mod schedule;
 mod second_looks;
 mod support;
