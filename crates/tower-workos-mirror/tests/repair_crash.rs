@@ -30,7 +30,7 @@ use tower_workos_mirror::Mirror;
 /// A stale list of the API is this old.
 const LAG: Duration = Duration::from_secs(5);
 /// Between two events.
-const PAUSE: Duration = Duration::from_millis(60);
+const PAUSE: Duration = Duration::from_millis(50);
 /// How far a poller stays behind the present.
 const MARGIN: Duration = Duration::from_secs(60);
 /// A slow machine needs less than this after the last event.
@@ -78,7 +78,7 @@ impl Network {
         }
         for _ in 0..if chance(10) { 2 } else { 1 } {
             let (network, body) = (Arc::clone(self), event.body().clone());
-            let delay = if chance(5) { millis(1000, 10_000) } else { millis(0, 800) };
+            let delay = if chance(5) { millis(1000, 4000) } else { millis(0, 800) };
             deliveries.spawn(async move {
                 sleep(delay).await;
                 network.sender.deliver(|| network.address(), body).await;
@@ -122,9 +122,8 @@ impl Processes<'_> {
     }
 
     /// Waits until every process shows the truth, after a comparison that succeeded since `killed`, and after the poller has
-    /// read all events.
-    async fn settle(&self, killed: Timestamp) {
-        let lived = Timestamp::now();
+    /// read the events until `lived`.
+    async fn settle(&self, killed: Timestamp, lived: Timestamp) {
         let drained = lived.as_unix_millis() + i64::try_from(MARGIN.as_millis()).unwrap();
         let begin = Instant::now();
         let mut problems;
@@ -231,7 +230,7 @@ async fn crash(name: &str, database: &Database, is_filled: bool) {
     let living = tokio::spawn(live(Arc::clone(&emulator), Arc::clone(&network), life));
     let (mut hits, mut killed) = (Hits::default(), Timestamp::now());
     for kill in 1..=kills {
-        sleep(millis(300, 4000)).await;
+        sleep(millis(300, 3000)).await;
         // SIGKILL. If one is left, it goes on, and takes over the work after a while.
         if count == 1 || kill == kills || chance(50) {
             processes.running.clear();
@@ -240,14 +239,14 @@ async fn crash(name: &str, database: &Database, is_filled: bool) {
         } else {
             drop(processes.running.swap_remove(random(count)));
         }
+        sleep(millis(0, 500)).await;
         processes.start(count, true);
     }
-    living.await.unwrap();
+    let lived = living.await.unwrap();
 
     // After.
-    let begin = Instant::now();
-    processes.settle(killed).await;
-    let settled = begin.elapsed();
+    processes.settle(killed, lived).await;
+    let settled = Timestamp::now().as_unix_millis() - lived.as_unix_millis();
     processes.stop();
     check(&url, &emulator.snapshot()).await;
     let mirror = Mirror::connect(&url).await.unwrap();
@@ -257,14 +256,14 @@ async fn crash(name: &str, database: &Database, is_filled: bool) {
     let (lost, log) = (network.lost.load(Relaxed), network.sender.log());
     report(&format!(
         "{name}: {events} events, {lost} webhooks lost ({lost_before} removals before the key), {kills} kills, {hits:?}: \
-         equal {settled:?} after the last event; {log:?}"
+         equal {settled} ms after the last event; {log:?}"
     ));
     // Otherwise, the kills did not hit anything.
     assert!(hits.runs > 0 && hits.staged > 0 && log.lost > 0, "{hits:?}, {log:?}");
 }
 
-/// The rest of a life, as it happens.
-async fn live(emulator: Arc<Emulator>, network: Arc<Network>, mut life: Life) {
+/// The rest of a life, as it happens. Returns the time of the last event.
+async fn live(emulator: Arc<Emulator>, network: Arc<Network>, mut life: Life) -> Timestamp {
     let mut deliveries = JoinSet::new();
     while let Some(event) = life.next_at(emulator.clock().now()) {
         while emulator.clock().now() < event.created_at() {
@@ -274,9 +273,11 @@ async fn live(emulator: Arc<Emulator>, network: Arc<Network>, mut life: Life) {
         network.deliver(&event, &mut deliveries);
         sleep(PAUSE).await;
     }
+    let lived = emulator.clock().now();
     while let Some(delivered) = deliveries.join_next().await {
         delivered.unwrap();
     }
+    lived
 }
 
 /// At the same time, because they mostly wait.
