@@ -31,7 +31,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
     #[cfg(feature = "reconcile")]
     if var("WORKOS_API_KEY").is_ok() {
         let api = tower_workos_mirror::ApiClient::from_env()?;
-        let repair = tower_workos_mirror::Repair::new(mirror.clone(), api);
+        let repair = tower_workos_mirror::Repair::new(mirror.clone(), api)
+            .on_error(|error| eprintln!("repair: {error}"));
         tokio::spawn(repair.run(std::future::pending()));
     }
     let all = UserFilter::new();

@@ -112,7 +112,9 @@ impl Processes<'_> {
     fn stop(&mut self) {
         for process in self.running.drain(..) {
             let (code, _, err) = tokio::task::block_in_place(|| process.interrupt());
-            assert_eq!((code, err.as_str()), (Some(0), ""));
+            // A repair that was hindered by another process tries again.
+            let is_repair = |line: &str| line.starts_with("repair: ");
+            assert!(code == Some(0) && err.lines().all(is_repair), "{code:?} {err}");
         }
     }
 

@@ -133,7 +133,7 @@ struct Summary<'r> {
 }
 
 #[derive(Default, Deserialize)]
-struct Earlier {
+struct EarlierSummary {
     #[serde(default)]
     fence: Option<Timestamp>,
 }
@@ -158,7 +158,7 @@ pub(super) async fn store(
     let sql = names.sql("SELECT report FROM {p}mirror_repair WHERE environment = $1");
     let row = conn.rows(sql, &[environment.into()], &[Text]).await?.pop().unwrap_or_default();
     let earlier = row.first().and_then(Value::as_text).unwrap_or_default();
-    let earlier: Earlier = serde_json::from_str(earlier).unwrap_or_default();
+    let earlier: EarlierSummary = serde_json::from_str(earlier).unwrap_or_default();
     let summary = Summary {
         is_complete: report.is_complete(),
         directories: report.directories.len(),

@@ -54,6 +54,7 @@ pub struct Repair {
     interval: Duration,
     poll_interval: Duration,
     on_report: Box<dyn Fn(&ReconcileReport) + Send + Sync>,
+    on_error: Box<dyn Fn(&str) + Send + Sync>,
 }
 
 impl Repair {
@@ -73,6 +74,7 @@ impl Repair {
             interval: HOUR,
             poll_interval: Duration::from_secs(20),
             on_report: Box::new(|_| {}),
+            on_error: Box::new(|_| {}),
         }
     }
 
@@ -94,6 +96,13 @@ impl Repair {
         function: impl Fn(&ReconcileReport) + Send + Sync + 'static,
     ) -> Self {
         self.on_report = Box::new(function);
+        self
+    }
+
+    /// A function that is called with the text of each failure, which is also logged. It contains no payload. It must not
+    /// block.
+    pub fn on_error(mut self, function: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.on_error = Box::new(function);
         self
     }
 
@@ -125,6 +134,7 @@ impl Repair {
                 }
             }
             Err(error) => {
+                (self.on_error)(&error.without_payload());
                 if let Err(error) = health.failed(error) {
                     let error = error.without_payload();
                     tracing::warn!(target: "tower_workos_mirror::repair", error, "the events were not read");
@@ -158,6 +168,7 @@ impl Repair {
                 }
                 Err(error) => {
                     let error = error.without_payload();
+                    (self.on_error)(&error);
                     tracing::warn!(target: "tower_workos_mirror::repair", error, "the mirror was not compared");
                     false
                 }
