@@ -66,8 +66,8 @@ pub(super) struct Question<'a> {
 }
 
 impl Question<'_> {
+    /// Answers from a world that was brought to this time.
     pub(super) fn answer(&self, world: &mut World) -> Result<Answer, Problem> {
-        world.advance(self.now);
         if self.route == Route::Events {
             return self.events(world);
         }

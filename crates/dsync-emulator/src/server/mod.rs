@@ -120,7 +120,9 @@ fn answer<B>(shared: &Shared, request: &Request<B>) -> (Fate, Result<Answer, Pro
     let uri = request.uri();
     let route = Route::of(uri.path()).filter(|_| request.method() == Method::GET);
     let params = Params::of(uri.query().unwrap_or_default());
+    let now = nanos.div_euclid(1_000_000);
     let mut world = lock(&shared.world);
+    world.advance(now);
     let directory = route.and_then(|route| directory(world.store(), route, &params));
     lock(&shared.counter).begin(route.map_or("other", Route::name), directory.as_deref(), nanos);
     let key = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
@@ -139,7 +141,7 @@ fn answer<B>(shared: &Shared, request: &Request<B>) -> (Fate, Result<Answer, Pro
     let question = Question {
         route,
         params: &params,
-        now: nanos.div_euclid(1_000_000),
+        now,
         options: &shared.options,
         is_shown: &mischief.is_shown(),
         page_share: fate.page_share,

@@ -251,6 +251,17 @@ async fn requests_are_counted() {
 }
 
 #[tokio::test]
+async fn a_directory_that_has_just_appeared_is_counted() {
+    let api = Api::start().await;
+    let created_at = "2026-01-05T09:00:01Z";
+    let event = json!({"id": "1", "event": "dsync.activated", "created_at": created_at, "data": {"id": "d"}});
+    api.emulator.record(event.to_string()).unwrap();
+    api.clock.advance(Duration::from_secs(1));
+    assert_eq!(api.get("/directories/d").await.status, 200);
+    assert_eq!(api.emulator.requests().peak_by_directory.get("d"), Some(&1));
+}
+
+#[tokio::test]
 async fn a_replica_lags_behind() {
     let plan = Plan::new(2).directories(1).users(20).groups(0).events(21);
     let builder = Emulator::builder().replica_lag(Duration::from_secs(20)).seed(3);
