@@ -70,7 +70,7 @@ impl Network {
     /// Loses a fifth of the events and every second removal. Delivers some twice, and all in disorder.
     fn deliver(self: &Arc<Self>, event: &Event, deliveries: &mut JoinSet<()>) {
         let is_removal = event.name().ends_with("deleted") || event.name().ends_with("removed");
-        let is_lost_removal = is_removal && self.removals.fetch_add(1, Relaxed) % 2 == 0;
+        let is_lost_removal = is_removal && self.removals.fetch_add(1, Relaxed).is_multiple_of(2);
         if is_lost_removal || chance(20) {
             self.lost.fetch_add(1, Relaxed);
             self.lost_removals.fetch_add(usize::from(is_removal), Relaxed);

@@ -229,6 +229,10 @@ impl<'d, 's, S: Sink, F: Future<Output = ()> + Send> Draining<'d, 's, S, F> {
     ) -> Result<Step, PollError> {
         let limit = date - self.settings.margin();
         let mut entries: Vec<_> = page.entries.into_iter().map(Entry::new).collect();
+        for entry in &mut entries {
+            // Otherwise, one wrong time would stop the stream until then.
+            entry.at = entry.at.filter(|at| *at <= date + DAY);
+        }
         let times: Vec<_> = entries.iter().map(|entry| entry.at).collect();
         let cut = Cut::new(&times, limit, page.after.is_none());
         let is_all = cut.take == entries.len();

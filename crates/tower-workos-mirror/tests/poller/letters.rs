@@ -134,3 +134,19 @@ async fn without_a_date_nothing_is_applied() {
     }))
     .await;
 }
+
+/// An event whose time is a mistake is as old as the next one.
+#[tokio::test]
+async fn an_event_of_the_far_future_does_not_stop_the_stream() {
+    within(on_both(async |database| {
+        let (_stub, api) = Stub::start([Page::Events(
+            vec![event(1, OLD), event(2, "2999-01-01T00:00:00Z"), event(3, OLD)],
+            None,
+        )])
+        .await;
+        let poller = EventsPoller::new(database.mirror().await, api);
+        assert_eq!(poller.drain().await.unwrap().events, 3);
+        assert_eq!(cursor(&poller).await.after.as_deref(), Some("event_3"));
+    }))
+    .await;
+}
