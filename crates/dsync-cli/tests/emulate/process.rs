@@ -4,6 +4,7 @@ use std::{
     io::{BufRead, BufReader, Read as _, Write as _},
     net::TcpStream,
     process::{Child, ChildStdout, Command, Stdio},
+    sync::mpsc::{RecvTimeoutError, Sender, channel},
     time::Duration,
 };
 
@@ -18,6 +19,8 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 pub(crate) struct Emulate {
     /// `None` after its end.
     child: Option<Child>,
+    /// Dropped with this, which ends the watchdog.
+    _watchdog: Sender<()>,
     stdout: BufReader<ChildStdout>,
     /// What was read from its stdout so far.
     read: String,
@@ -36,10 +39,17 @@ impl Emulate {
         command.env_remove("WORKOS_API_KEY").envs(key.map(|key| ("WORKOS_API_KEY", key)));
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
+        let watchdog = watch(child.id());
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (address, read) = (String::new(), String::new());
-        let mut emulate =
-            Self { child: Some(child), stdout, read, address, key: key.unwrap_or_default().into() };
+        let mut emulate = Self {
+            child: Some(child),
+            _watchdog: watchdog,
+            stdout,
+            read,
+            address,
+            key: key.unwrap_or_default().into(),
+        };
         emulate.address = emulate.wait_for("export WORKOS_API_BASE=http://");
         if key.is_none() {
             emulate.key = emulate.wait_for("export WORKOS_API_KEY=");
@@ -80,7 +90,7 @@ impl Emulate {
 
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.as_ref().unwrap().id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+        assert!(kill(name, &pid));
     }
 
     pub(crate) fn finish(mut self) -> Run {
@@ -102,6 +112,21 @@ impl Drop for Emulate {
             let _ = child.wait();
         }
     }
+}
+
+/// Kills a process that runs for too long, so that its test fails instead of waiting.
+fn watch(pid: u32) -> Sender<()> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        if receiver.recv_timeout(LIMIT) == Err(RecvTimeoutError::Timeout) {
+            kill("KILL", &pid.to_string());
+        }
+    });
+    sender
+}
+
+fn kill(signal: &str, pid: &str) -> bool {
+    Command::new("kill").args(["-s", signal, pid]).status().unwrap().success()
 }
 
 #[derive(Debug)]
