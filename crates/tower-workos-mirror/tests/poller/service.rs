@@ -250,7 +250,7 @@ async fn after_shutdown_the_call_under_way_is_completed() {
         running.await.unwrap().unwrap();
         assert_eq!(log.take(), world.happened[..3]);
         // It is not at the end of the stream.
-        let drains = drains.lock().unwrap();
+        let drains = drains.lock().unwrap().clone();
         assert_eq!((drains.len(), drains[0].events), (1, 3));
         assert!(drains[0].lag > MINUTE, "{drains:?}");
         assert_eq!(after(&store).await.as_deref(), Some("event_00003"));
