@@ -16,7 +16,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use app::{Sender, check, close, driver::Example, get, report, setting, start_with, texts, url};
+use app::{
+    Sender, check, close,
+    driver::{Example, program},
+    get, report, setting, start_with, texts, url,
+};
 use databases::{Database, on_postgres, on_sqlite};
 use dsync_emulator::{
     Emulator,
@@ -285,6 +289,8 @@ async fn live(emulator: Arc<Emulator>, network: Arc<Network>, mut life: Life) ->
 /// At the same time, because they mostly wait.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_mirror_equals_the_truth() {
+    // Its build would block all of them, and connections to databases would time out.
+    tokio::task::block_in_place(|| program("app"));
     tokio::join!(
         on_sqlite(async |database| crash("SQLite", database, false).await),
         on_sqlite(async |database| crash("SQLite", database, true).await),
