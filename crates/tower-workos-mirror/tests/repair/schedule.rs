@@ -225,8 +225,11 @@ async fn a_failure_does_not_end_it() {
         world.told("d", 5, 1).await;
         world.wait(120);
         let api = client(&world.proxy.url(), "sk_of_nobody", &world.clock);
-        let mirror = || async { database.mirror().await };
-        let running = Running::start(Repair::new(mirror().await, api), Duration::from_millis(100));
+        let (sender, mut errors) = mpsc::unbounded_channel();
+        let repair = Repair::new(database.mirror().await, api).on_error(move |error| {
+            let _ = sender.send(error.to_owned());
+        });
+        let running = Running::start(repair, Duration::from_millis(100));
         let requests = world.emulator.requests().total;
         soon(async {
             while world.emulator.requests().total < requests + 10 {
@@ -236,6 +239,8 @@ async fn a_failure_does_not_end_it() {
         .await;
         assert!(!running.task.is_finished());
         assert_eq!(status(database).await, RepairStatus::default());
+        let error = soon(errors.recv()).await.unwrap();
+        assert!(error.contains("401") && !error.contains("nobody"), "{error}");
         world.equal().await;
         running.stop().await;
     })
