@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
-use crate::{ApiClient, Mirror, Reconciler};
+use crate::{ApiClient, Mirror, ReconcileProgress, Reconciler};
 
 /// The environment of a reconciler that sets none.
 pub(crate) const ENVIRONMENT: &str = "default";
@@ -99,7 +99,7 @@ impl ReconcilerBuilder {
             mirror: self.mirror,
             api: self.api,
             settings: self.settings,
-            progress: Arc::new(watch::Sender::default()),
+            progress: Arc::new(watch::Sender::new(ReconcileProgress::default())),
         }
     }
 }
