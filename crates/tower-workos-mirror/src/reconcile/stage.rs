@@ -103,7 +103,7 @@ pub(super) async fn put(
 }
 
 /// The number of rows that a transaction removes.
-const BITE: i64 = 2000;
+const BITE: i64 = 500;
 /// Removes everything that was staged for a directory, in small transactions. The run must have the directory's lease.
 pub(super) async fn clear(
     shared: &Shared,
@@ -111,21 +111,32 @@ pub(super) async fn clear(
     run: &str,
 ) -> Result<(), ReconcileError> {
     let Shared { pool, names, settings, .. } = shared;
-    let sql = names.sql(
-        "DELETE FROM {p}mirror_stage WHERE directory_id = $1 AND (kind, id, user_id) IN \
-         (SELECT kind, id, user_id FROM {p}mirror_stage WHERE directory_id = $1 LIMIT $2)",
-    );
-    let bite = async || -> Result<bool, ReconcileError> {
+    const AFTER: &str =
+        "FROM {p}mirror_stage WHERE directory_id = $1 AND (kind, id, user_id) > ($2, $3, $4)";
+    let next = names.sql(&format!(
+        "SELECT kind, id, user_id {AFTER} ORDER BY kind, id, user_id LIMIT 1 OFFSET {BITE}"
+    ));
+    let until = names.sql(&format!("DELETE {AFTER} AND (kind, id, user_id) <= ($5, $6, $7)"));
+    let all = names.sql(&format!("DELETE {AFTER}"));
+    let bite = async |place: &mut Vec<Value>| -> Result<bool, ReconcileError> {
         let mut transaction = Transaction::begin(pool, names, settings.timeout).await?;
         let mut conn = transaction.conn();
         lease::check(&mut conn, names, directory, run).await?;
-        let removed = conn.execute(sql.clone(), &[directory.into(), BITE.into()]).await?;
+        let mut arguments = vec![directory.into()];
+        arguments.append(&mut place.clone());
+        let end = conn.rows(next.clone(), &arguments, &[Text, Text, Text]).await?.pop();
+        let sql = if end.is_some() { &until } else { &all };
+        arguments.extend(end.iter().flatten().cloned());
+        conn.execute(sql.clone(), &arguments).await?;
         transaction.commit().await?;
-        Ok(i64::try_from(removed).is_ok_and(|removed| removed < BITE))
+        // PostgreSQL would otherwise step over the removed rows again, until a vacuum.
+        let is_last = end.is_none();
+        *place = end.unwrap_or_default();
+        Ok(is_last)
     };
     if first(shared, directory, true).await?.is_some() {
-        let turns = Turns::default();
-        while !turns.take(bite()).await? {}
+        let (turns, mut place) = (Turns::default(), vec!["".into(); 3]);
+        while !turns.take(bite(&mut place)).await? {}
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use tower_workos_mirror::{DirectoryOutcome, DriftAction, ReconcileReport};
 use crate::{
     databases::on_both,
     proxy::{Call, Reply},
-    support::{World, drift, outcomes, user},
+    support::{World, drift, nothing_is_left, outcomes, user},
 };
 
 fn outcome(report: &ReconcileReport) -> DirectoryOutcome {
@@ -194,6 +194,8 @@ async fn more_absences_need_a_second_list() {
         assert_eq!((world.proxy.count("/directory_users/"), report.confirmations), (0, 0));
         assert_eq!(world.proxy.calls()["/directory_users"], 2 * 5);
         assert_eq!(world.access().await.len(), 399);
+        // It is removed in several transactions.
+        nothing_is_left(database).await;
     })
     .await;
 }
