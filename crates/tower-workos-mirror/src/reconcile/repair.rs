@@ -110,11 +110,16 @@ pub(super) async fn earlier(shared: &Shared, environment: &str) -> Result<Earlie
     Ok(Earlier { is_first, was_run: finished_at.is_some() })
 }
 
-/// Remembers that a directory was compared.
-pub(super) async fn compared(shared: &Shared, directory: &str) -> Result<(), ReconcileError> {
+/// Remembers that a directory was compared by the run that has its lease.
+pub(super) async fn compared(
+    shared: &Shared,
+    directory: &str,
+    run: &str,
+) -> Result<(), ReconcileError> {
     let Shared { pool, names, settings, .. } = shared;
     let mut transaction = Transaction::begin(pool, names, settings.timeout).await?;
     let mut conn = transaction.conn();
+    lease::check(&mut conn, names, directory, run).await?;
     let now = Names::now(&conn);
     let sql = format!("UPDATE {{p}}mirror_directory SET compared_at = {now} WHERE id = $1");
     conn.execute(names.sql(&sql), &[directory.into()]).await?;

@@ -112,7 +112,7 @@ impl<'a> Walk<'a> {
         self.merge_members().await?;
         self.remove_absent().await?;
         if !self.run.dry_run {
-            repair::compared(&self.run.shared, &self.key).await?;
+            repair::compared(&self.run.shared, &self.key, &self.run.id).await?;
         }
         Ok(())
     }
