@@ -48,7 +48,9 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let listener = tokio::net::TcpListener::bind(&address).await;
     let listener = listener.map_err(|error| format!("can't listen on {address}: {error}"))?;
     let url = format!("http://{}", listener.local_addr()?);
-    println!("listening on {url}\ndsync simulate --to {url}/webhooks/workos --check {url}/state");
+    let has_api = cfg!(feature = "reconcile") && var("WORKOS_API_KEY").is_ok();
+    let command = if has_api { "emulate" } else { "simulate" };
+    println!("listening on {url}\ndsync {command} --to {url}/webhooks/workos --check {url}/state");
     let stop = async { tokio::signal::ctrl_c().await.unwrap_or_default() };
     Ok(axum::serve(listener, app).with_graceful_shutdown(stop).await?)
 }
