@@ -38,14 +38,8 @@ pub(crate) fn add(
     let event = DirectoryEvent::parse(Bytes::from(body))?;
     let (object_id, owner, updated_at, document) = match event.data() {
         EventData::DirectoryActivated(it) => {
-            let state = match readable_state(&event, it) {
-                // The API has names of its own for these two.
-                Some("linked") => Some("active"),
-                Some("unlinked") => Some("inactive"),
-                // Unlike an event, every item of a list has a state.
-                None => Some(UNREADABLE),
-                state => state,
-            };
+            // Unlike an event, every item of a list has a state. `linked` was read as `active`, and `unlinked` as `inactive`.
+            let state = readable_state(&event, it).or(Some(UNREADABLE));
             let mut document = Document::of_directory(it, state);
             document.copy_unlisted(&Document::empty(kind));
             (it.id.as_str(), None, it.updated_at, document)
