@@ -90,6 +90,11 @@ impl Settings {
         in_micros(self.margin)
     }
 
+    /// Longer than the margin, or a new position would already be too old.
+    fn retention(&self) -> i64 {
+        in_micros(self.retention).max(self.margin().saturating_add(DAY))
+    }
+
     /// The time before which everything was handled.
     fn resume(&self, cursor: &EventsCursor) -> i64 {
         // A day is a reserve in case the margin was longer at that time.
@@ -144,7 +149,7 @@ impl<'d, 's, S: Sink, F: Future<Output = ()> + Send> Draining<'d, 's, S, F> {
                 Outcome::Lost => {}
                 Outcome::Gone => {
                     let Some(date) = self.now().await? else { return Ok(self.done) };
-                    if date - self.settings.resume(&cursor) > in_micros(self.settings.retention) {
+                    if date - self.settings.resume(&cursor) > self.settings.retention() {
                         self.begin(Some(&cursor)).await?;
                         by_time = false;
                     } else if by_time {
@@ -204,7 +209,7 @@ impl<'d, 's, S: Sink, F: Future<Output = ()> + Send> Draining<'d, 's, S, F> {
             let date = micros(page.date.ok_or_else(PollError::no_date)?);
             self.date = Some(date);
             if std::mem::take(&mut is_first) {
-                if date - resume > in_micros(self.settings.retention) {
+                if date - resume > self.settings.retention() {
                     return Ok(Outcome::Gone);
                 }
                 if query.until.is_none() && date - query.start > WINDOW {

@@ -15,7 +15,7 @@ use crate::{
         builder::ENVIRONMENT,
         error::ReconcileError,
         report::{DirectoryOutcome, DirectoryReport, DriftAction},
-        run::{Run, is_fatal, report},
+        run::{Run, report},
     },
     rules::{batch::Batch, document::ObjectKind, listed, object::Object},
     text::micros,
@@ -64,7 +64,7 @@ impl Run {
         let is_other = |it: &Known| it.environment.as_deref().is_some_and(|it| it != environment);
         let is_shared = environment != ENVIRONMENT || known.values().any(is_other);
         let mut reports = Vec::new();
-        let mut gone = Vec::new();
+        let (mut gone, mut unanswered) = (Vec::new(), 0);
         // The breaker trips if more than one is absent, so a few are enough for the report.
         let (absent, unasked) = absent.split_at(absent.len().min(MOST));
         for (directory, _) in unasked {
@@ -74,8 +74,8 @@ impl Run {
         for (directory, was_listed) in absent.iter().cloned() {
             let found = match self.api.directory(&directory).await {
                 Ok(found) => found,
-                Err(error) if is_fatal(error.kind()) => return Err(error.into()),
                 Err(error) => {
+                    unanswered += 1;
                     let reason = Some(error.to_string());
                     reports.push(report(&directory, DirectoryOutcome::Failed, reason));
                     continue;
@@ -103,7 +103,9 @@ impl Run {
             }
             gone.push(directory);
         }
-        let several = gone.len() > 1 && !self.settings.allow_mass_removal;
+        // Those that the API did not answer for may be absent as well.
+        let several =
+            gone.len() + unanswered + unasked.len() > 1 && !self.settings.allow_mass_removal;
         let withheld = if is_incomplete {
             Some((DirectoryOutcome::Incomplete, "an item in the list of directories has no id"))
         } else if self.is_first && !self.was_run {

@@ -13,6 +13,7 @@ mod reconciler;
 mod removal;
 pub(crate) mod repair;
 mod report;
+mod retry;
 mod run;
 mod schedule;
 mod stage;

@@ -1,18 +1,15 @@
 //! A run over all directories.
 
-use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicI64, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicI64, Ordering},
 };
 
-use tokio::{task::JoinSet, time::sleep};
+use tokio::task::JoinSet;
 use tower_workos::DirectoryId;
 
 use crate::{
-    api::{client::ApiClient, error::ApiErrorKind, page::Item},
+    api::{client::ApiClient, page::Item},
     apply::merge,
     change::Change,
     mirror::Shared,
@@ -25,6 +22,7 @@ use crate::{
         progress::{ReconcileProgress, Running},
         repair,
         report::{DirectoryOutcome, DirectoryReport, Drift, DriftAction, Drifts, ReconcileReport},
+        retry::retried,
         stage,
         turn::Turns,
         walk::Walk,
@@ -45,9 +43,6 @@ const AT_ONCE: usize = 4;
 const CONFIRMATIONS: i64 = 100;
 /// After this many failed directories in a row, the API is probably down.
 const FAILURES: u32 = 3;
-/// How often a transaction is tried.
-const ATTEMPTS: u32 = 4;
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 /// A run: over all directories, or over one.
 pub(super) struct Run {
@@ -107,12 +102,11 @@ impl Run {
         let environment = run.settings.environment.as_str();
         let is_ours = |known: &Known| known.is_of(environment);
         let ids: Vec<_> = listed.items.iter().map(|item| id(&item.id).into_owned()).collect();
-        let mut sees_ours = ids.iter().any(|id| known.get(id).is_some_and(is_ours));
+        let sees_ours = ids.iter().any(|id| known.get(id).is_some_and(is_ours));
         if !run.settings.allow_new_environment && !sees_ours && known.values().any(is_ours) {
             let ours = known.iter().filter(|(_, it)| is_ours(it)).map(|(id, _)| id.clone());
             let (shared, api, now) = (&run.shared, &run.api, listed.date);
-            sees_ours = events_name(shared, api, environment, &ours.collect(), now).await?;
-            if !sees_ours {
+            if !events_name(shared, api, environment, &ours.collect(), now).await? {
                 return Err(wrong_environment());
             }
         }
@@ -142,11 +136,12 @@ impl Run {
                 }
             }
         }
-        // If runs end early, the same directories must not be left out each time.
+        // If runs end early, the same directories must not be left out each time. Nor must those that fail each time, which come
+        // first, keep the others from their turn: so the second half is read in between.
         let compared_at =
             |directory: &str| known.get(&*id(directory)).and_then(|it| it.compared_at);
         readable.sort_by_key(|directory| compared_at(directory));
-        let walks = readable.into_iter().map(|directory| {
+        let walks = interleaved(readable).into_iter().map(|directory| {
             let is_first = earlier.is_first && compared_at(&directory).is_none();
             (directory, is_first)
         });
@@ -163,9 +158,10 @@ impl Run {
         reports.sort_by(|a, b| a.directory_id.as_str().cmp(b.directory_id.as_str()));
         let report = run.report(reports, begin);
         if !dry_run {
-            repair::store(&run.shared, &run.settings.environment, &run.id, &report).await?;
+            let environment = &run.settings.environment;
+            retried!(repair::store(&run.shared, environment, &run.id, &report))?;
         }
-        lease::release(&run.shared, &subject, &run.id).await?;
+        run.release(&subject).await;
         Ok(report)
     }
 
@@ -216,10 +212,9 @@ impl Run {
                 let message =
                     format!("the comparison of a directory ended without a result: {error}");
                 ReconcileError::new(ReconcileErrorKind::Database, message)
-            })??;
-            let failed = report.outcome == DirectoryOutcome::Failed;
-            failures = if failed { failures + 1 } else { 0 };
-            reports.push(report);
+            })?;
+            failures = if report.is_outage { failures + 1 } else { 0 };
+            reports.push(report.directory);
             self.progress.send_modify(|it| {
                 it.done += 1;
                 it.requests = self.api.requests();
@@ -233,6 +228,14 @@ impl Run {
         Ok(reports)
     }
 
+    /// Ends a lease. If that fails, it expires, and the next run removes what is staged.
+    pub(super) async fn release(&self, subject: &str) {
+        if let Err(error) = lease::release(&self.shared, subject, &self.id).await {
+            let error = error.without_payload();
+            tracing::warn!(target: "tower_workos_mirror::reconcile", subject, error, "a lease was not released");
+        }
+    }
+
     /// The subject of the run's lease. What is not in a directory may only be written by the run that has it.
     pub(super) fn subject(&self) -> String {
         repair::subject(&self.settings.environment)
@@ -244,13 +247,7 @@ impl Run {
         if self.dry_run {
             return self.preview(batch, DriftAction::Reported).await;
         }
-        let mut retries = Retries::default();
-        let changes = loop {
-            match self.turns.take(self.try_merge(&batch, leased)).await {
-                Err(error) if retries.wait(&error).await => {}
-                result => break result?,
-            }
-        };
+        let changes = retried!(self.turns.take(self.try_merge(&batch, leased)))?;
         self.committed(&changes);
         Ok(())
     }
@@ -298,23 +295,6 @@ impl Run {
     }
 }
 
-/// Repeats transactions if the database fails: a run can have taken an hour, and a lock can be held for some seconds. They must
-/// be idempotent, because a commit can fail although it took place.
-#[derive(Default)]
-pub(super) struct Retries(u32);
-
-impl Retries {
-    /// Waits before the next attempt. Returns `false` if there is none.
-    pub(super) async fn wait(&mut self, error: &ReconcileError) -> bool {
-        self.0 += 1;
-        let is_due = error.kind() == ReconcileErrorKind::Database && self.0 < ATTEMPTS;
-        if is_due {
-            sleep(FIRST_PAUSE * self.0).await;
-        }
-        is_due
-    }
-}
-
 pub(super) async fn acquire(
     shared: &Shared,
     subject: &str,
@@ -339,7 +319,13 @@ pub(super) fn report(
     }
 }
 
-/// Whether a whole run can't go on after this error of a request about one directory.
-pub(super) fn is_fatal(kind: ApiErrorKind) -> bool {
-    kind == ApiErrorKind::Unauthorized
+/// The first, the last, the second, the last but one, and so on.
+fn interleaved(directories: Vec<String>) -> Vec<String> {
+    let mut left = std::collections::VecDeque::from(directories);
+    let mut order = Vec::with_capacity(left.len());
+    while let Some(first) = left.pop_front() {
+        order.push(first);
+        order.extend(left.pop_back());
+    }
+    order
 }

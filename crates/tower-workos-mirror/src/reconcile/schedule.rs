@@ -21,6 +21,9 @@ use crate::{
     },
 };
 
+/// The limits of the intervals.
+const SHORTEST: Duration = Duration::from_millis(10);
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 /// After a run that succeeded.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -80,13 +83,13 @@ impl Repair {
 
     /// How often everything is compared, give or take a tenth. Default: one hour. WorkOS recommends one to six hours.
     pub fn interval(mut self, interval: Duration) -> Self {
-        self.interval = interval;
+        self.interval = interval.clamp(SHORTEST, LONGEST);
         self
     }
 
     /// How often new events are read. Default: 20 s.
     pub fn poll_interval(mut self, interval: Duration) -> Self {
-        self.poll_interval = interval;
+        self.poll_interval = interval.max(SHORTEST);
         self
     }
 
@@ -155,7 +158,6 @@ impl Repair {
         let (mut failures, mut is_start) = (0_u32, true);
         loop {
             self.until_due(gap, is_start || failures > 0).await;
-            is_start = false;
             let is_success = match self.reconciler.run().await {
                 Ok(report) => {
                     self.log(&report);
@@ -173,6 +175,7 @@ impl Repair {
                     false
                 }
             };
+            is_start = false;
             failures = if is_success { 0 } else { failures.saturating_add(1) };
             sleep(pause(failures).min(jittered(self.interval))).await;
         }

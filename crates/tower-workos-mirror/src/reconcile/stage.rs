@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::{
     mirror::Shared,
-    reconcile::{error::ReconcileError, lease, run, turn::Turns},
+    reconcile::{error::ReconcileError, lease, retry::retried, run, turn::Turns},
     rules::document::ObjectKind,
     sql::{
         conn::Conn,
@@ -136,7 +136,7 @@ pub(super) async fn clear(
     };
     if first(shared, directory, true).await?.is_some() {
         let (turns, mut place) = (Turns::default(), vec!["".into(); 3]);
-        while !turns.take(bite(&mut place)).await? {}
+        while !retried!(turns.take(bite(&mut place)))? {}
     }
     Ok(())
 }

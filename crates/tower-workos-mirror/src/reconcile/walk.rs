@@ -12,7 +12,8 @@ use crate::{
         error::{ReconcileError, ReconcileErrorKind},
         lease, repair,
         report::{DirectoryOutcome, DirectoryReport},
-        run::{Retries, Run, acquire, is_fatal, report},
+        retry::retried,
+        run::{Run, acquire, report},
         stage::{self, Kind, Staged},
     },
     rules::{batch::Batch, listed},
@@ -38,6 +39,13 @@ pub(super) struct Walk<'a> {
     pub(super) contradiction: Option<&'static str>,
 }
 
+/// A directory that was compared, or not.
+pub(super) struct Walked {
+    pub(super) directory: DirectoryReport,
+    /// Whether the API or the database is down.
+    pub(super) is_outage: bool,
+}
+
 impl<'a> Walk<'a> {
     pub(super) fn new(run: &'a Run, directory: &'a str, is_first: bool) -> Self {
         let key = id(directory).into_owned();
@@ -45,32 +53,24 @@ impl<'a> Walk<'a> {
         Self { run, directory, key, is_first, report, contradiction: None }
     }
 
-    /// Compares the directory. An error concerns all directories.
-    pub(super) async fn run(mut self) -> Result<DirectoryReport, ReconcileError> {
-        match self.begin().await {
-            Ok(true) => {}
+    /// Compares the directory.
+    pub(super) async fn run(mut self) -> Walked {
+        let result = match self.begin().await {
+            Ok(true) => self.compare().await,
             Ok(false) => {
-                return Ok(self.ended(DirectoryOutcome::Busy, "another run is comparing it"));
+                let report = self.ended(DirectoryOutcome::Busy, "another run is comparing it");
+                return Walked { directory: report, is_outage: false };
             }
-            Err(error) => return self.failed(error),
-        }
-        let result = self.compare().await;
-        let released = lease::release(&self.run.shared, &self.key, &self.run.id).await;
+            Err(error) => Err(error),
+        };
+        self.run.release(&self.key).await;
         match result {
-            Ok(()) => {
-                released?;
-                Ok(self.report)
-            }
+            Ok(()) => Walked { directory: self.report, is_outage: false },
             Err(error) => self.failed(error),
         }
     }
 
-    fn failed(self, error: ReconcileError) -> Result<DirectoryReport, ReconcileError> {
-        if let ReconcileErrorKind::Api(kind) = error.kind()
-            && is_fatal(kind)
-        {
-            return Err(error);
-        }
+    fn failed(self, error: ReconcileError) -> Walked {
         let outcome = match error.kind() {
             ReconcileErrorKind::Busy => DirectoryOutcome::Busy,
             _ => DirectoryOutcome::Failed,
@@ -79,7 +79,8 @@ impl<'a> Walk<'a> {
             target: "tower_workos_mirror::reconcile", directory = %self.key, error = %error.without_payload(),
             "the comparison of a directory failed"
         );
-        Ok(self.ended(outcome, &error.without_payload()))
+        let is_outage = is_outage(error.kind());
+        Walked { directory: self.ended(outcome, &error.without_payload()), is_outage }
     }
 
     fn ended(mut self, outcome: DirectoryOutcome, reason: &str) -> DirectoryReport {
@@ -112,7 +113,7 @@ impl<'a> Walk<'a> {
         self.merge_members().await?;
         self.remove_absent().await?;
         if !self.run.dry_run {
-            repair::compared(&self.run.shared, &self.key, &self.run.id).await?;
+            retried!(repair::compared(&self.run.shared, &self.key, &self.run.id))?;
         }
         Ok(())
     }
@@ -209,13 +210,7 @@ impl<'a> Walk<'a> {
     }
 
     async fn stage(&self, kinds: Vec<(Kind, Vec<Staged>)>) -> Result<(), ReconcileError> {
-        let mut retries = Retries::default();
-        loop {
-            match self.run.turns.take(self.try_stage(&kinds)).await {
-                Err(error) if retries.wait(&error).await => {}
-                result => break result?,
-            }
-        }
+        retried!(self.run.turns.take(self.try_stage(&kinds)))?;
         let items = kinds.iter().filter(|(kind, _)| *kind != Kind::Walked);
         let read: usize = items.map(|(_, rows)| rows.len()).sum();
         self.run.progress.send_modify(|it| {
@@ -291,6 +286,17 @@ impl<'a> Walk<'a> {
 
 pub(super) fn is_missing(error: &ReconcileError) -> bool {
     error.kind() == ReconcileErrorKind::Api(ApiErrorKind::NotFound)
+}
+
+/// Whether the error is probably not the directory's, so that others will fail as well.
+fn is_outage(kind: ReconcileErrorKind) -> bool {
+    use ApiErrorKind::{RateLimited, Unauthorized, Unavailable};
+
+    matches!(
+        kind,
+        ReconcileErrorKind::Api(RateLimited | Unauthorized | Unavailable)
+            | ReconcileErrorKind::Database
+    )
 }
 
 /// Whether an item of a directory's list belongs to the directory, if it says so.

@@ -46,7 +46,7 @@ async fn faults_that_pass_change_nothing() {
             world.fill(id, 130, 5);
         }
         let share = |text: &str| text.parse().unwrap();
-        let faults = Faults::new().errors(share("5%")).throttle(share("5%")).broken(share("5%"));
+        let faults = Faults::new().errors(share("5%")).throttle(share("25%")).broken(share("5%"));
         world.emulator.set_faults(faults.short_pages(share("50%")).odd_items(share("30%")));
         let key = ApiKey::new(world.emulator.api_key()).unwrap();
         let api = ApiClient::builder(key).base_url(world.emulator.url()).attempts(20);

@@ -75,6 +75,64 @@ async fn a_directory_that_always_fails_does_not_make_every_run_the_first() {
     .await;
 }
 
+/// Directories that fail each time are not an outage, however many there are.
+#[tokio::test(flavor = "multi_thread")]
+async fn directories_that_always_fail_do_not_stop_the_others() {
+    on_both(async |database| {
+        let world = World::start(database).await;
+        for id in ["a", "b", "c", "d", "e", "f"] {
+            world.told(id, 2, 1).await;
+        }
+        assert!(world.run().await.is_complete());
+        let fails = |id: &String| ["a", "b", "c", "d"].contains(&id.as_str());
+        for status in [400, 403] {
+            world.proxy.clear();
+            world.proxy.rule(move |call, reply| {
+                if call.query.get("directory").is_some_and(fails) {
+                    reply.fail(status);
+                }
+            });
+            for _ in 0..3 {
+                let report = world.run().await;
+                let outcomes = outcomes(&report);
+                assert_eq!(
+                    outcomes[4..],
+                    [("e", DirectoryOutcome::Complete), ("f", DirectoryOutcome::Complete)]
+                );
+                assert_eq!(outcomes[3], ("d", DirectoryOutcome::Failed));
+            }
+        }
+    })
+    .await;
+}
+
+/// Two directories are absent, but the API answers for one of them only.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_the_api_does_not_answer_for_may_be_absent() {
+    on_both(async |database| {
+        let world = World::start(database).await;
+        for id in ["d", "e", "f"] {
+            world.told(id, 2, 1).await;
+        }
+        assert!(world.run().await.is_complete());
+        world.proxy.rule(|call, reply| {
+            reply.hide(call, |id| id == "e" || id == "f");
+            if call.path == "/directories/f" {
+                reply.fail(400);
+            }
+        });
+        let report = world.run().await;
+        let expected = [
+            ("d", DirectoryOutcome::Complete),
+            ("e", DirectoryOutcome::Breaker),
+            ("f", DirectoryOutcome::Failed),
+        ];
+        assert_eq!(outcomes(&report), expected);
+        assert_eq!(world.access().await.len(), 6);
+    })
+    .await;
+}
+
 /// The API shows no directory of the mirror any more, as if the key belonged to another environment. The events show that it
 /// does not.
 #[tokio::test(flavor = "multi_thread")]
@@ -91,12 +149,15 @@ async fn the_last_directory_can_be_deleted() {
         assert_eq!(world.counts().await, [0; 5]);
         assert!(world.run().await.is_complete());
 
-        // Without a poller, the next run reads the events.
+        // If its deletion is no event, or too old, the events show that the key is right, but not that it is gone.
         world.told("e", 30, 2).await;
         assert!(world.run().await.is_complete());
         world.emulator.remove_silently("e").unwrap();
         let report = world.run().await;
-        assert_eq!(outcomes(&report), [("e", DirectoryOutcome::Complete)]);
+        assert_eq!(outcomes(&report), [("e", DirectoryOutcome::Breaker)]);
+        assert_eq!(world.counts().await, [1, 2, 30, 30, 30]);
+        let allowed = world.builder().allow_mass_removal(true).build();
+        assert!(allowed.run().await.unwrap().is_complete());
         assert_eq!(world.counts().await, [0; 5]);
 
         // If there are no events either, it needs a decision.
