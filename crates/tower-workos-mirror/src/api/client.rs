@@ -30,8 +30,7 @@ const BASE_URL: &str = "https://api.workos.com";
 /// Cloning it increments a reference count, and clones share the budgets. Create one for each API key, and give clones of
 /// it to everything that needs one: WorkOS limits the requests of a key, whatever they are for.
 ///
-/// Requests that fail in a way that can pass (429, 5xx, time-outs, broken connections and responses) are sent again, with
-/// pauses. The API's `Retry-After` delays all requests of the client.
+/// Temporary failures (429, 5xx, time-outs, broken connections, unreadable responses) are retried, with pauses. The API's `Retry-After` delays all requests of the client.
 ///
 /// ```no_run
 /// use tower_workos_mirror::{ApiClient, ApiKey, ConfigError};
@@ -40,7 +39,7 @@ const BASE_URL: &str = "https://api.workos.com";
 /// // With the key in WORKOS_API_KEY:
 /// let api = ApiClient::from_env()?;
 ///
-/// // Leaves half of WorkOS's limits to the rest of the application.
+/// // Leaves more of WorkOS's limits to the rest of the application:
 /// let key = ApiKey::from_env("WORKOS_API_KEY")?;
 /// let api = ApiClient::builder(key).requests_per_second(5).requests_per_second_per_directory(2).build()?;
 /// # Ok(())
@@ -81,9 +80,9 @@ impl ApiClient {
         match env::var("WORKOS_API_BASE") {
             Ok(base) if !base.is_empty() => builder.base_url(base).build(),
             Ok(_) | Err(env::VarError::NotPresent) => builder.build(),
-            Err(env::VarError::NotUnicode(_)) => {
-                Err(ConfigError::new("the environment variable WORKOS_API_BASE is not Unicode"))
-            }
+            Err(env::VarError::NotUnicode(_)) => Err(ConfigError::new(
+                "the environment variable WORKOS_API_BASE is not Unicode: set it to a URL, or unset it",
+            )),
         }
     }
 
@@ -107,13 +106,13 @@ impl ApiClient {
         self.shared.requests.load(Ordering::Relaxed)
     }
 
-    /// How many responses said that there were too many requests (429).
+    /// How many responses had the status 429 (too many requests).
     #[must_use]
     pub fn throttled(&self) -> u64 {
         self.shared.throttled.load(Ordering::Relaxed)
     }
 
-    /// Waits, by the clock of the budgets.
+    /// Waits for this long by the client's [`Timer`].
     pub(crate) async fn sleep(&self, duration: Duration) {
         self.shared.throttle.timer.sleep(duration).await;
     }
@@ -141,7 +140,7 @@ impl ApiClient {
         self.list(Some(directory), Request::Groups { directory, after }).await
     }
 
-    /// A page of a group's members. The directory is that whose budget is used.
+    /// A page of a group's members. `directory` is the one whose budget is used.
     pub(crate) async fn members(
         &self,
         directory: &str,
@@ -155,12 +154,12 @@ impl ApiClient {
         self.find(None, Request::Directory { id }, id).await
     }
 
-    /// The directory is that whose budget is used, if it is known.
+    /// `directory` is the one whose budget is used, if it is known.
     pub(crate) async fn user(&self, directory: Option<&str>, id: &str) -> Result<Found, ApiError> {
         self.find(directory, Request::User { id }, id).await
     }
 
-    /// The directory is that whose budget is used, if it is known.
+    /// `directory` is the one whose budget is used, if it is known.
     pub(crate) async fn group(&self, directory: Option<&str>, id: &str) -> Result<Found, ApiError> {
         self.find(directory, Request::Group { id }, id).await
     }
@@ -231,14 +230,14 @@ impl ApiClientBuilder {
         self
     }
 
-    /// How many requests begin in any second at most. They are spaced evenly. Default: 10. WorkOS allows 100 for each
-    /// key.
+    /// The maximum number of requests that begin in any second. They are spaced evenly. Default: 10. WorkOS allows 100 for
+    /// each key.
     pub fn requests_per_second(mut self, requests: u32) -> Self {
         self.requests_per_second = requests;
         self
     }
 
-    /// The same for the requests about one directory. Default: 3. WorkOS allows 4.
+    /// The maximum number of requests about one directory that begin in any second. Default: 3. WorkOS allows 4.
     pub fn requests_per_second_per_directory(mut self, requests: u32) -> Self {
         self.requests_per_second_per_directory = requests;
         self
@@ -250,14 +249,14 @@ impl ApiClientBuilder {
         self
     }
 
-    /// How often a request is sent at most. Default: 5. At least 1.
+    /// The maximum number of attempts for each request. Default: 5. At least 1.
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts;
         self
     }
 
     /// The longest `Retry-After` that is waited for. If the API asks for a longer wait, the request fails with
-    /// [`ApiErrorKind::RateLimited`](crate::ApiErrorKind::RateLimited) at once. Default: 60 s.
+    /// [`ApiErrorKind::RateLimited`](crate::ApiErrorKind::RateLimited) immediately. Default: 60 s.
     pub fn max_retry_after(mut self, longest: Duration) -> Self {
         self.max_retry_after = longest;
         self
@@ -278,10 +277,15 @@ impl ApiClientBuilder {
         let base_url = self.base_url.trim_end_matches('/').to_owned();
         let https = is_https(&base_url)?;
         if self.requests_per_second == 0 || self.requests_per_second_per_directory == 0 {
-            return Err(ConfigError::new("a budget of 0 requests a second would wait forever"));
+            return Err(ConfigError::new(
+                "with 0 requests a second, no request would be sent: set requests_per_second and \
+                 requests_per_second_per_directory to at least 1",
+            ));
         }
         if self.attempts == 0 {
-            return Err(ConfigError::new("with 0 attempts, no request would be sent"));
+            return Err(ConfigError::new(
+                "with 0 attempts, no request would be sent: set attempts to at least 1",
+            ));
         }
         let timer = self.timer.unwrap_or_else(|| Arc::new(TokioTimer::new()));
         let throttle =
@@ -306,11 +310,13 @@ impl fmt::Debug for ApiClientBuilder {
     }
 }
 
-/// Checks the base URL, and returns whether it needs TLS. The key would be readable on the way to another machine without it.
+/// Checks the base URL, and returns whether it needs TLS. Without TLS, the key would be readable on the network.
 fn is_https(url: &str) -> Result<bool, ConfigError> {
     // The text is not repeated, because it could contain a password.
     let error = |problem: &str| Err(ConfigError::new(format!("the base URL of the API {problem}")));
-    let Ok(uri) = url.parse::<Uri>() else { return error("is not a URL") };
+    let Ok(uri) = url.parse::<Uri>() else {
+        return error("is not a URL such as https://api.workos.com");
+    };
     let host = uri.host().unwrap_or_default();
     if host.is_empty() || uri.authority().is_some_and(|it| it.as_str().contains('@')) {
         return error("must consist of https://, a host, and optionally a port and a path");

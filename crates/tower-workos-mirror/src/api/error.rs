@@ -17,6 +17,7 @@ pub struct ApiError {
 #[non_exhaustive]
 pub enum ApiErrorKind {
     /// The API does not accept the position in a list or in the events, or returned the same position twice.
+    /// Try again later.
     Cursor,
     /// A list does not exist, for example because its directory was deleted.
     NotFound,

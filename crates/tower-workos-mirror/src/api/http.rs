@@ -43,7 +43,7 @@ pub(super) enum Failure {
 }
 
 impl Http {
-    /// With `https`, everything else is rejected.
+    /// With `https`, URLs without TLS are rejected.
     pub(super) fn new(https: bool, timeout: Duration) -> Result<Self, ConfigError> {
         let mut http = HttpConnector::new();
         http.enforce_http(false);
@@ -124,7 +124,7 @@ impl Capture {
 impl HttpTransport for Capture {
     async fn execute(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
         let result = self.http.send(request).await;
-        // The crate gets no body, because it would read all of it into models that nobody uses.
+        // The crate gets no body, because it would parse it into models that are not used.
         let shown = match &result {
             Ok(response) => Ok(HttpResponse {
                 status: response.status,

@@ -22,7 +22,7 @@ impl ApiKey {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if it is empty, contains a space or anything else than printable ASCII, is in quotes, or begins with
+    /// [`ConfigError`] if it is empty, contains a space or anything other than printable ASCII, is in quotes, or begins with
     /// `whsec_`, as the secret of a webhook endpoint does.
     pub fn new(key: impl AsRef<str>) -> Result<Self, ConfigError> {
         let key = key.as_ref();
@@ -59,7 +59,7 @@ impl ApiKey {
         }
         let key = env::var(name).map_err(|_| {
             ConfigError::new(format!(
-                "the environment variable {name} is not set: set it to the API key"
+                "the environment variable {name} is not set or not Unicode: set it to the API key"
             ))
         })?;
         Self::new(key)

@@ -1,4 +1,4 @@
-//! What the API responds with.
+//! The responses of the API.
 
 use std::{borrow::Cow, collections::HashSet};
 
@@ -48,7 +48,7 @@ pub(crate) struct Entry {
     pub(crate) json: Bytes,
 }
 
-/// The response's body is not what it should be.
+/// The body of a response has another format than expected.
 pub(super) struct Unreadable;
 
 #[derive(Deserialize)]
@@ -155,7 +155,7 @@ impl Pages {
         let Some(after) = after else { return Ok(None) };
         // The first page has no position.
         if self.seen.len() + 1 >= self.max {
-            let message = format!("the list has more than {} pages", self.max);
+            let message = format!("the list has more than {} pages: raise max_pages", self.max);
             return Err(ApiError::new(ApiErrorKind::TooManyPages, message));
         }
         if !self.seen.insert(after.clone()) {

@@ -1,4 +1,4 @@
-//! Sends a request until there is an answer.
+//! Sends requests, and retries them.
 
 use std::{
     hash::{BuildHasher as _, RandomState},
@@ -41,7 +41,7 @@ pub(super) struct Answer {
 enum Trouble {
     /// Another attempt can succeed.
     Passing(ApiError),
-    /// It can't.
+    /// Another attempt would fail as well.
     Lasting(ApiError),
     /// 429, with its `Retry-After`.
     RateLimited(Option<Duration>),
@@ -107,7 +107,8 @@ impl ApiClient {
             .try_build();
         // The errors of the crate can contain the URL or the key, so they are not shown.
         let Ok(client) = client else {
-            let message = "the API key can't be sent in a header";
+            let message =
+                "the API key can't be sent in a header: copy it again from the WorkOS dashboard";
             return Err(Trouble::Lasting(ApiError::new(ApiErrorKind::Unauthorized, message)));
         };
         // The crate was given no body to read, so this is always an error.
@@ -168,13 +169,15 @@ fn answer(request: Request<'_>, response: HttpResponse) -> Result<Answer, Troubl
         ),
         429 => Err(Trouble::RateLimited(retry_after(&headers))),
         408 | 500..=599 => Err(Trouble::Passing(error(Unavailable, "try again later"))),
-        _ if request.rejects_cursor(status) => lasting(Cursor, "it does not know the position"),
+        _ if request.rejects_cursor(status) => {
+            lasting(Cursor, "it does not know the position, so try again later")
+        }
         404 => lasting(
             NotFound,
             "check the base URL; if it is right, the directory or group was deleted",
         ),
         300..=399 => lasting(Rejected, "redirects are not followed, so check the base URL"),
-        _ => lasting(Rejected, "it rejects the request"),
+        _ => lasting(Rejected, "check the base URL, or ask the support of WorkOS"),
     }
 }
 
@@ -191,7 +194,7 @@ fn rate_limited(request: Request<'_>, wait: Option<Duration>) -> ApiError {
     let message = match wait {
         Some(wait) => format!(
             "the WorkOS API rejects the request for {path} because of too many requests, and asks for a wait of {} s, \
-             which is longer than max_retry_after",
+             which is longer than max_retry_after: try again later",
             wait.as_secs()
         ),
         None => format!(

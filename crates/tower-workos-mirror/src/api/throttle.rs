@@ -24,7 +24,7 @@ pub(super) struct Throttle {
     interval_of_directory: Duration,
     key: Lane,
     directories: SyncMutex<HashMap<String, Arc<Lane>>>,
-    /// No request starts before this time, because the API said so.
+    /// No request starts before this time, because of the API's `Retry-After`.
     paused_until: SyncMutex<Duration>,
 }
 
@@ -96,7 +96,7 @@ impl Throttle {
         }
         if lanes.len() >= LANES {
             let now = self.timer.now();
-            // Only this function, under the lock, hands out lanes. So nobody can begin to use one that nobody uses.
+            // Only this function returns lanes, and it holds the lock. So a lane that is not in use stays unused.
             lanes.retain(|_, lane| {
                 Arc::strong_count(lane) > 1 || lane.try_lock().is_ok_and(|next| *next > now)
             });
