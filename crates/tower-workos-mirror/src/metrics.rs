@@ -42,7 +42,7 @@ pub const APPLY_DURATION: &str = "workos_mirror_apply_duration_seconds";
 /// too slow or unavailable.
 pub const QUEUE_DEPTH: &str = "workos_mirror_queue_depth";
 
-/// Responses of the WorkOS API that said that there were too many requests (429).
+/// Responses of the WorkOS API with the status 429 (too many requests).
 #[cfg(feature = "reconcile")]
 #[cfg_attr(docsrs, doc(cfg(feature = "reconcile")))]
 pub const THROTTLED_TOTAL: &str = "workos_reconcile_throttled_total";
@@ -100,13 +100,13 @@ pub fn describe() {
     describe_gauge!(QUEUE_DEPTH, Unit::Count, "Events that wait for a transaction");
     #[cfg(feature = "reconcile")]
     {
-        describe_counter!(RUNS_TOTAL, Unit::Count, "Comparisons with the WorkOS API, by outcome");
+        describe_counter!(RUNS_TOTAL, Unit::Count, "Runs of the reconciler, by outcome");
         describe_counter!(
             DRIFT_TOTAL,
             Unit::Count,
             "Differences from the WorkOS API, by kind and action"
         );
-        describe_gauge!(LAST_SUCCESS, Unit::Seconds, "When the last complete comparison ended");
+        describe_gauge!(LAST_SUCCESS, Unit::Seconds, "When the last complete run ended");
         describe_counter!(THROTTLED_TOTAL, Unit::Count, "Responses of the WorkOS API with 429");
         describe_gauge!(
             POLLER_LAG,

@@ -27,7 +27,7 @@ impl Entry {
             Ok(event) => event.created_at(),
             Err(error) => created_at(error.raw()),
         };
-        // Others can't be stored in all databases.
+        // Other ids can't be stored in every database.
         let text = text.filter(|text| matches!(id(text), Cow::Borrowed(_)));
         Self { id: text, at: at.map(micros), body }
     }
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn nothing_young_is_taken() {
         let cut = |times: &[i64], is_last_page| {
-            // 0 stands for an unknown time.
+            // 0 is an unknown time.
             let times: Vec<_> = times.iter().map(|at| (*at > 0).then_some(*at)).collect();
             let cut = Cut::new(&times, 10, is_last_page);
             (cut.take, cut.is_young)

@@ -75,7 +75,7 @@ pub trait CursorStore: Send + Sync {
 
 /// A [`CursorStore`] in memory, for tests. Clones share the position.
 ///
-/// After a restart, the stream would begin again, without the events in between.
+/// The position is lost at a restart. Then the stream starts over, and the events in between are skipped.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryCursor(Arc<Mutex<Option<EventsCursor>>>);
 

@@ -35,8 +35,8 @@ pub struct Drain {
     pub events: u64,
     /// How many bodies can't be read as an event, or can't be stored.
     pub letters: u64,
-    /// Whether the stream begins again, because there was no position or because the API has forgotten what comes after it.
-    /// Earlier events were not read: fetch the state with a [`Reconciler`](crate::Reconciler), even if the call before did.
+    /// Whether the stream started over, because there was no position, or because the API no longer has the events after it.
+    /// Earlier events were not read: run a [`Reconciler`](crate::Reconciler) after each call that returns `true`.
     pub gap: bool,
     /// How far the position is behind the API's clock now. All older events were handled. It is the margin if nothing is left
     /// to do, and zero if the poller was stopped before the API responded.
@@ -97,7 +97,7 @@ impl Settings {
 
     /// The time before which everything was handled.
     fn resume(&self, cursor: &EventsCursor) -> i64 {
-        // A day is a reserve in case the margin was longer at that time.
+        // The day is a reserve in case the margin was longer at that time.
         let drained = cursor.drained_at.map(|at| micros(at) - self.margin() - DAY);
         let event = cursor.event_at().map(|at| at - self.margin());
         let started = micros(cursor.started_at);
@@ -153,8 +153,7 @@ impl<'d, 's, S: Sink, F: Future<Output = ()> + Send> Draining<'d, 's, S, F> {
                         self.begin(Some(&cursor)).await?;
                         by_time = false;
                     } else if by_time {
-                        let message =
-                            "the API does not accept a position that it has just returned";
+                        let message = "the API does not accept a position that it has just returned: try again later";
                         return Err(ApiError::new(ApiErrorKind::Cursor, message).into());
                     } else {
                         by_time = true;
@@ -164,7 +163,7 @@ impl<'d, 's, S: Sink, F: Future<Output = ()> + Send> Draining<'d, 's, S, F> {
         }
     }
 
-    /// Begins the stream now, unless another process has done so. Returns `false` if the signal was given.
+    /// Starts the stream now, unless another process has done so. Returns `false` if the signal was given.
     async fn begin(&mut self, from: Option<&EventsCursor>) -> Result<bool, PollError> {
         let Some(date) = self.now().await? else { return Ok(false) };
         let backfill = if from.is_none() { in_micros(self.settings.backfill) } else { 0 };

@@ -26,7 +26,7 @@ pub struct PollError {
 pub enum PollErrorKind {
     /// A request to the API failed.
     Api(ApiErrorKind),
-    /// The API key belongs to another environment than the directories of the mirror.
+    /// The API key and the directories of the mirror belong to different environments.
     Environment,
     /// The mirror's database failed.
     Mirror(MirrorErrorKind),
@@ -40,8 +40,8 @@ pub enum PollErrorKind {
 
 impl PollError {
     pub(super) fn no_date() -> Self {
-        let message = "the API's response has no header Date, so it is unknown how old its events are: check what is between \
-                       this process and the API";
+        let message = "the API's response has no header Date, so it is unknown how old its events are: check \
+                       whether a proxy removes it";
         Self { kind: PollErrorKind::Unusable, message: message.into(), source: None }
     }
 

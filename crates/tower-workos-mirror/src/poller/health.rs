@@ -1,4 +1,4 @@
-//! How a poller that runs is doing.
+//! The lag and the failures of a running poller.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::{
     poller::{drain::Drain, error::PollError},
 };
 
-/// How a poller that runs is doing.
+/// The lag of a running poller.
 pub(crate) struct Health {
     /// The lag at a time. It grows from then on.
     last: (Instant, Duration),
@@ -24,7 +24,7 @@ impl Health {
         self.last = (Instant::now(), drain.lag);
     }
 
-    /// Returns the error if it does not pass.
+    /// Logs a temporary error, and returns any other.
     pub(crate) fn failed(&mut self, error: PollError) -> Result<(), PollError> {
         let (since, lag) = self.last;
         metrics::poller_lag(lag.saturating_add(since.elapsed()));

@@ -41,11 +41,11 @@ use crate::{
 /// the poller moves it. It stays [a minute](Self::margin) behind the present, because the API shows new events only after some
 /// seconds, and not necessarily in their order.
 ///
-/// Any number of processes can poll at the same time. They do the same work several times, so one is enough.
+/// Any number of processes can poll at the same time, but each of them does the same work, so one is enough.
 ///
-/// The stream begins with the first call, or [a month](Self::backfill) before it if the mirror is not empty. What happened
-/// before is the business of a [`Reconciler`](crate::Reconciler): call it after the first drain, and after each
-/// [gap](Drain::gap). [`Repair`](crate::Repair) does all of that.
+/// The stream begins with the first call, or [29 days](Self::backfill) before it if the mirror is not empty. Earlier changes
+/// are left to a [`Reconciler`](crate::Reconciler): run it after the first drain, and after each [gap](Drain::gap).
+/// [`Repair`](crate::Repair) does all of that.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -101,8 +101,8 @@ impl EventsPoller {
         self
     }
 
-    /// How far the position stays behind the API's clock. Default: 60 s. An event that the API shows later than this long after
-    /// it happened can be lost.
+    /// How far the position stays behind the API's clock. Default: 60 s. An event that the API begins to show only after a
+    /// longer time can be lost.
     pub fn margin(mut self, margin: Duration) -> Self {
         self.settings.margin = margin;
         self
@@ -112,14 +112,14 @@ impl EventsPoller {
         self.settings.margin
     }
 
-    /// How long the API keeps events. If the position is older, the stream begins again, with a [gap](Drain::gap).
+    /// How long the API keeps events. If the position is older, the stream starts over, with a [gap](Drain::gap).
     /// Default: 90 days, as WorkOS documents.
     pub fn retention(mut self, retention: Duration) -> Self {
         self.settings.retention = retention;
         self
     }
 
-    /// How long before the first call the stream begins, if the mirror is not empty at that time: it may have lost events.
+    /// How long before the first call the stream begins, if the mirror is not empty then: it may have missed events.
     /// Default: 29 days. A longer time takes more requests, and the API forgets events after 90 days.
     ///
     /// The stream of an empty mirror begins with the first call, because a [`Reconciler`](crate::Reconciler) fills it.
@@ -151,21 +151,21 @@ impl EventsPoller {
     ///
     /// # Errors
     ///
-    /// If the API or the database fails, or if the key does not see any of the mirror's directories. The pages before that
-    /// were applied, and the next call continues after them.
+    /// If the API or the database fails, or if the API key belongs to another environment. The pages before that were
+    /// applied, and the next call continues after them.
     pub async fn drain(&self) -> Result<Drain, PollError> {
         let mut never = pin!(never());
         self.drain_unless(&mut Stop::new(never.as_mut())).await
     }
 
-    /// Drains the stream, then waits for this long, and so on, until `shutdown` completes.
+    /// Drains the stream again and again, with a pause of `interval`, until `shutdown` completes.
     ///
-    /// A failure that can pass is logged, and the stream is drained again after the interval. After `shutdown`, a transaction
-    /// that is under way is completed.
+    /// A temporary failure is logged, and the stream is drained again after the interval. After `shutdown`, a transaction that
+    /// is under way is completed.
     ///
     /// # Errors
     ///
-    /// A failure that does not pass: see [`PollError::is_temporary`].
+    /// A failure that is not temporary: see [`PollError::is_temporary`].
     pub async fn run(
         self,
         interval: Duration,
@@ -276,7 +276,7 @@ impl MirrorSink<'_> {
     ) -> Result<bool, MirrorError> {
         let Shared { names, settings, .. } = self.shared;
         let deadline = deadline(settings.timeout);
-        // It has the mirror's lock, so no other process can move the position before it commits.
+        // This acquires the mirror's lock, so no other process can move the position before the commit.
         let mut transaction = begin(self.shared, None, deadline).await?;
         let mut conn = transaction.conn();
         let writing = async {

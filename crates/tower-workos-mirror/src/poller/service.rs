@@ -25,7 +25,7 @@ use crate::{
     },
 };
 
-/// Follows WorkOS's Events API, and calls a service for each event: for an application without the tables of the mirror.
+/// Follows WorkOS's Events API, and calls a service for each event. It does not need the tables of the mirror.
 ///
 /// - **Order:** events are delivered one after another, in the order in which they happened.
 /// - **At least once:** the position moves past an event only after the service returned `Ok` for it and for all events
@@ -99,14 +99,14 @@ impl<S, C> ServicePoller<S, C> {
         }
     }
 
-    /// How far the position stays behind the API's clock. Default: 60 s. An event that the API shows later than this long after
-    /// it happened can be lost.
+    /// How far the position stays behind the API's clock. Default: 60 s. An event that the API begins to show only after a
+    /// longer time can be lost.
     pub fn margin(mut self, margin: Duration) -> Self {
         self.settings.margin = margin;
         self
     }
 
-    /// How long the API keeps events. If the position is older, the stream begins again, with a [gap](Drain::gap).
+    /// How long the API keeps events. If the position is older, the stream starts over, with a [gap](Drain::gap).
     /// Default: 90 days, as WorkOS documents.
     pub fn retention(mut self, retention: Duration) -> Self {
         self.settings.retention = retention;
@@ -146,14 +146,14 @@ where
         self.drain_unless(&mut Stop::new(never.as_mut())).await
     }
 
-    /// Drains the stream, then waits for this long, and so on, until `shutdown` completes.
+    /// Drains the stream again and again, with a pause of `interval`, until `shutdown` completes.
     ///
-    /// A failure that can pass is logged, and the stream is drained again after the interval. After `shutdown`, a call of the
+    /// A temporary failure is logged, and the stream is drained again after the interval. After `shutdown`, a call of the
     /// service that is under way is completed, and the position is stored.
     ///
     /// # Errors
     ///
-    /// A failure that does not pass: see [`PollError::is_temporary`].
+    /// A failure that is not temporary: see [`PollError::is_temporary`].
     pub async fn run(
         mut self,
         interval: Duration,

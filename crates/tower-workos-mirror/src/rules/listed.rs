@@ -1,4 +1,4 @@
-//! What an item of an API's list says, as facts that can be merged.
+//! Converts the items of the API's lists to facts that can be merged.
 
 use bytes::Bytes;
 use tower_workos::{DirectoryEvent, DirectoryId, EventData, ParseError, Timestamp};
@@ -61,7 +61,7 @@ pub(crate) fn add(
     Ok(())
 }
 
-/// The user was in the list of the group's members.
+/// Adds a user who was in the list of a group's members.
 pub(crate) fn add_member(batch: &mut Batch, group: &str, user: &str, directory: &str, fence: i64) {
     for (kind, object) in [(ObjectKind::Group, group), (ObjectKind::User, user)] {
         let mut object = present(object, fence);
@@ -80,7 +80,7 @@ fn present(object: &str, fence: i64) -> Object {
     object
 }
 
-/// The time before which the API certainly had everything that the response showed.
+/// The fence of a response with this `Date`: what happened before it is contained in the response.
 pub(crate) fn fence(date: Timestamp, margin: std::time::Duration) -> i64 {
     micros(date).saturating_sub(i64::try_from(margin.as_micros()).unwrap_or(i64::MAX))
 }
