@@ -36,13 +36,14 @@ struct Inner {
 }
 
 impl Clock {
-    /// A clock that stands still until it is moved.
+    /// Creates a clock that only moves with [`advance`](Self::advance) and [`set`](Self::set).
     #[must_use]
     pub fn manual(start: Timestamp) -> Self {
         Self::new(Some(nanos(start)))
     }
 
-    /// The system's clock. It can be moved as well; from then on it differs from the system's time by this much.
+    /// Creates a clock that follows the system's. It can be moved as well; from then on it differs from the system's time by
+    /// this much.
     #[must_use]
     pub fn system() -> Self {
         Self::new(None)
@@ -66,7 +67,7 @@ impl Clock {
         let _ = self.0.offset.fetch_update(Ordering::SeqCst, Ordering::SeqCst, add);
     }
 
-    /// Sets the time. What an earlier time already brought about, such as a forgotten event, is not undone.
+    /// Sets the time. An earlier time does not undo what already happened: an event that was forgotten stays forgotten.
     pub fn set(&self, now: Timestamp) {
         self.0.offset.store(nanos(now).saturating_sub(self.base()), Ordering::SeqCst);
     }

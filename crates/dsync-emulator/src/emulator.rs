@@ -22,7 +22,7 @@ use crate::{
     world::World,
 };
 
-/// The key of an emulator that was not given another one.
+/// The default key.
 const API_KEY: &str = "sk_test_of_the_emulator";
 
 /// A running server with the API of WorkOS Directory Sync over a simulated world.
@@ -65,7 +65,7 @@ impl Emulator {
         format!("http://{}", self.address)
     }
 
-    /// The address at which it listens.
+    /// The address at which the server listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -77,14 +77,14 @@ impl Emulator {
         &self.shared.options.api_key
     }
 
-    /// The clock.
+    /// The clock of the emulator.
     #[must_use]
     pub fn clock(&self) -> &Clock {
         &self.shared.clock
     }
 
     /// Records an event, as the body of a webhook: at its `created_at`, it changes the world and appears in the Events API. An
-    /// event without `created_at` happens now. If an event with this id is known, nothing changes.
+    /// event without `created_at` happens now. If the Events API still has an event with this id, nothing changes.
     ///
     /// The last event wins, whatever the `updated_at` of its objects. An event about a deleted object, or about an object of
     /// a deleted directory, changes nothing.
@@ -96,7 +96,7 @@ impl Emulator {
         lock(&self.shared.world).record(body.into(), self.shared.clock.millis(), true)
     }
 
-    /// Like [`record`](Self::record), but the event never appears in the Events API: it is lost there as well.
+    /// Like [`record`](Self::record), but the event never appears in the Events API.
     ///
     /// # Errors
     ///
@@ -125,8 +125,8 @@ impl Emulator {
         self.set(user_id, &[("role", role), ("roles", roles)])
     }
 
-    /// Changes a member of a directory, a user or a group, as the events name it, without an event and without a new
-    /// `updated_at`.
+    /// Changes a field of a directory, a user or a group, without an event and without a new `updated_at`. `name` is the
+    /// field's name in the events.
     ///
     /// # Errors
     ///
@@ -198,7 +198,7 @@ impl Emulator {
         lock(&self.shared.counter).counts()
     }
 
-    /// Sets the counts of the requests to zero.
+    /// Resets the counts of the requests to zero.
     pub fn reset_requests(&self) {
         *lock(&self.shared.counter) = Counter::new();
     }
@@ -236,20 +236,20 @@ impl EmulatorBuilder {
         self
     }
 
-    /// The clock. The default is the [system's](Clock::system).
+    /// The clock that decides the time. The default is the [system's](Clock::system).
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// The address at which it listens, such as `127.0.0.1:8090`. The default is a free port of 127.0.0.1.
+    /// The address at which the server listens, such as `127.0.0.1:8090`. The default is a free port of 127.0.0.1.
     pub fn listen(mut self, address: impl Into<String>) -> Self {
         self.listen = address.into();
         self
     }
 
-    /// Each request reads at random either the world as it is, or a replica that lags behind by this much. The default is
-    /// no replica. The Events API has no replica.
+    /// The lag of a replica: each request reads, at random, either the world as it is or the replica. The default is no
+    /// replica. The Events API has no replica.
     pub fn replica_lag(mut self, lag: Duration) -> Self {
         self.replica_lag = lag;
         self
@@ -261,7 +261,7 @@ impl EmulatorBuilder {
         self
     }
 
-    /// How long the Events API knows an event. The default is 90 days.
+    /// How long the Events API keeps an event. The default is 90 days.
     pub fn retention(mut self, duration: Duration) -> Self {
         self.retention = duration;
         self
@@ -274,13 +274,13 @@ impl EmulatorBuilder {
         self
     }
 
-    /// What it does wrong. The default is nothing.
+    /// The faults of the emulator. By default, there are none.
     pub fn faults(mut self, faults: Faults) -> Self {
         self.faults = faults;
         self
     }
 
-    /// Decides what is random. The same seed and the same requests, one after the other, give the same responses.
+    /// The seed of everything that is random. The same seed and the same requests, one after the other, give the same responses.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
@@ -294,7 +294,7 @@ impl EmulatorBuilder {
     ///
     /// # Panics
     ///
-    /// Panics outside of a tokio runtime with I/O and time enabled.
+    /// Panics outside a tokio runtime with I/O and time enabled.
     pub async fn start(self) -> io::Result<Emulator> {
         let listener = TcpListener::bind(&self.listen).await?;
         let address = listener.local_addr()?;

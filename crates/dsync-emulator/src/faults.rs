@@ -1,13 +1,13 @@
-//! What an emulator does wrong.
+//! The faults of an emulator.
 
 use std::time::Duration;
 
 use crate::directory::Share;
 
-/// What an emulator does wrong on purpose. Nothing, by default.
+/// The faults of an emulator. By default, there are none.
 ///
 /// Faults with a [`Share`] happen at random, but the same seed and the same requests, one after the other, give the same
-/// faults. Give the emulator the faults with [`EmulatorBuilder::faults`](crate::EmulatorBuilder::faults), or at any time with
+/// faults. Pass the faults to [`EmulatorBuilder::faults`](crate::EmulatorBuilder::faults), or at any time with
 /// [`Emulator::set_faults`](crate::Emulator::set_faults).
 ///
 /// A lagging replica is [`EmulatorBuilder::replica_lag`](crate::EmulatorBuilder::replica_lag). Objects that come and go while
@@ -44,7 +44,7 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// No faults.
+    /// Creates settings without faults.
     pub fn new() -> Self {
         Self {
             rate_limits: None,
@@ -108,8 +108,8 @@ impl Faults {
         self
     }
 
-    /// The share of users whom the provider shows. The others are missing from lists, and 404. Which users are shown does
-    /// not change from request to request.
+    /// The share of users whom the provider shows. The others are missing from lists, and requests for them get 404. The same
+    /// users are shown in each request.
     pub fn visible_users(mut self, share: Share) -> Self {
         self.visible_users = share;
         self
@@ -148,8 +148,8 @@ impl Faults {
         self
     }
 
-    /// The page with this number, from 1, of every list of this kind gets 500. Pages are counted from the cursors that the
-    /// emulator gave since these faults were set.
+    /// The page with this number, from 1, of every list of this kind gets 500. The numbers follow the cursors that the
+    /// emulator returned since these faults were set.
     pub fn failing_page(mut self, list: ListKind, number: u32) -> Self {
         self.failing_page = Some((list, number));
         self
@@ -176,7 +176,7 @@ impl RateLimits {
     /// What WorkOS documents: 4 requests a second for each directory, and 6000 a minute.
     pub const DOCUMENTED: Self = Self { users_per_directory_second: 4, per_minute: 6000 };
 
-    /// Other rates.
+    /// Creates limits with these rates.
     #[must_use]
     pub fn new(users_per_directory_second: u32, per_minute: u32) -> Self {
         Self { users_per_directory_second, per_minute }

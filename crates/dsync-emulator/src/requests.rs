@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-/// What an emulator was asked since its start, or since [`reset_requests`](crate::Emulator::reset_requests).
+/// Counts of the requests to an emulator since its start, or since [`reset_requests`](crate::Emulator::reset_requests).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Requests {
@@ -18,8 +18,8 @@ pub struct Requests {
     /// The largest number of requests that began in any one second, by the emulator's clock. A second does not include its
     /// end.
     pub peak: u64,
-    /// The same for each directory, by its id. A request belongs to the directory that it names, or to that of the group or
-    /// user that it names.
+    /// The [`peak`](Self::peak) of each directory, by its id. A request belongs to the directory that it names, or to that of
+    /// the group or user that it names.
     pub peak_by_directory: BTreeMap<String, u64>,
 }
 

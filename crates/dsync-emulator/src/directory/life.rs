@@ -101,7 +101,7 @@ pub struct Life {
     pub(super) serial: u64,
     pub(super) deleted_one: bool,
     pub(super) made: u64,
-    /// Whether the caller tells the time, as in [`Life::next_at`].
+    /// Whether the caller sets the time, as in [`Life::next_at`].
     dated: bool,
     writer: Writer,
 }
@@ -238,7 +238,7 @@ impl Life {
         Event { sequence, name, id, created_at, body }
     }
 
-    /// Advances the clock by 1 to `millis` milliseconds, unless the caller tells the time.
+    /// Advances the clock by 1 to `millis` milliseconds, unless the caller sets the time.
     pub(super) fn wait(&mut self, millis: u64) {
         let pause = 1 + self.random.below(millis);
         if !self.dated {

@@ -130,7 +130,7 @@ impl Schedule {
         self.hold(due, delivery);
     }
 
-    /// Says that there are no more events. What is still held is due now.
+    /// Marks the end of the events: the deliveries that are still held are due now.
     pub fn end(&mut self) {
         self.ended = true;
     }

@@ -66,7 +66,7 @@ pub(super) struct Question<'a> {
 }
 
 impl Question<'_> {
-    /// Answers from a world that was brought to this time.
+    /// Answers from a world that was advanced to `now`.
     pub(super) fn answer(&self, world: &mut World) -> Result<Answer, Problem> {
         if self.route == Route::Events {
             return self.events(world);

@@ -1,4 +1,4 @@
-//! Decides which faults a request meets.
+//! Decides the faults of each request.
 
 use std::{
     collections::HashMap,

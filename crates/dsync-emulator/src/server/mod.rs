@@ -57,7 +57,7 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else {
-            // For example, too many open files. Some connections may end meanwhile.
+            // For example, there are too many open files. Waits for other connections to end.
             tokio::time::sleep(Duration::from_millis(10)).await;
             continue;
         };
@@ -92,7 +92,7 @@ async fn respond<B>(
             lock(&shared.counter).end(None);
             return Err(BrokenOff);
         }
-        // As from a proxy with its own idea of an error.
+        // As from a proxy that responds with a page of its own.
         Some(Broken::NotJson) => {
             (status, body) = (StatusCode::OK, b"<!doctype html><title>Try again</title>".to_vec());
         }

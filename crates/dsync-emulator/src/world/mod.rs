@@ -153,7 +153,7 @@ impl World {
         Ok(())
     }
 
-    /// Brings the world to this time.
+    /// Advances the world to this time.
     pub(crate) fn advance(&mut self, now: i64) {
         self.primary.catch_up(now);
         if let Some(replica) = &mut self.replica {

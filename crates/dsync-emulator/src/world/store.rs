@@ -86,7 +86,7 @@ impl Store {
             Change::Gone(id) => self.delete(id),
             Change::Item(item) => self.put(item),
             Change::Removed { user, group } => {
-                // A removal is no reason to create what it names.
+                // A removal does not create the objects that it names.
                 if self.users.contains_key(&user.id) {
                     self.put(user);
                 }
