@@ -12,7 +12,7 @@ use tower_service::Service as _;
 
 use crate::endpoint::Endpoint;
 
-/// The pause before a server that is not started is tried again.
+/// The pause between two attempts to connect to a server that is not running yet.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Opens connections for hyper's client.
@@ -55,8 +55,8 @@ impl Network {
         self.open().await.map_err(|error| self.explain(&*error))
     }
 
-    /// Waits until the server at the endpoint is started. `on_wait` is called once if it is not yet. Other errors than a
-    /// refused connection are returned.
+    /// Waits until the server at the endpoint accepts connections. Calls `on_wait` once if it has to wait. Returns all
+    /// errors other than a refused connection.
     pub(crate) async fn wait(&self, on_wait: impl FnOnce()) -> Result<(), String> {
         let mut on_wait = Some(on_wait);
         loop {

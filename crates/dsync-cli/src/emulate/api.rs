@@ -27,7 +27,7 @@ pub(super) struct ApiArgs {
     #[arg(long, value_name = "TIME", default_value = "3s", value_parser = args::duration)]
     withhold: Duration,
 
-    /// How long /events knows an event
+    /// How long /events keeps an event
     #[arg(long, value_name = "TIME", default_value = "90d", value_parser = args::duration)]
     retention: Duration,
 
@@ -51,7 +51,7 @@ pub(super) struct FaultArgs {
     #[arg(long, value_name = "SHARE", default_value_t = Share::NONE)]
     throttle: Share,
 
-    /// Send this `Retry-After`, however wrong
+    /// Send this `Retry-After` with each 429
     #[arg(long, value_name = "TIME", value_parser = args::duration)]
     retry_after: Option<Duration>,
 
@@ -63,7 +63,7 @@ pub(super) struct FaultArgs {
     #[arg(long, value_name = "SHARE", default_value_t = Share::NONE)]
     slow: Share,
 
-    /// How slow they are
+    /// The delay of slow responses
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = args::duration, requires = "slow")]
     slow_by: Duration,
 
@@ -95,15 +95,16 @@ pub(super) struct FaultArgs {
     #[arg(long, value_name = "SHARE", default_value_t = Share::NONE)]
     missing_ids: Share,
 
-    /// The share of users whom the provider shows, such as 50%; the others are missing from lists, and 404
+    /// The share of users whom the provider shows, such as 50%; the others are missing from lists, and requests for them get
+    /// 404
     #[arg(long, value_name = "SHARE", default_value_t = Share::ALL)]
     visible_users: Share,
 
-    /// The list of which one page always gets 500
+    /// The list whose page --failing-page always gets 500
     #[arg(long, value_name = "LIST", requires = "failing_page")]
     failing_list: Option<List>,
 
-    /// The number of that page, from 1
+    /// The page of --failing-list that always gets 500, from 1
     #[arg(long, value_name = "N", requires = "failing_list", value_parser = clap::value_parser!(u32).range(1..))]
     failing_page: Option<u32>,
 
@@ -122,7 +123,7 @@ enum List {
 }
 
 impl ApiArgs {
-    /// The settings of the emulator, and the key if it was made up here and must be shown.
+    /// The settings of the emulator, and the key if it is a random one, which must be shown.
     pub(super) fn emulator(
         &self,
         seed: u64,

@@ -1,4 +1,4 @@
-//! Lives a life in real time.
+//! Runs a simulated life in real time.
 
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
@@ -6,17 +6,17 @@ use dsync_cli::directory::{Event, Life, Schedule};
 use dsync_emulator::{Emulator, Faults};
 use tokio::{sync::Notify, time::sleep};
 
-/// A life, and everybody who must know what happens in it.
+/// A life, and the receivers of its events.
 pub(super) struct Live<'a> {
     pub(super) life: Life,
-    /// Events a second.
+    /// Events per second.
     pub(super) rate: u32,
     pub(super) emulator: &'a Emulator,
     pub(super) schedule: Rc<RefCell<Schedule>>,
     pub(super) changed: Rc<Notify>,
     /// The faults, and the number of events after which they begin.
     pub(super) faults: (u64, Faults),
-    /// Every event so far, for the explanation of a difference.
+    /// Every event so far, to explain differences.
     pub(super) events: &'a RefCell<Vec<Event>>,
 }
 
@@ -33,7 +33,7 @@ impl Live<'_> {
             ticks.tick().await;
             let clock = self.emulator.clock();
             let Some(event) = self.life.next_at(clock.now()) else { break };
-            // Two events can't happen in the same millisecond. Nobody may hear of an event before it happens.
+            // Two events can't happen in the same millisecond. An event must not be visible before it happens.
             while let Ok(ahead) =
                 u64::try_from(event.created_at().as_unix_millis() - clock.now().as_unix_millis())
                 && ahead > 0

@@ -1,4 +1,4 @@
-//! `dsync emulate`: a WorkOS for Directory Sync, with webhooks and the API.
+//! `dsync emulate`: emulates WorkOS Directory Sync, with webhooks and the API.
 
 mod api;
 mod live;
@@ -34,12 +34,12 @@ use crate::{
 
 /// Serve the API of a simulated WorkOS, and deliver its webhooks
 ///
-/// Lives a few directories in real time. Each event is delivered to your endpoint as a webhook, with the faults that you choose,
-/// and the API shows the world as it is at that moment. The base URL and the key are printed as commands for your shell.
+/// Simulates a few directories in real time. Each event is delivered to your endpoint as a webhook, with the faults that you
+/// choose, and the API shows the world as it is at that moment. The base URL and the key are printed as commands for your shell.
 #[derive(Args)]
 #[command(after_long_help = MANUAL)]
 pub(crate) struct Emulate {
-    /// The endpoint's URL. The life begins when it accepts connections; with --drop 100%, immediately
+    /// The endpoint's URL. The simulation begins when it accepts connections; with --drop 100%, immediately
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3000/webhooks/workos")]
     to: Endpoint,
 
@@ -80,12 +80,12 @@ struct EndArgs {
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
 
-    /// After the last event, fetch the state of the application from this URL, as JSON, until it is the state of the
+    /// After the last event, fetch the state of the application from this URL, as JSON, until it equals the state of the
     /// directories, then end. The application must be empty before the run
     #[arg(long, value_name = "URL")]
     check: Option<Endpoint>,
 
-    /// How long the application may take for that
+    /// How long the application may take, after the last event, to reach the state of the directories
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = args::duration, requires = "check")]
     settle: Duration,
 }
@@ -106,8 +106,8 @@ A share is a number such as 0.05 or 5%.
 Exit codes:
   0    with --check: the application has the whole state; otherwise: every event was acknowledged (except with --drop)
   1    with --check: there is a difference, even after --settle; otherwise: an event was given up after its last attempt
-  2    an invalid option, no secret, the address of --listen can't be used, or nothing to compare: the state of --check can't \
-be fetched or is not an object of such lists
+  2    an invalid option, no secret, an address of --listen that can't be used, or a state of --check that can't be \
+fetched or has another format than `dsync simulate --help` describes
   130  interrupted by Ctrl-C before the last event, or during --check
 
 Examples:
@@ -116,7 +116,7 @@ Examples:
   An application that loses a third of the webhooks, and must repair itself:
     export WORKOS_API_BASE=http://127.0.0.1:8090 WORKOS_API_KEY=sk_test_1
     dsync emulate --drop 30% --reorder 50 --retry --check http://localhost:3000/debug/state
-  An API that makes it difficult:
+  An API with many faults:
     dsync emulate --rate-limits --errors 5% --broken 2% --short-pages 10% --odd-items 5% --replica-lag 10s
   A provider that suddenly shows half of its users:
     dsync emulate --visible-users 50% --faults-after 800";
@@ -227,7 +227,7 @@ impl Emulate {
         events: &[Event],
     ) -> Result<ExitCode, Failure> {
         let Some(log) = &outcome.log else { return Ok(ExitCode::SUCCESS) };
-        complain(format!("waiting until the application at {} is right", network.endpoint()));
+        complain(format!("waiting until the state at {} is as expected", network.endpoint()));
         let numbered = || events.iter().map(|event| (event.sequence(), event.body().clone()));
         let expected =
             Expected { snapshot: truth, events: &|| Box::new(numbered()), log, is_all: true };

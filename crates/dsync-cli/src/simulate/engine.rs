@@ -18,7 +18,8 @@ use super::{
 };
 use crate::client::Client;
 
-/// Sends the deliveries of a source. `life` is what feeds it meanwhile, and notifies `changed`.
+/// Sends the deliveries of a source. `life` runs at the same time: it fills the source, and notifies
+/// `changed`.
 pub(crate) async fn run(
     settings: &Settings,
     source: Source,

@@ -10,7 +10,7 @@ const MAX_LAG: Duration = Duration::from_secs(1);
 
 /// The deliveries that are sent for the first time.
 pub(crate) enum Source {
-    /// The events of a life that another task lives.
+    /// The events of a life that another task runs.
     Live(Rc<RefCell<Schedule>>),
     /// The events of a life that happen when they are sent.
     Simulated { deliveries: Box<Deliveries<Life>>, pace: Option<Pace> },
