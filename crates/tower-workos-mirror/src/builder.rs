@@ -91,8 +91,8 @@ impl MirrorBuilder {
         self
     }
 
-    /// How long something that a run of a `Reconciler` did not find in the API can come back. Then it counts as deleted, and
-    /// its data is erased. Until then, the views don't show it, but the tables contain its data. Default: 30 days.
+    /// How long the data of an object is kept that a run of a `Reconciler` did not find in the API. Until then, the views don't
+    /// show the object, but it can come back. Afterwards it counts as deleted, and its data is erased. Default: 30 days.
     pub fn absence_retention(mut self, retention: Duration) -> Self {
         self.settings.absence_retention = retention;
         self

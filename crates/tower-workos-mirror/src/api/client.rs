@@ -30,7 +30,8 @@ const BASE_URL: &str = "https://api.workos.com";
 /// Cloning it increments a reference count, and clones share the budgets. Create one for each API key, and give clones of
 /// it to everything that needs one: WorkOS limits the requests of a key, whatever they are for.
 ///
-/// Temporary failures (429, 5xx, time-outs, broken connections, unreadable responses) are retried, with pauses. The API's `Retry-After` delays all requests of the client.
+/// Temporary failures (429, 5xx, time-outs, broken connections, unreadable responses) are retried, with pauses. The API's
+/// `Retry-After` delays all requests of the client.
 ///
 /// ```no_run
 /// use tower_workos_mirror::{ApiClient, ApiKey, ConfigError};

@@ -21,7 +21,7 @@ pub(super) struct Absent<'a> {
     pub(super) fence: i64,
 }
 
-/// The group and the user of a membership.
+/// Two group ids: the first group of a range is excluded, the last one included.
 pub(super) type Range<'r> = (&'r str, &'r str);
 
 impl Absent<'_> {
@@ -82,7 +82,7 @@ impl Absent<'_> {
     }
 
     /// Memberships in the groups of this range whose members were listed, if the list lacked the user: the next ones after
-    /// this one. The first group of the range is excluded, the last one included.
+    /// this one.
     pub(super) async fn members(
         &self,
         conn: &mut Conn<'_>,

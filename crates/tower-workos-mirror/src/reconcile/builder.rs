@@ -46,11 +46,12 @@ impl ReconcilerBuilder {
         Self { mirror, api, settings: Settings::default() }
     }
 
-    /// The name of the WorkOS environment that the API key belongs to. Set it only if several environments share these tables;
-    /// better, give each one tables of its own, with another [`prefix`](crate::MirrorBuilder::prefix). Default: `default`.
+    /// The name of the WorkOS environment that the API key belongs to. Set it only if several environments share these tables.
+    /// It is better to give each environment tables of its own, with another [`prefix`](crate::MirrorBuilder::prefix).
+    /// Default: `default`.
     ///
     /// A run touches only the directories of its own environment. A directory that no list has contained yet can belong to
-    /// any of them, so with a name, it is never removed because it is absent.
+    /// any of them, so it is not removed while a name is set.
     pub fn environment(mut self, name: impl Into<String>) -> Self {
         self.settings.environment = name.into();
         self
@@ -77,16 +78,16 @@ impl ReconcilerBuilder {
         self
     }
 
-    /// Also removes more than 20 and more than a quarter of a directory's users, groups or memberships, and more than one
-    /// directory. Default: false, because a provider that shows only a part of its users looks the same. Call it for one run,
-    /// after a look at the report of the run before.
+    /// Allows a run to remove more than 20 and more than a quarter (or 50 000 or more) of a directory's users, groups or
+    /// memberships, and more than one directory (at most 100). Default: false, because a provider that shows only a part of
+    /// its users looks the same. Read the report of the last run, then allow it for one run.
     pub fn allow_mass_removal(mut self, allow: bool) -> Self {
         self.settings.allow_mass_removal = allow;
         self
     }
 
-    /// Also runs if the API key sees none of the mirror's directories. Default: false, because the key of another environment
-    /// looks the same: it would bring users to your application who have nothing to do with it.
+    /// Allows a run if the API key sees none of the mirror's directories. Default: false, because the key of another
+    /// environment looks the same. Its users would be added to your application.
     pub fn allow_new_environment(mut self, allow: bool) -> Self {
         self.settings.allow_new_environment = allow;
         self

@@ -13,7 +13,7 @@ use crate::{
     rules::{batch::Batch, listed},
 };
 
-/// How many objects that a list lacked, although they exist, are looked at again.
+/// If a list lacked at most this many objects that exist, they are requested again later.
 const SECOND_LOOKS: usize = 5;
 
 impl Walk<'_> {
@@ -82,7 +82,7 @@ impl Walk<'_> {
                 self.merge(batch, 1).await?;
             }
         }
-        Ok(Some("a list lacks something that exists"))
+        Ok(Some("a list lacks something that exists: the next run compares it again"))
     }
 
     /// Returns the group or user if the API has it.

@@ -46,7 +46,7 @@ impl Known {
     }
 }
 
-/// How many absent directories a run asks for one by one.
+/// The maximum number of absent directories that a run requests, or removes.
 const MOST: usize = 100;
 
 impl Run {
@@ -68,7 +68,7 @@ impl Run {
         // The breaker trips if more than one is absent, so a few are enough for the report.
         let (absent, unasked) = absent.split_at(absent.len().min(MOST));
         for (directory, _) in unasked {
-            let reason = "many directories are absent";
+            let reason = "more than 100 directories are absent, and a run removes at most 100";
             reports.push(report(directory, DirectoryOutcome::Breaker, Some(reason.to_owned())));
         }
         for (directory, was_listed) in absent.iter().cloned() {
@@ -111,10 +111,13 @@ impl Run {
         } else if self.is_first && !self.was_run {
             Some((
                 DirectoryOutcome::FirstRun,
-                "the directory is absent: the first run removes nothing",
+                "the directory is absent, but the first run removes nothing: run again",
             ))
         } else if several || !(sees_ours || self.settings.allow_mass_removal) {
-            Some((DirectoryOutcome::Breaker, "several directories, or all of them, are absent"))
+            Some((
+                DirectoryOutcome::Breaker,
+                "several directories, or all of them, are absent: if that is right, run once with allow_mass_removal",
+            ))
         } else {
             None
         };

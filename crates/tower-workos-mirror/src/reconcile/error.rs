@@ -7,7 +7,7 @@ use crate::{
     error::MirrorError,
 };
 
-/// Why a run did not repair anything, or only a part.
+/// Why a run failed, or why one object could not be fetched.
 ///
 /// Its text and its `Debug` contain ids and no other data. Its [`source`](Error::source) can be a database's message, which
 /// can quote rows.
@@ -23,15 +23,15 @@ pub struct ReconcileError {
 pub enum ReconcileErrorKind {
     /// A request to the API failed.
     Api(ApiErrorKind),
-    /// Another run is under way, in this process or in another one.
+    /// Another run is under way, in this process or in another one. Try again later.
     Busy,
     /// The database failed. Try again.
     Database,
-    /// The API key belongs to another environment than the directories of this mirror.
+    /// The API key and the directories of the mirror belong to different environments.
     Environment,
     /// The run took longer than [`max_duration`](crate::ReconcilerBuilder::max_duration).
     TimedOut,
-    /// The API's response lacks something that the repair can't do without.
+    /// The API's response lacks the header `Date`, so it is unknown how old its lists are.
     Unusable,
 }
 
@@ -41,12 +41,12 @@ impl ReconcileError {
     }
 
     pub(super) fn busy() -> Self {
-        Self::new(ReconcileErrorKind::Busy, "another run is under way")
+        Self::new(ReconcileErrorKind::Busy, "another run is under way: try again later")
     }
 
     pub(super) fn no_date() -> Self {
-        let message = "the API's response has no header Date, so it is unknown how old its lists are: check what is between \
-                       this process and the API";
+        let message = "the API's response has no header Date, so it is unknown how old its lists are: check \
+                       whether a proxy removes it";
         Self::new(ReconcileErrorKind::Unusable, message)
     }
 

@@ -13,10 +13,10 @@ use crate::{
 };
 
 impl Reconciler {
-    /// Fetches a user from the API, merges it into the mirror, and returns what the mirror shows: for an application that
-    /// meets somebody whom it does not know yet.
+    /// Fetches a user from the API, merges it into the mirror, and returns what the mirror shows. Call it, for example, if
+    /// a user logs in whom the mirror does not know yet.
     ///
-    /// Returns `None` if neither the API nor the mirror has the user. A 404 alone removes nobody from the mirror, because the
+    /// Returns `None` if neither the API nor the mirror has the user. A 404 alone does not remove the user, because the
     /// key of another environment leads to the same response.
     ///
     /// # Errors

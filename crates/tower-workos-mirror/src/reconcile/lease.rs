@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// A run that ended without notice holds its leases this long. A run that is alive renews them.
+/// How long a lease lasts. A run renews its leases; those of a process that was killed expire.
 const LEASE: Duration = Duration::from_secs(20);
 /// How often a run renews its leases.
 pub(super) const RENEW: Duration = Duration::from_secs(5);
@@ -65,7 +65,7 @@ pub(super) async fn renew(shared: &Shared, run: &str) -> Result<(), MirrorError>
     Ok(())
 }
 
-/// Ends a lease, and removes what the run staged under it.
+/// Releases a lease, and removes what the run staged under it.
 pub(super) async fn release(
     shared: &Shared,
     subject: &str,
@@ -78,7 +78,7 @@ pub(super) async fn release(
     Ok(())
 }
 
-/// Ends all leases of a run that failed, and removes what it staged.
+/// Releases all leases of a run that failed, and removes what it staged.
 pub(super) async fn release_all(shared: &Shared, run: &str) -> Result<(), ReconcileError> {
     let sql = shared.names.sql("SELECT subject FROM {p}mirror_run WHERE run = $1");
     let mut connection = shared.pool.acquire().await?;

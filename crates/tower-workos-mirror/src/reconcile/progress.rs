@@ -1,4 +1,4 @@
-//! How far a run is.
+//! The progress of a run.
 
 use std::{
     fmt,
@@ -10,19 +10,19 @@ use std::{
 use futures_core::Stream;
 use tokio::sync::watch;
 
-/// How far a run is, for a progress bar or a log.
+/// The progress of a run, for a progress bar or a log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReconcileProgress {
     /// How many directories the API listed; 0 until it is known.
     pub directories: u64,
-    /// How many of them are done.
+    /// How many of these directories were compared.
     pub done: u64,
     /// How many groups, users and memberships were read.
     pub read: u64,
-    /// How many of them were merged. Merging begins when a directory was read completely.
+    /// How many of these objects were merged. Merging begins after a directory was read completely.
     pub merged: u64,
-    /// How many requests the client and its clones have sent.
+    /// How many requests the client and its clones have sent, also before the run.
     pub requests: u64,
     /// Whether a run is under way.
     pub is_running: bool,

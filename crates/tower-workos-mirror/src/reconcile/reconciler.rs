@@ -46,22 +46,25 @@ impl Reconciler {
 
     /// Compares all directories of the environment with the API, and repairs the mirror. An empty mirror is filled.
     ///
-    /// What the API shows is merged by the rules of the mirror: a list is a fact with a date, so an event that is later
-    /// than the list wins, and so does a list that is later than the event. The run can take place at any time, also while
-    /// deliveries arrive, and can be repeated.
+    /// What the API shows is merged by time: a list is as old as the start of its run, minus the
+    /// [margin](ReconcilerBuilder::margin). A later event wins over a list, and a later list wins over an event. The run can
+    /// take place at any time, also while deliveries arrive, and can be repeated.
     ///
-    /// What the API lacks is removed only if all of this holds: every page of the directory's lists was read, every item has an
-    /// id, the API responds 404 for each absent user and group (for up to 100 of them; for more, a second list must agree, as for a
-    /// group that lost more than 20 members),
-    /// and the absences are at most 20, or at most a quarter of the directory. Otherwise the report says why nothing was
-    /// removed. The first run of a mirror that is not empty removes nothing.
+    /// What the API lacks is removed only if all of this is true:
+    ///
+    /// - Every page of the directory's lists was read, and every item has an id.
+    /// - The API responds with 404 for each absent user and group. If a run finds more than 100 of them, a second list must
+    ///   agree instead. The same applies to the members of a group that lost more than 20 of them.
+    /// - At most 20, or at most a quarter (and fewer than 50 000), of the directory's users, groups or memberships are absent.
+    ///
+    /// Otherwise the report says why nothing was removed. The first run of a mirror that is not empty removes nothing.
     ///
     /// # Errors
     ///
-    /// If the whole run failed. A directory that failed is part of the report, and the others are repaired nevertheless.
+    /// If the whole run failed. A directory that failed is part of the report, and the other directories are repaired.
     ///
     /// A run can fail, be dropped or be killed at any time. A directory is changed only after all of its lists were read, in
-    /// small transactions, each of which is correct by itself; the next run does the rest.
+    /// small transactions, each of which leaves the tables correct. The next run does the rest.
     pub async fn run(&self) -> Result<ReconcileReport, ReconcileError> {
         self.start(false).await
     }
@@ -76,7 +79,7 @@ impl Reconciler {
         self.start(true).await
     }
 
-    /// Reports how far the runs of this reconciler and its clones are.
+    /// Returns the progress of the runs of this reconciler and its clones.
     #[must_use]
     pub fn progress(&self) -> ReconcileProgressStream {
         ReconcileProgressStream::new(self.progress.subscribe())
@@ -136,7 +139,10 @@ impl Drop for Leases {
 }
 
 fn timed_out() -> ReconcileError {
-    ReconcileError::new(ReconcileErrorKind::TimedOut, "the run took longer than max_duration")
+    ReconcileError::new(
+        ReconcileErrorKind::TimedOut,
+        "the run took longer than max_duration: raise it, or let the next run do the rest",
+    )
 }
 
 /// An id that no other run has.

@@ -1,4 +1,4 @@
-//! What a directory's complete lists lack.
+//! Removes what a directory's complete lists lack.
 
 use crate::{
     mirror::Shared,
@@ -18,10 +18,10 @@ use crate::{
     sql::conn::Conn,
 };
 
-/// A directory with more absences than this is never changed without
+/// If this many objects are absent, none is removed without
 /// [`allow_mass_removal`](crate::ReconcilerBuilder::allow_mass_removal).
 const MOST: i64 = 50_000;
-/// So few absences are normal, however small the directory is.
+/// Up to this many absences are normal, however small the directory is.
 pub(super) const FLOOR: i64 = 20;
 
 /// What is absent.
@@ -29,7 +29,7 @@ pub(super) const FLOOR: i64 = 20;
 pub(super) struct Absences {
     pub(super) groups: Vec<String>,
     pub(super) users: Vec<String>,
-    /// Their number.
+    /// The number of memberships.
     pub(super) members: i64,
 }
 
@@ -54,12 +54,13 @@ impl Walk<'_> {
         if let Some(reason) = self.contradiction {
             self.withhold(DirectoryOutcome::Incomplete, reason);
         } else if absences.is_empty() {
-            // Still to be dated.
+            // There is nothing to withhold, but the lists must be dated below.
         } else if self.is_first {
-            let reason = "something is absent: the first run removes nothing";
+            let reason = "something is absent, but the first run removes nothing: run again";
             self.withhold(DirectoryOutcome::FirstRun, reason);
         } else if trips && !self.run.settings.allow_mass_removal {
-            let reason = "more than 20 and more than a quarter of the directory's users, groups or memberships are absent";
+            let reason = "a large part of the directory's users, groups or memberships is absent: if that is right, \
+                          run once with allow_mass_removal";
             self.withhold(DirectoryOutcome::Breaker, reason);
         } else if let Some(reason) = self.contradiction_of(&absences).await? {
             self.withhold(DirectoryOutcome::Incomplete, reason);

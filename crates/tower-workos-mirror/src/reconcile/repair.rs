@@ -1,4 +1,4 @@
-//! What the tables know about earlier runs.
+//! What the tables contain about directories and earlier runs.
 
 use std::collections::BTreeMap;
 
@@ -68,7 +68,7 @@ fn unseen() -> String {
         )
     };
     let (groups, users) = (evidence("group"), evidence("user"));
-    // First, because there are usually none, and the evidence is that of all their users.
+    // Checked first, because there are usually none, and the evidence needs all their users.
     let has_no_row = "NOT EXISTS (SELECT 1 FROM {p}mirror_directory d WHERE d.id = o.id)";
     format!(
         "WITH RECURSIVE {}, {}, evidence (id, at) AS (SELECT o.id, {groups} FROM group_owner o WHERE {has_no_row} \

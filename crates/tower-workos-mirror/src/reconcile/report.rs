@@ -10,7 +10,7 @@ use crate::{
     rules::change::Draft,
 };
 
-/// The maximum number of differences that a report contains one by one.
+/// The maximum number of differences that a report lists.
 const ITEMS: usize = 1000;
 
 /// What a run found and did.
@@ -21,7 +21,7 @@ pub struct ReconcileReport {
     pub dry_run: bool,
     /// Whether this was the first run of a mirror that was not empty, so that removals were withheld.
     pub is_first: bool,
-    /// The time that the run's lists are at least as new as: when it began, minus the margin.
+    /// When the run began, minus the margin. Its lists contain everything that happened before this time.
     pub fence: Timestamp,
     /// The directories, sorted by id: those that the API listed, and those that it lacked.
     pub directories: Vec<DirectoryReport>,
@@ -29,15 +29,15 @@ pub struct ReconcileReport {
     pub counts: Vec<DriftCount>,
     /// The first 1000 differences.
     pub drift: Vec<Drift>,
-    /// How many requests the client sent meanwhile. Each attempt counts, and so do those of others who use the client.
+    /// How many requests the client and its clones sent during the run. Each attempt counts.
     pub requests: u64,
-    /// How many of them confirmed that something is absent.
+    /// How many objects were requested one by one, because a list lacked them.
     pub confirmations: u64,
 }
 
 impl ReconcileReport {
-    /// Whether every directory was compared with the API completely, and nothing was withheld. In this case, the mirror now
-    /// shows what the API showed, apart from later changes.
+    /// Whether every directory was compared with the API completely, and nothing was withheld. In this case, and
+    /// unless it was a dry run, the mirror now shows what the API showed, apart from later changes.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.directories.iter().all(|it| it.outcome == DirectoryOutcome::Complete)
@@ -62,15 +62,17 @@ pub struct DirectoryReport {
     pub reason: Option<String>,
     /// How many groups the API listed.
     pub groups: u64,
-    /// How many users.
+    /// How many users the API listed.
     pub users: u64,
-    /// How many memberships.
+    /// How many memberships the API listed.
     pub memberships: u64,
 }
 
-/// How a run ended for a directory. If it was [`Busy`](Self::Busy) or belongs to another
-/// [`Environment`](Self::Environment), nothing was changed. If it [`Failed`](Self::Failed), the rest is left to the next run.
-/// In the other cases, what the API showed was merged, and only [`Complete`](Self::Complete) removed what it lacked.
+/// How a run ended for a directory.
+///
+/// If it was [`Busy`](Self::Busy) or belongs to another [`Environment`](Self::Environment), nothing in it was changed. If it
+/// [`Failed`](Self::Failed), the rest is left to the next run. In the other cases, what the API showed was merged. What it
+/// lacked was removed only if the outcome is [`Complete`](Self::Complete).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -151,7 +153,7 @@ pub struct DriftCount {
 pub enum DriftAction {
     /// It was repaired.
     Applied,
-    /// The run only reported.
+    /// It was only reported: this was a dry run.
     Reported,
     /// Something is absent from the API, but it was not removed: the directory's [`DirectoryOutcome`] says why.
     Withheld,

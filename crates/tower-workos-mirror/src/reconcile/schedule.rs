@@ -32,18 +32,18 @@ const RETRY: Duration = Duration::from_secs(60);
 /// While another process runs, which may be dead.
 const BUSY: Duration = Duration::from_secs(20);
 
-/// Keeps a mirror in step with the WorkOS API: follows its events, and compares the mirror with its lists.
+/// Keeps a mirror consistent with the WorkOS API: follows its events, and compares the mirror with its lists.
 ///
-/// It reads the events that were missed, then compares everything (an empty mirror is filled), and then does both again and
-/// again. Any number of replicas can do this: only one of them compares at a time, and none does if another one has
-/// succeeded within the interval.
+/// It reads the events that were missed, then compares everything (an empty mirror is filled), and then repeats both. Any
+/// number of replicas can do this: only one of them compares at a time, and none does if another one has succeeded within
+/// the interval.
 ///
 /// ```no_run
 /// # use std::future::pending;
 /// use tower_workos_mirror::{ApiClient, Mirror, Repair};
 ///
 /// # async fn doc(mirror: Mirror) -> Result<(), Box<dyn std::error::Error>> {
-/// // WORKOS_API_KEY
+/// // With the key in WORKOS_API_KEY:
 /// let repair = Repair::new(mirror.clone(), ApiClient::from_env()?);
 /// tokio::spawn(repair.run(pending()));
 /// # Ok(())
@@ -112,8 +112,8 @@ impl Repair {
     /// Repairs the mirror until `shutdown` completes.
     ///
     /// Failures are logged. Events are read again after the poll interval; a comparison that failed, or that contradicted
-    /// itself, is repeated after a minute, then after two, and so on up to the interval. [`Mirror::repair_status`] says
-    /// whether all is well.
+    /// itself, is repeated after a minute, then after two, and so on up to the interval. [`Mirror::repair_status`] shows
+    /// whether the runs succeed.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
         let repair = async {
             let (gap, mut health) = (Notify::new(), Health::new());
@@ -140,7 +140,7 @@ impl Repair {
                 (self.on_error)(&error.without_payload());
                 if let Err(error) = health.failed(error) {
                     let error = error.without_payload();
-                    tracing::warn!(target: "tower_workos_mirror::repair", error, "the events were not read");
+                    tracing::warn!(target: "tower_workos_mirror::repair", error, "the events were not read: trying again");
                 }
             }
         }
@@ -154,7 +154,7 @@ impl Repair {
     }
 
     async fn compare(&self, gap: &Notify) {
-        // After a start, only a success is good enough.
+        // After a start, it is not enough that the latest run ended: it must have succeeded.
         let (mut failures, mut is_start) = (0_u32, true);
         loop {
             self.until_due(gap, is_start || failures > 0).await;
@@ -171,7 +171,7 @@ impl Repair {
                 Err(error) => {
                     let error = error.without_payload();
                     (self.on_error)(&error);
-                    tracing::warn!(target: "tower_workos_mirror::repair", error, "the mirror was not compared");
+                    tracing::warn!(target: "tower_workos_mirror::repair", error, "the mirror was not compared: trying again");
                     false
                 }
             };
@@ -206,7 +206,7 @@ impl Repair {
                 }
                 Err(error) => {
                     let error = error.without_payload();
-                    tracing::warn!(target: "tower_workos_mirror::repair", error, "it is unknown when to compare");
+                    tracing::warn!(target: "tower_workos_mirror::repair", error, "the time of the last run is unknown: trying again");
                     RETRY.min(self.interval)
                 }
             };
@@ -218,7 +218,7 @@ impl Repair {
     }
 }
 
-/// How long no other run begins, whatever happens.
+/// The minimum pause after a run.
 fn pause(failures: u32) -> Duration {
     match failures {
         0 => PAUSE,
@@ -226,7 +226,7 @@ fn pause(failures: u32) -> Duration {
     }
 }
 
-/// Whether something went wrong that a run soon afterwards may not meet. What else withholds a removal usually lasts.
+/// Whether a run failed for a reason that is probably temporary. The other reasons to withhold a removal usually persist.
 fn may_pass(report: &ReconcileReport) -> bool {
     use DirectoryOutcome::{Busy, Failed, Incomplete};
 

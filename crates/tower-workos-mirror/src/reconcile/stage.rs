@@ -104,6 +104,7 @@ pub(super) async fn put(
 
 /// The number of rows that a transaction removes.
 const BITE: i64 = 500;
+
 /// Removes everything that was staged for a directory, in small transactions. The run must have the directory's lease.
 pub(super) async fn clear(
     shared: &Shared,
@@ -141,7 +142,7 @@ pub(super) async fn clear(
     Ok(())
 }
 
-/// Removes what runs that died have left, also for directories that are not listed any more.
+/// Removes what runs of killed processes have left, also for directories that are not listed any more.
 pub(super) async fn clear_abandoned(shared: &Shared, run: &str) -> Result<(), ReconcileError> {
     let mut place = String::new();
     while let Some(directory) = first(shared, &place, false).await? {

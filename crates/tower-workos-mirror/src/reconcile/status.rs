@@ -1,4 +1,4 @@
-//! How the repair is doing, for a health check.
+//! The state of the repair, for a health check.
 
 use std::time::Duration;
 
@@ -18,17 +18,19 @@ use crate::{
     text::{micros, timestamp},
 };
 
-/// How the repair is doing. It is stored in the mirror's tables, so it is the same for all replicas.
+/// The state of the repair, for a health check. It is stored in the mirror's tables, so it is the same for all replicas.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct RepairStatus {
-    /// When the latest run ended that compared every directory.
+    /// When the latest successful run ended: the outcome of each directory was
+    /// [`Complete`](crate::DirectoryOutcome::Complete), [`FirstRun`](crate::DirectoryOutcome::FirstRun) or
+    /// [`Environment`](crate::DirectoryOutcome::Environment).
     pub last_success: Option<Timestamp>,
-    /// When the latest run ended.
+    /// When the latest run ended that returned a report. Dry runs do not count.
     pub last_run: Option<Timestamp>,
-    /// Whether that run compared and repaired everything.
+    /// Whether the report of that run [was complete](crate::ReconcileReport::is_complete).
     pub is_complete: bool,
-    /// The differences that it found.
+    /// The differences that were found by that run.
     pub drift: Vec<DriftSummary>,
     /// When the Events API was last read to its end.
     pub events_drained_at: Option<Timestamp>,
@@ -59,7 +61,7 @@ struct Summary {
 }
 
 impl Mirror {
-    /// Returns how the repair of the environment `default` is doing.
+    /// Returns the state of the repair of the environment `default`.
     ///
     /// # Errors
     ///
@@ -68,7 +70,7 @@ impl Mirror {
         self.repair_status_of(ENVIRONMENT).await
     }
 
-    /// Returns how the repair of an [environment](crate::ReconcilerBuilder::environment) is doing.
+    /// Returns the state of the repair of an [environment](crate::ReconcilerBuilder::environment).
     ///
     /// # Errors
     ///
@@ -107,11 +109,11 @@ impl Mirror {
 
 /// What is known about the latest runs.
 pub(super) struct Latest {
-    /// How long ago the latest one ended that compared every directory.
+    /// How long ago the latest successful run ended.
     pub(super) succeeded: Option<Duration>,
-    /// How long ago the latest one ended.
+    /// How long ago the latest run ended.
     pub(super) finished: Option<Duration>,
-    /// The fence of the latest one that merged every list.
+    /// The fence of the latest run that merged every list.
     fence: Option<i64>,
     /// Where the stream of events begins.
     stream: Option<i64>,
@@ -140,7 +142,7 @@ impl Latest {
         Ok(Self { succeeded, finished, fence: summary.fence.map(micros), stream })
     }
 
-    /// Whether lists were merged that are later than the begin of the stream of events, so that no event is missing in
+    /// Whether lists were merged that are later than the start of the stream of events, so that no event is missing in
     /// between. Both begin at the API's time of their first response, minus a margin.
     pub(super) fn covers(&self, margin: Duration, poller_margin: Duration) -> bool {
         let add = |time: i64, margin: Duration| {

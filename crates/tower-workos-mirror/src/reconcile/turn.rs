@@ -15,8 +15,8 @@ const PAUSE: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(10
 pub(super) struct Turns(Mutex<()>);
 
 impl Turns {
-    /// Runs a transaction when it is its turn, then pauses for as long as it took. So at least half of the time belongs to
-    /// others: SQLite's lock is not fair, and a connection that waits for it only looks from time to time.
+    /// Runs a transaction when it is its turn, then pauses for as long as it took, but at most 100 ms. So others have time to
+    /// write: SQLite's lock is not fair, and a connection that waits for it only looks from time to time.
     pub(super) async fn take<T>(&self, transaction: impl Future<Output = T>) -> T {
         let _turn = self.0.lock().await;
         let start = Instant::now();

@@ -25,6 +25,7 @@ use crate::{
 pub(super) const CHUNK: i64 = 256;
 /// Memberships in one transaction.
 pub(super) const MEMBERS: i64 = 512;
+
 /// The comparison of one directory with what the API lists.
 pub(super) struct Walk<'a> {
     pub(super) run: &'a Run,
@@ -94,7 +95,7 @@ impl<'a> Walk<'a> {
         self.report.reason = Some(reason.to_owned());
     }
 
-    /// Acquires the lease, and removes what a run that died has left.
+    /// Acquires the lease, and removes what the run of a killed process has left.
     async fn begin(&self) -> Result<bool, ReconcileError> {
         let Run { shared, id, .. } = self.run;
         if !acquire(shared, &self.key, id).await? {
@@ -160,7 +161,7 @@ impl<'a> Walk<'a> {
         own
     }
 
-    /// Lists the members of each group. A group that disappears meanwhile is left out.
+    /// Lists the members of each group. A group that disappears during the run is skipped.
     async fn list_members(&mut self) -> Result<(), ReconcileError> {
         let mut place = (String::new(), String::new());
         loop {

@@ -43,7 +43,7 @@ pub(super) struct Bite<'a> {
 const DELETED_BY: &str = "absent";
 /// Selects deleted objects whose traces still have to be removed. There is an index of them.
 const UNSWEPT: &str = "deleted_at IS NOT NULL AND swept_at IS NULL";
-/// Selects absent objects. There is an index of them, because evidence that is later than an absence removes the absence.
+/// Selects absent objects. Their index contains little else, because evidence that is later than an absence removes it.
 const ABSENT: &str =
     "absent_at IS NOT NULL AND deleted_at IS NULL AND coalesce(evidence_at < absent_at, true)";
 const PURGED: &str = "coalesce((SELECT after FROM {p}mirror_cursor WHERE stream = 'purged'), 0)";
