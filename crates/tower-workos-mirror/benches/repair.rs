@@ -1,4 +1,4 @@
-//! What a comparison with the API costs: requests, memory, time, and how long deliveries wait meanwhile.
+//! What a comparison with the API costs: requests, memory, time, and how long deliveries wait.
 //!
 //! ```text
 //! cargo bench -p tower-workos-mirror --all-features --bench repair

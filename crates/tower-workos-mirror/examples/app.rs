@@ -4,7 +4,7 @@
 //! (default: a random one, which is printed) and `PORT` (default: 3000). Ctrl-C stops it.
 //!
 //! With `--features reconcile` and `WORKOS_API_KEY`, it repairs the table from the API: at the start, then every hour. For
-//! `dsync emulate`, set `WORKOS_API_BASE` as well. `GET /health` says how that is going.
+//! `dsync emulate`, set `WORKOS_API_BASE` as well. `GET /health` shows the state of the repair.
 
 use std::{env::var, error::Error, process::ExitCode};
 

@@ -1,7 +1,7 @@
 //! Webhooks, the poller and the reconciler at once: processes of the example `app` are killed again and again while they
 //! repair their mirror from an emulated API. In the end, the mirror equals the truth.
 //!
-//! `REPAIR_KILLS` and `REPAIR_EVENTS` set how often and how much.
+//! `REPAIR_KILLS` and `REPAIR_EVENTS` set the numbers of kills and events.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod app;
@@ -54,7 +54,7 @@ fn millis(from: usize, to: usize) -> Duration {
     Duration::from_millis(u64::try_from(from + random(to - from)).unwrap())
 }
 
-/// Delivers webhooks like WorkOS, on a bad day.
+/// Delivers webhooks with losses, repetitions and disorder.
 #[derive(Default)]
 struct Network {
     sender: Sender,
@@ -71,7 +71,7 @@ impl Network {
         addresses.get(random(addresses.len())).unwrap().clone()
     }
 
-    /// Loses a fifth of the events and every second removal. Delivers some twice, and all in disorder.
+    /// Loses a fifth of the events and every second removal. Delivers some twice, and all out of order.
     fn deliver(self: &Arc<Self>, event: &Event, deliveries: &mut JoinSet<()>) {
         let is_removal = event.name().ends_with("deleted") || event.name().ends_with("removed");
         let is_lost_removal = is_removal && self.removals.fetch_add(1, Relaxed).is_multiple_of(2);
@@ -123,7 +123,7 @@ impl Processes<'_> {
             stopping.spawn_blocking(|| process.interrupt());
         }
         for (code, _, err) in stopping.join_all().await {
-            // A repair that was hindered by another process tries again.
+            // A repair that was delayed by another process tries again.
             let is_repair = |line: &str| line.starts_with("repair: ");
             assert!(code == Some(0) && err.lines().all(is_repair), "{code:?} {err}");
         }
@@ -179,8 +179,8 @@ struct Hits {
 }
 
 impl Hits {
-    /// All processes are dead: whoever has a lease was killed. Lets the time pass until the leases end, and until the next
-    /// comparison is due.
+    /// Call it after all processes were killed. Counts the runs that were hit, expires their leases, and lets the next
+    /// comparison be due.
     async fn look(&mut self, url: &str) {
         let mirror = Mirror::connect(url).await.unwrap();
         let sql =
@@ -197,7 +197,7 @@ impl Hits {
     }
 }
 
-/// Lives the second half of a life while processes are killed. The first half happened an hour ago: `is_filled` decides
+/// Runs the second half of a life while processes are killed. The first half happened an hour ago: `is_filled` decides
 /// whether a mirror without a key received what was not lost of it, or there was no mirror yet.
 async fn crash(name: &str, database: &Database, is_filled: bool) {
     let (events, kills) = (setting("REPAIR_EVENTS", 600), setting("REPAIR_KILLS", 8));
@@ -206,7 +206,7 @@ async fn crash(name: &str, database: &Database, is_filled: bool) {
     report(&format!("{name}: seed {seed}"));
     let url = url(database);
     let count = if database.is_postgres() { 2 } else { 1 };
-    // SQLite recovers only if nobody else has the database open.
+    // SQLite recovers only if no other connection has the database open.
     if let Database::Sqlite { pool, .. } = database {
         pool.close().await;
     }
@@ -244,7 +244,7 @@ async fn crash(name: &str, database: &Database, is_filled: bool) {
     let (mut hits, mut killed) = (Hits::default(), Timestamp::now());
     for kill in 1..=kills {
         sleep(millis(300, 3000)).await;
-        // SIGKILL. If one is left, it goes on, and takes over the work after a while.
+        // SIGKILL. If one is left, it continues, and takes over the work after a while.
         if count == 1 || kill == kills || chance(50) {
             processes.running.clear();
             killed = Timestamp::now();

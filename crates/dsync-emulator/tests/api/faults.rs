@@ -1,4 +1,4 @@
-//! What the emulator does wrong on purpose.
+//! The faults of the emulator.
 
 use std::{
     collections::BTreeSet,
@@ -255,6 +255,6 @@ async fn objects_come_and_go_while_a_list_is_read() {
         |state: &Snapshot| state.users.iter().map(|it| it.id.clone()).collect::<BTreeSet<_>>();
     let (before, now) = (ids(&before), ids(&now));
     assert!(before.difference(&now).next().is_some() && now.difference(&before).next().is_some());
-    // Who was there all the time was seen.
+    // A user who existed all the time was listed.
     assert!(before.intersection(&now).all(|user| seen.contains(user)));
 }

@@ -22,7 +22,7 @@ async fn a_forgotten_position_begins_the_stream_anew() {
         world.user();
         world.after(MINUTE * 2);
         assert_eq!(counts(&poller.drain().await.unwrap()), (2, false));
-        // These are forgotten before anybody reads them.
+        // These are forgotten before they are read.
         world.users(3);
         world.after(DAY * 10);
         world.user();

@@ -70,7 +70,7 @@ async fn shutdown_does_not_wait_for_the_api() {
 async fn only_failures_that_pass_are_survived() {
     within(on_both(async |database| {
         let mirror = database.mirror().await;
-        // The API has forgotten an event that it has just returned, which can pass.
+        // The API has forgotten an event that it has just returned, which is a temporary failure.
         let (stub, api) = Stub::start([
             Page::Events(vec![event(1, OLD)], Some("event_1")),
             Page::Status(422),

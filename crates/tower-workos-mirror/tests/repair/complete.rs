@@ -37,7 +37,7 @@ async fn an_empty_mirror_is_filled_from_the_api() {
     .await;
 }
 
-/// Faults that pass, at random.
+/// Temporary faults, at random.
 #[tokio::test(flavor = "multi_thread")]
 async fn faults_that_pass_change_nothing() {
     on_both(async |database| {

@@ -17,7 +17,7 @@ const LISTS: [(&str, &str); 3] = [
     ("/directory_users", "group"),
 ];
 
-/// A world in which each list has seven pages, and somebody disappeared.
+/// A world in which each list has seven pages, and a user and a group disappeared.
 async fn seven_pages(database: &Database) -> World {
     let world = World::start(database).await;
     world.proxy.limit(2);

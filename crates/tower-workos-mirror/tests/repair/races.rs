@@ -83,7 +83,7 @@ async fn late_events_do_not_bring_back_what_the_lists_lacked() {
         let world = World::start(database).await;
         world.told("d", 12, 3).await;
         assert!(world.run().await.is_complete());
-        // All of this is lost, or late: somebody came and went, and so did a membership and a group.
+        // All of this is lost or late: a user, a membership and a group were created, then deleted.
         let mut late = vec![
             world.lose("user.created", &user("d", 50)),
             world.lose("user.updated", &user("d", 4)),

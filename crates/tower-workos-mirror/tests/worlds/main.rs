@@ -25,8 +25,8 @@ fn report(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// A world whose last run begins in the middle of its life. From a margin before this run on, webhooks arrive, late and in
-/// disorder; before, 30 % were lost.
+/// A world whose last run begins in the middle of its life. From a margin before this run on, webhooks arrive, late and out
+/// of order; before, 30 % were lost.
 async fn live(sim: &Sim, margin: Duration) -> Result<ReconcileReport, ReconcileError> {
     // The first run of an empty mirror.
     let run = async || sim.reconciler().await.margin(margin).build().run().await;

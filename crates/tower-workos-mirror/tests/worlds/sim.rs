@@ -1,4 +1,4 @@
-//! A simulated world on a simulated clock: directories live, webhooks are lost and disordered, and the API shows stale lists.
+//! A simulated world on a simulated clock: directories change, webhooks are lost and reordered, and the API shows stale lists.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -25,7 +25,7 @@ const GAP: u64 = 900;
 const DISORDER: u64 = 8;
 const LATE: u64 = 400;
 
-/// The world, which goes on whenever somebody waits.
+/// The world, which advances whenever a task waits.
 pub(crate) struct Sim {
     pub(crate) clock: Clock,
     start: Timestamp,
@@ -158,7 +158,7 @@ impl World {
         self.roles.insert(user.id.clone(), role);
     }
 
-    /// An event contains the user's present role, whatever the life knows of it.
+    /// An event contains the user's current role, even if the role changed without an event.
     fn with_roles(&mut self, body: &Bytes) -> Bytes {
         if self.roles.is_empty() {
             return body.clone();
@@ -189,7 +189,7 @@ impl World {
     }
 }
 
-/// Waiting lets the world go on.
+/// A timer whose sleeps advance the world.
 struct Ticks {
     clock: Clock,
     start: Timestamp,
