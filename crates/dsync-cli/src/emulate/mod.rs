@@ -104,7 +104,7 @@ Ctrl-C. `dsync simulate --help` describes the state.
 A share is a number such as 0.05 or 5%.
 
 Exit codes:
-  0    with --check: the application has the whole state; otherwise: every event was acknowledged (except with --drop)
+  0    with --check: the application has the whole state; otherwise: every event that was sent was acknowledged
   1    with --check: there is a difference, even after --settle; otherwise: an event was given up after its last attempt
   2    an invalid option, no secret, an address of --listen that can't be used, or a state of --check that can't be \
 fetched or has another format than `dsync simulate --help` describes
