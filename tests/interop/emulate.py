@@ -1,4 +1,4 @@
-"""Lets each SDK list everything from `dsync emulate`, and compares it with the state that the command announces."""
+"""Lets each SDK list everything from `dsync emulate`, and compares it with the state that the command writes."""
 
 import json
 import os
