@@ -19,7 +19,8 @@ const ITEMS: usize = 1000;
 pub struct ReconcileReport {
     /// Whether the run only reported.
     pub dry_run: bool,
-    /// Whether this was the first run of a mirror that was not empty, so that removals were withheld.
+    /// Whether the mirror was not empty, and no earlier run had compared all of it. Then removals are withheld, except from
+    /// directories that were compared before.
     pub is_first: bool,
     /// When the run began, minus the margin. Its lists contain everything that happened before this time.
     pub fence: Timestamp,

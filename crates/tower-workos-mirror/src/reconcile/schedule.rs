@@ -102,8 +102,8 @@ impl Repair {
         self
     }
 
-    /// A function that is called with the text of each failure, which is also logged. It contains no payload. It must not
-    /// block.
+    /// A function that is called with the text of each failed run or drain, which is also logged. The text contains no
+    /// payload. The function must not block.
     pub fn on_error(mut self, function: impl Fn(&str) + Send + Sync + 'static) -> Self {
         self.on_error = Box::new(function);
         self
@@ -111,9 +111,9 @@ impl Repair {
 
     /// Repairs the mirror until `shutdown` completes.
     ///
-    /// Failures are logged. Events are read again after the poll interval; a comparison that failed, or that contradicted
-    /// itself, is repeated after a minute, then after two, and so on up to the interval. [`Mirror::repair_status`] shows
-    /// whether the runs succeed.
+    /// Failures are logged. Events are read again after the poll interval; a run that failed, or in which a directory was busy,
+    /// failed or incomplete, is repeated after a minute, then after two, and so on up to the interval.
+    /// [`Mirror::repair_status`] shows whether the runs succeed.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
         let repair = async {
             let (gap, mut health) = (Notify::new(), Health::new());
