@@ -1,6 +1,9 @@
 //! Runs examples as a user does: real processes, real sockets.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test program uses a part")]
 
+#[path = "cargo.rs"]
+pub mod nested;
+
 use std::{
     env,
     ffi::OsStr,
@@ -27,7 +30,7 @@ pub fn program(name: &str) -> PathBuf {
             None | Some("debug") => "dev",
             Some(name) => name,
         };
-        let mut cargo = Command::new(env!("CARGO"));
+        let mut cargo = nested::cargo();
         cargo.args([
             "build",
             "--quiet",

@@ -6,7 +6,6 @@ mod databases;
 mod folded;
 
 use std::{
-    env,
     path::PathBuf,
     process::{Command, Stdio},
     sync::Once,
@@ -27,7 +26,7 @@ fn dsync() -> PathBuf {
             None | Some("debug") => "dev",
             Some(name) => name,
         };
-        let mut cargo = Command::new(env!("CARGO"));
+        let mut cargo = app::driver::nested::cargo();
         cargo.args(["build", "--quiet", "--offline", "--package", "dsync-cli", "--all-features"]);
         // With an example, its dependencies have the same features as in the tests of that package, and are not built twice.
         cargo.args(["--bin", "dsync", "--example", "answer", "--profile", name]);

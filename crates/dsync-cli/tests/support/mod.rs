@@ -2,6 +2,9 @@
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test uses a part")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+#[path = "../../../../tests/examples/cargo.rs"]
+mod nested;
+
 use std::{
     env,
     ffi::OsStr,
@@ -112,7 +115,7 @@ fn example() -> PathBuf {
             None | Some("debug") => "dev",
             Some(name) => name,
         };
-        let mut cargo = Command::new(env!("CARGO"));
+        let mut cargo = nested::cargo();
         cargo.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
         cargo.args(["build", "--quiet", "--offline", "--example", "axum", "--profile", name]);
         assert!(cargo.status().unwrap().success(), "the example doesn't build");
