@@ -123,6 +123,22 @@ async fn the_number_of_pages_is_limited() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_number_of_pages_of_a_directory_is_limited() {
+    on_both(async |database| {
+        let world = World::start(database).await;
+        world.told("d", 65, 1).await;
+        world.proxy.limit(10);
+        world.wait(120);
+        let report = world.builder().max_pages(6).build().run().await.unwrap();
+        assert_eq!(of_d(&report).0, DirectoryOutcome::Failed);
+        assert!(of_d(&report).1.contains("more than 6 pages"), "{:?}", of_d(&report));
+        assert!(world.builder().max_pages(7).build().run().await.unwrap().is_complete());
+        world.equal().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_response_without_a_date_is_useless() {
     on_both(async |database| {
         let world = World::start(database).await;
