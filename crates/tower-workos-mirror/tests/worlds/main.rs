@@ -84,13 +84,13 @@ async fn the_mirror_equals_the_truth_after_the_last_run() {
 /// A fence that is later than what the lists show, instead of earlier: lists then win over events that they do not contain.
 #[tokio::test]
 async fn a_fence_dated_after_the_read_is_wrong() {
-    let count = worlds(60) / 6;
+    let count = worlds(60) / 3;
     let differing = differing(count, MARGIN, Duration::ZERO).await;
     report(&format!(
         "{count} worlds with the fence dated after the read: {} end with a difference",
         differing.len()
     ));
-    assert!(differing.len() > usize::try_from(count / 4).unwrap(), "{differing:?}");
+    assert!(differing.len() > usize::try_from(count / 10).unwrap(), "{differing:?}");
 }
 
 /// If the API lags behind by more than the margin, a run can go wrong, and the next one repairs it.
