@@ -1,0 +1,274 @@
+//! The worker's loop.
+
+use std::{collections::HashMap, time::Duration};
+
+use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
+use tokio::{
+    select,
+    task::{Id, JoinSet},
+    time::{Instant, sleep, sleep_until},
+};
+
+use super::Sqlite;
+use crate::{
+    engine::{Claim, Delivery, Outcome, Run},
+    error::{InboxError, InboxErrorKind},
+    time::{after, now},
+};
+
+/// The pause after a failure of the database, which doubles up to the second one.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+/// How long a worker that stops tries to store that jobs have ended. Then they are delivered again.
+const LAST: Duration = Duration::from_secs(5);
+
+/// A claimed job.
+#[derive(Clone, Copy)]
+struct Ticket {
+    seq: i64,
+    token: i64,
+}
+
+pub(super) struct Loop {
+    engine: Sqlite,
+    run: Run,
+    running: JoinSet<Outcome>,
+    tickets: HashMap<Id, Ticket>,
+    /// Jobs that have ended, which the table does not show yet.
+    ended: Vec<(Ticket, Outcome)>,
+    renewed: Instant,
+    is_failing: bool,
+}
+
+/// Marks a job as done. The caller binds the row and the token.
+pub(super) fn done(table: &str) -> String {
+    format!("UPDATE {table} SET state = 2, body = NULL, error = NULL WHERE seq = $1 AND token = $2")
+}
+
+impl Loop {
+    pub(super) fn new(engine: Sqlite, run: Run) -> Self {
+        Self {
+            engine,
+            run,
+            running: JoinSet::new(),
+            tickets: HashMap::new(),
+            ended: Vec::new(),
+            renewed: Instant::now(),
+            is_failing: false,
+        }
+    }
+
+    pub(super) async fn run(mut self) -> Result<(), InboxError> {
+        let mut stop = self.run.stop.clone();
+        let mut pause = PAUSE.0;
+        let mut last: Option<Instant> = None;
+        // When to look for jobs again.
+        let mut due = Instant::now();
+        loop {
+            let is_stopping = *stop.borrow();
+            if is_stopping && self.running.is_empty() && self.ended.is_empty() {
+                return Ok(());
+            }
+            let free = if is_stopping { 0 } else { self.run.concurrency - self.running.len() };
+            let is_due = free > 0 && due <= Instant::now();
+            let must_renew =
+                !self.running.is_empty() && self.renewed.elapsed() >= self.run.lease / 3;
+            if is_due || must_renew || !self.ended.is_empty() {
+                match self.turn(free, must_renew).await {
+                    Ok(next) => {
+                        self.succeeded();
+                        pause = PAUSE.0;
+                        due = Instant::now() + next;
+                    }
+                    Err(error) if error.kind() == InboxErrorKind::NotMigrated => return Err(error),
+                    Err(error) => {
+                        self.failed(&error);
+                        let patience = last.get_or_insert(Instant::now() + LAST);
+                        if is_stopping && self.running.is_empty() && *patience <= Instant::now() {
+                            return Ok(());
+                        }
+                        sleep(pause).await;
+                        pause = (pause * 2).min(PAUSE.1);
+                        due = Instant::now();
+                        continue;
+                    }
+                }
+                last = None;
+            }
+            if is_stopping && self.running.is_empty() {
+                continue;
+            }
+            let renewal = self.renewed + self.run.lease / 3;
+            let is_full = self.running.len() >= self.run.concurrency;
+            select! {
+                Some(ended) = self.running.join_next_with_id() => {
+                    self.collect(ended);
+                    while let Some(ended) = self.running.try_join_next_with_id() {
+                        self.collect(ended);
+                    }
+                }
+                _ = stop.wait_for(|it| *it), if !is_stopping => {}
+                () = self.run.wake.notified(), if !is_full && !is_stopping => due = Instant::now(),
+                () = sleep_until(due), if !is_full && !is_stopping => {}
+                () = sleep_until(renewal), if !self.running.is_empty() => {}
+            }
+        }
+    }
+
+    fn collect(&mut self, ended: Result<(Id, Outcome), tokio::task::JoinError>) {
+        let (id, outcome) = match ended {
+            Ok((id, outcome)) => (id, outcome),
+            // The future does not panic.
+            Err(error) => {
+                let outcome =
+                    Outcome::Retry { after: PAUSE.1, error: "the handler panicked".to_owned() };
+                (error.id(), outcome)
+            }
+        };
+        if let Some(ticket) = self.tickets.remove(&id) {
+            self.ended.push((ticket, outcome));
+        }
+    }
+
+    /// Ends jobs, renews leases and claims up to `free` jobs. Returns after how long to look for more.
+    async fn turn(&mut self, free: usize, must_renew: bool) -> Result<Duration, InboxError> {
+        let writing = self.engine.writing.clone();
+        let mut conn = self.engine.pool.acquire().await?;
+        // Most of the time an idle worker finds nothing, and must not lock the database for it.
+        let next = if free > 0 { self.next(&mut conn).await? } else { None };
+        let has_job = next.is_some_and(|next| next <= now());
+        let mut deliveries = Vec::new();
+        if has_job || must_renew || !self.ended.is_empty() {
+            let _writing = writing.lock().await;
+            let mut transaction = conn.begin_with("BEGIN IMMEDIATE").await?;
+            self.end(&mut transaction).await?;
+            if must_renew {
+                self.renew(&mut transaction).await?;
+            }
+            if free > 0 {
+                deliveries = self.claim(&mut transaction, free).await?;
+            }
+            transaction.commit().await?;
+            self.ended.clear();
+            if must_renew {
+                self.renewed = Instant::now();
+            }
+        }
+        let is_full = deliveries.len() >= free;
+        if self.running.is_empty() {
+            self.renewed = Instant::now();
+        }
+        for (ticket, delivery) in deliveries {
+            let handle = self.run.handle.clone();
+            let id = self.running.spawn(handle.handle(delivery)).id();
+            self.tickets.insert(id, ticket);
+        }
+        // If there are more, the next free place is filled at once.
+        Ok(if is_full { Duration::ZERO } else { self.engine.poll_interval })
+    }
+
+    /// When the next job is due.
+    async fn next(&self, conn: &mut SqliteConnection) -> Result<Option<i64>, InboxError> {
+        let sql =
+            format!("SELECT min(run_at) FROM {} WHERE queue = $1 AND state = 0", self.engine.table);
+        let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(&self.engine.names.queue);
+        Ok(query.fetch_one(conn).await?)
+    }
+
+    async fn end(&self, conn: &mut SqliteConnection) -> Result<(), InboxError> {
+        let table = &self.engine.table;
+        let done = done(table);
+        let retry = format!(
+            "UPDATE {table} SET run_at = $3, error = $4 WHERE seq = $1 AND token = $2 AND state = 0"
+        );
+        let dead = format!(
+            "UPDATE {table} SET state = 1, error = $3 WHERE seq = $1 AND token = $2 AND state = 0"
+        );
+        for (ticket, outcome) in &self.ended {
+            let query = match outcome {
+                Outcome::Done => {
+                    sqlx::query(AssertSqlSafe(&*done)).bind(ticket.seq).bind(ticket.token)
+                }
+                Outcome::Retry { after: wait, error } => sqlx::query(AssertSqlSafe(&*retry))
+                    .bind(ticket.seq)
+                    .bind(ticket.token)
+                    .bind(after(now(), *wait))
+                    .bind(error),
+                Outcome::Dead { error } => sqlx::query(AssertSqlSafe(&*dead))
+                    .bind(ticket.seq)
+                    .bind(ticket.token)
+                    .bind(error),
+            };
+            query.execute(&mut *conn).await?;
+        }
+        Ok(())
+    }
+
+    async fn renew(&self, conn: &mut SqliteConnection) -> Result<(), InboxError> {
+        let sql = format!(
+            "UPDATE {} SET run_at = $3 WHERE seq = $1 AND token = $2 AND state = 0",
+            self.engine.table
+        );
+        let end = after(now(), self.run.lease);
+        for ticket in self.tickets.values() {
+            let query = sqlx::query(AssertSqlSafe(&*sql)).bind(ticket.seq).bind(ticket.token);
+            query.bind(end).execute(&mut *conn).await?;
+        }
+        Ok(())
+    }
+
+    async fn claim(
+        &self,
+        conn: &mut SqliteConnection,
+        limit: usize,
+    ) -> Result<Vec<(Ticket, Delivery)>, InboxError> {
+        let table = &self.engine.table;
+        let sql = format!(
+            "UPDATE {table} SET token = token + 1, attempts = attempts + 1, run_at = $3 \
+             WHERE seq IN (SELECT seq FROM {table} WHERE queue = $1 AND state = 0 AND run_at <= $2 \
+                           ORDER BY run_at LIMIT $4) \
+             RETURNING seq, token, key, name, body, attempts, stored_at"
+        );
+        let now = now();
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(&self.engine.names.queue)
+            .bind(now)
+            .bind(after(now, self.run.lease))
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .fetch_all(conn)
+            .await?;
+        let mut claimed = Vec::with_capacity(rows.len());
+        for row in rows {
+            let ticket = Ticket { seq: row.try_get("seq")?, token: row.try_get("token")? };
+            let body: Option<Vec<u8>> = row.try_get("body")?;
+            let attempts: i64 = row.try_get("attempts")?;
+            let table = self.engine.table.clone();
+            let delivery = Delivery {
+                key: row.try_get("key")?,
+                name: row.try_get("name")?,
+                body: body.unwrap_or_default().into(),
+                attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+                stored_at: row.try_get("stored_at")?,
+                claim: Claim::Row { table, seq: ticket.seq, token: ticket.token },
+            };
+            claimed.push((ticket, delivery));
+        }
+        Ok(claimed)
+    }
+
+    fn succeeded(&mut self) {
+        if self.is_failing {
+            self.is_failing = false;
+            tracing::info!(target: "tower_workos_inbox::worker", "the worker works again");
+        }
+    }
+
+    fn failed(&mut self, error: &InboxError) {
+        if !self.is_failing {
+            self.is_failing = true;
+            let error = error.without_payload();
+            tracing::warn!(
+                target: "tower_workos_inbox::worker", %error, "the worker can't reach its tables: trying again"
+            );
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Tests of a queue on each engine, over real servers.
+
+mod basics;
+mod retries;
+mod support;
+mod webhook;
