@@ -41,6 +41,9 @@ pub(crate) struct Delivery {
     pub(crate) body: Bytes,
     /// The number of this attempt, from 1.
     pub(crate) attempts: u32,
+    /// How many of the attempts before this one, in a row, were cut short because their process ended. 0 if the engine doesn't
+    /// know.
+    pub(crate) cut_short: u32,
     /// In microseconds.
     pub(crate) stored_at: i64,
     pub(crate) claim: Claim,

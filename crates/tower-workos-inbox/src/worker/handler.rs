@@ -2,7 +2,12 @@
 
 use std::{error::Error, future::poll_fn, marker::PhantomData, sync::Arc, time::Duration};
 
-use tokio::{select, sync::watch, task::JoinSet};
+use tokio::{
+    select,
+    sync::{Semaphore, SemaphorePermit, watch},
+    task::JoinSet,
+    time::sleep,
+};
 use tower_service::Service;
 
 use crate::{
@@ -14,10 +19,16 @@ use crate::{
     worker::retry::{Class, Retry, classify},
 };
 
+/// The longest wait of an item whose process ended before.
+const SHUFFLE: Duration = Duration::from_millis(200);
+
 pub(super) struct Handler<T, S> {
     queue: String,
     service: S,
     retry: Retry,
+    /// Lets items whose process ended before run one at a time, so that the one that is to blame does not end the process for
+    /// the others, too.
+    suspects: Semaphore,
     /// Becomes `true` when the handlers have to end.
     cancelled: watch::Receiver<bool>,
     payload: PhantomData<fn() -> T>,
@@ -30,7 +41,8 @@ impl<T, S> Handler<T, S> {
         retry: Retry,
         cancelled: watch::Receiver<bool>,
     ) -> Self {
-        Self { queue, service, retry, cancelled, payload: PhantomData }
+        let suspects = Semaphore::new(1);
+        Self { queue, service, retry, suspects, cancelled, payload: PhantomData }
     }
 }
 
@@ -79,11 +91,23 @@ where
     S::Future: Send,
     S::Error: Into<Box<dyn Error + Send + Sync>>,
 {
+    /// Waits until this is the only suspect that runs, in a random order.
+    async fn alone(&self) -> Option<SemaphorePermit<'_>> {
+        let random = getrandom::u32().unwrap_or(0);
+        sleep(SHUFFLE.mul_f64(f64::from(random) / f64::from(u32::MAX))).await;
+        let mut cancelled = self.cancelled.clone();
+        select! {
+            // Never closed.
+            permit = self.suspects.acquire() => permit.ok(),
+            _ = cancelled.wait_for(|it| *it) => None,
+        }
+    }
+
     async fn attempt(&self, delivery: Delivery) -> Outcome {
-        let Delivery { key, body, attempts, stored_at, claim, .. } = delivery;
+        let Delivery { key, body, attempts, cut_short, stored_at, claim, .. } = delivery;
         let age = age(stored_at);
-        // The attempts before were cut short, or this one would not have been made.
-        if attempts > 1 && self.retry.is_last(attempts - 1, age) {
+        let _suspect = if cut_short > 0 { self.alone().await } else { None };
+        if cut_short > 0 && self.retry.is_last(attempts - 1, age) {
             let error = "the process ended each time while it handled the item".to_owned();
             return Outcome::Dead { error };
         }

@@ -152,7 +152,7 @@ impl Sqlite {
 
     pub(crate) async fn revive(&self, seq: i64) -> Result<bool, InboxError> {
         let sql = format!(
-            "UPDATE {} SET state = 0, attempts = 0, run_at = $3, error = NULL \
+            "UPDATE {} SET state = 0, attempts = 0, open_claims = 0, run_at = $3, error = NULL \
              WHERE queue = $1 AND seq = $2 AND state = 1",
             self.table
         );

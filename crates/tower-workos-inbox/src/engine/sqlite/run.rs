@@ -178,7 +178,7 @@ impl Loop {
         let table = &self.engine.table;
         let done = done(table);
         let retry = format!(
-            "UPDATE {table} SET run_at = $3, error = $4 WHERE seq = $1 AND token = $2 AND state = 0"
+            "UPDATE {table} SET run_at = $3, error = $4, open_claims = 0 WHERE seq = $1 AND token = $2 AND state = 0"
         );
         let dead = format!(
             "UPDATE {table} SET state = 1, error = $3 WHERE seq = $1 AND token = $2 AND state = 0"
@@ -222,17 +222,19 @@ impl Loop {
         limit: usize,
     ) -> Result<Vec<(Ticket, Delivery)>, InboxError> {
         let table = &self.engine.table;
+        // An item that kills the process again and again does so more and more rarely.
         let sql = format!(
-            "UPDATE {table} SET token = token + 1, attempts = attempts + 1, run_at = $3 \
+            "UPDATE {table} SET token = token + 1, attempts = attempts + 1, open_claims = open_claims + 1, \
+             run_at = $2 + $3 * (1 << min(open_claims, 5)) \
              WHERE seq IN (SELECT seq FROM {table} WHERE queue = $1 AND state = 0 AND run_at <= $2 \
                            ORDER BY run_at LIMIT $4) \
-             RETURNING seq, token, key, name, body, attempts, stored_at"
+             RETURNING seq, token, key, name, body, attempts, open_claims, stored_at"
         );
         let now = now();
         let rows = sqlx::query(AssertSqlSafe(sql))
             .bind(&self.engine.names.queue)
             .bind(now)
-            .bind(after(now, self.run.lease))
+            .bind(after(0, self.run.lease))
             .bind(i64::try_from(limit).unwrap_or(i64::MAX))
             .fetch_all(conn)
             .await?;
@@ -241,12 +243,14 @@ impl Loop {
             let ticket = Ticket { seq: row.try_get("seq")?, token: row.try_get("token")? };
             let body: Option<Vec<u8>> = row.try_get("body")?;
             let attempts: i64 = row.try_get("attempts")?;
+            let open_claims: i64 = row.try_get("open_claims")?;
             let table = self.engine.table.clone();
             let delivery = Delivery {
                 key: row.try_get("key")?,
                 name: row.try_get("name")?,
                 body: body.unwrap_or_default().into(),
                 attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+                cut_short: u32::try_from(open_claims - 1).unwrap_or(0),
                 stored_at: row.try_get("stored_at")?,
                 claim: Claim::Row { table, seq: ticket.seq, token: ticket.token },
             };

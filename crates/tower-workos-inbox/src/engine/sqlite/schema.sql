@@ -10,6 +10,8 @@ CREATE TABLE {p}inbox_job (
     -- When it can be claimed. A claim sets it to the end of its lease.
     run_at INTEGER NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0,
+    -- How many claims in a row have not ended yet. If a claim finds more than 0, a process ended while it handled the item.
+    open_claims INTEGER NOT NULL DEFAULT 0,
     -- Incremented with each claim, so that only the latest claim can end the job.
     token INTEGER NOT NULL DEFAULT 0,
     -- 0: waiting or being handled; 1: a dead letter; 2: done, kept to recognize duplicates.
