@@ -57,6 +57,27 @@ impl Place {
         Some(Self { kind, url, prefix, _folder: folder })
     }
 
+    /// The place of the test that has started this process.
+    pub(crate) fn from_env() -> Self {
+        let variable = |name: &str| env::var(name).unwrap();
+        let kind = match variable("INBOX_KIND").as_str() {
+            "Nats" => Kind::Nats,
+            "Postgres" => Kind::Postgres,
+            _ => Kind::Sqlite,
+        };
+        let (url, prefix) = (variable("INBOX_URL"), variable("INBOX_PREFIX"));
+        Self { kind, url, prefix, _folder: None }
+    }
+
+    /// For [`from_env`](Self::from_env).
+    pub(crate) fn to_env(&self) -> [(&str, String); 3] {
+        [
+            ("INBOX_KIND", format!("{:?}", self.kind)),
+            ("INBOX_URL", self.url.clone()),
+            ("INBOX_PREFIX", self.prefix.clone()),
+        ]
+    }
+
     /// A queue with a pool or connection of its own, as another process has it.
     pub(crate) async fn inbox(&self) -> Inbox {
         self.inbox_with(|builder| builder).await
