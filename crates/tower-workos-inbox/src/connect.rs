@@ -128,3 +128,38 @@ fn not_opened(error: sqlx::Error) -> InboxError {
     };
     InboxError::storage(hint).caused(error)
 }
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_connection_to_sqlite_is_durable() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("inbox.db").display());
+        let backend = sqlite(&url).await.unwrap();
+        #[allow(irrefutable_let_patterns, reason = "without other engines")]
+        let Backend::Sqlite(pool) = backend else { unreachable!() };
+        let mut connections = Vec::new();
+        for _ in 0..10 {
+            let mut connection = pool.acquire().await.unwrap();
+            for (pragma, expected) in [("synchronous", 2), ("secure_delete", 1)] {
+                let sql = sqlx::AssertSqlSafe(format!("PRAGMA {pragma}"));
+                let value: i64 = sqlx::query_scalar(sql).fetch_one(&mut *connection).await.unwrap();
+                assert_eq!(value, expected, "{pragma}");
+            }
+            connections.push(connection);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_url_that_is_not_valid_is_not_shown() {
+        for url in ["mysql://root:hunter2@localhost/db", "sqlite:x?mode=hunter2", "hunter2"] {
+            let Err(error) = Queue::<tower_workos::DirectoryEvent>::connect(url).await else {
+                panic!("{url} is not valid")
+            };
+            assert_eq!(error.kind(), crate::InboxErrorKind::Config, "{url}");
+            assert!(!format!("{error} {error:?}").contains("hunter2"));
+        }
+    }
+}

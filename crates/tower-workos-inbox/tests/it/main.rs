@@ -2,5 +2,6 @@
 
 mod basics;
 mod retries;
+mod sqlite;
 mod support;
 mod webhook;

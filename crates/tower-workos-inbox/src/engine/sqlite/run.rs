@@ -1,6 +1,6 @@
 //! The worker's loop.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
 use tokio::{
@@ -131,14 +131,14 @@ impl Loop {
 
     /// Ends jobs, renews leases and claims up to `free` jobs. Returns after how long to look for more.
     async fn turn(&mut self, free: usize, must_renew: bool) -> Result<Duration, InboxError> {
-        let writing = self.engine.writing.clone();
-        let mut conn = self.engine.pool.acquire().await?;
         // Most of the time an idle worker finds nothing, and must not lock the database for it.
-        let next = if free > 0 { self.next(&mut conn).await? } else { None };
-        let has_job = next.is_some_and(|next| next <= now());
+        let has_job = free > 0 && self.next().await?.is_some_and(|next| next <= now());
         let mut deliveries = Vec::new();
         if has_job || must_renew || !self.ended.is_empty() {
+            let writing = Arc::clone(&self.engine.writing);
+            // Before the connection: with a pool of one connection, the other order would be a deadlock.
             let _writing = writing.lock().await;
+            let mut conn = self.engine.pool.acquire().await?;
             let mut transaction = conn.begin_with("BEGIN IMMEDIATE").await?;
             self.end(&mut transaction).await?;
             if must_renew {
@@ -167,11 +167,11 @@ impl Loop {
     }
 
     /// When the next job is due.
-    async fn next(&self, conn: &mut SqliteConnection) -> Result<Option<i64>, InboxError> {
+    async fn next(&self) -> Result<Option<i64>, InboxError> {
         let sql =
             format!("SELECT min(run_at) FROM {} WHERE queue = $1 AND state = 0", self.engine.table);
         let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(&self.engine.names.queue);
-        Ok(query.fetch_one(conn).await?)
+        Ok(query.fetch_one(&self.engine.pool).await?)
     }
 
     async fn end(&self, conn: &mut SqliteConnection) -> Result<(), InboxError> {
