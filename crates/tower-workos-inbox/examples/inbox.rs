@@ -2,8 +2,8 @@
 //! prints a command to try it.
 //!
 //! Reads `INBOX_URL` (default: `sqlite:inbox.db`; for others, add `--features postgres` or `--features nats`),
-//! `WORKOS_WEBHOOK_SECRET` (default: a random one, which is printed) and `PORT` (default: 3000). `ROLE=store` only stores
-//! events, `ROLE=work` only handles them; by default, one process does both. Ctrl-C stops it.
+//! `WORKOS_WEBHOOK_SECRET` (default: a random one, which is printed), `HOST` (default: 127.0.0.1) and `PORT` (default: 3000).
+//! `ROLE=store` only stores events, `ROLE=work` only handles them; by default, one process does both. Ctrl-C stops it.
 
 use std::{env::var, error::Error, io, process::ExitCode};
 
@@ -33,7 +33,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
         random
     });
     let app = app(inbox, WebhookSecret::new(secret)?);
-    let address = format!("127.0.0.1:{}", var("PORT").unwrap_or("3000".into()));
+    let host = var("HOST").unwrap_or("127.0.0.1".into());
+    let address = format!("{host}:{}", var("PORT").unwrap_or("3000".into()));
     let listener = tokio::net::TcpListener::bind(&address).await;
     let listener = listener.map_err(|error| format!("can't listen on {address}: {error}"))?;
     let url = format!("http://{}", listener.local_addr()?);
