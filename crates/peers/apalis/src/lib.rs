@@ -1,0 +1,1 @@
+//! apalis-sqlite as the engine of an inbox.
