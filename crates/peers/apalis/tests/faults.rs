@@ -2,6 +2,7 @@
 //!
 //! Each test asserts the faulty behaviour. A test that fails after an update shows that a fault was fixed. Then remove
 //! the test and what the adapter does about the fault.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod database;
 
