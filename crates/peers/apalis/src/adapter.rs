@@ -4,10 +4,10 @@
 //! whether an event is lost is here: the transaction that stores, the acknowledgement, the delay of a retry, the
 //! heartbeat of a busy worker, and the restart of one that failed.
 
-use std::{convert::Infallible, panic::AssertUnwindSafe, pin::pin, time::Duration};
+use std::{panic::AssertUnwindSafe, pin::pin, time::Duration};
 
 use apalis_core::{
-    backend::{codec::Codec, ext::BackendExt},
+    backend::ext::BackendExt,
     task::{Task, builder::TaskBuilder},
     worker::{builder::WorkerBuilder, context::WorkerContext},
 };
@@ -21,7 +21,10 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use tokio::time::sleep;
+use tokio_util::task::TaskTracker;
 use tower::{limit::ConcurrencyLimitLayer, service_fn};
+
+use crate::raw::Raw;
 
 /// One row for each event. It outlives the job, so a repeated event is recognised.
 const EVENTS: &str = "CREATE TABLE IF NOT EXISTS inbox_events (
@@ -199,7 +202,7 @@ impl Inbox {
         H: Fn(Job) -> F + Clone + Send + 'static,
         F: Future<Output = Result<(), Failure>> + Send + 'static,
     {
-        let mut shutdown = pin!(shutdown.fuse());
+        let mut shutdown = pin!(shutdown);
         let mut ending = false;
         while !ending {
             // apalis rejects the name of a worker that ended moments ago.
@@ -210,10 +213,8 @@ impl Inbox {
                     tracing::warn!(%error, "jobs of a worker wait for others to declare it dead");
                 }
             }
-            tokio::select! {
-                () = sleep(Duration::from_millis(200)), if !ending => {}
-                () = &mut shutdown, if !ending => ending = true,
-                else => {}
+            if !ending {
+                sleep(Duration::from_millis(200)).await;
             }
         }
     }
@@ -266,7 +267,7 @@ impl Inbox {
         H: Fn(Job) -> F + Clone + Send + 'static,
         F: Future<Output = Result<(), Failure>> + Send + 'static,
     {
-        // apalis would acknowledge after another process took the job over, and lock a job that was acknowledged.
+        // apalis would lock a job after it was acknowledged, and acknowledge a second time.
         let config = Config::default()
             .queue(&self.settings.queue)
             .batch_size(self.settings.concurrency)
@@ -275,51 +276,50 @@ impl Inbox {
             .lock_tasks(false)
             .persist_results(false);
         let storage = SqliteStorage::<Vec<u8>>::new(&self.pool).with_config(config.clone());
-        let (inbox, worker) = (self.clone(), context.clone());
+        let tasks = TaskTracker::new();
+        let (inbox, worker, spawner) = (self.clone(), context.clone(), tasks.clone());
         let worker = WorkerBuilder::new(context)
             .backend(storage.with_codec(Raw).poll_with_stream(Box::pin(self.clone().due())))
             .layer(ConcurrencyLimitLayer::new(self.settings.concurrency))
+            // A worker that fails cancels its futures, and one that stops keeps the transaction of a fetch open until
+            // they end, while they wait for its lock. So a job runs in a task, and the worker only waits for it.
             .build(service_fn(move |task| {
                 let (inbox, worker, handler) = (inbox.clone(), worker.clone(), handler.clone());
-                async move {
-                    inbox.handle(&worker, task, handler).await;
-                    Ok::<_, Infallible>(())
-                }
+                spawner.spawn(async move { inbox.handle(&worker, task, handler).await })
             }));
-        // apalis sends none while more jobs are fetched than can run. This is a future of its own, because a worker that
+        let run = async {
+            let mut events = Box::pin(worker.stream());
+            let ending = loop {
+                tokio::select! {
+                    () = &mut *shutdown => break true,
+                    event = events.next() => match event {
+                        Some(Ok(_)) => {}
+                        Some(Err(error)) => {
+                            tracing::warn!(%error, "a worker failed and is replaced");
+                            break false;
+                        }
+                        None => break false,
+                    },
+                }
+            };
+            drop(events);
+            tasks.close();
+            tasks.wait().await;
+            ending
+        };
+        // apalis sends none while more jobs are fetched than can run. It is a future of its own, because a worker that
         // is not polled may hold the lock that a heartbeat waits for.
-        let mut heartbeats = pin!(async {
+        let heartbeats = async {
             loop {
                 sleep(self.settings.heartbeat).await;
                 if let Err(error) = keep_alive(&self.pool, &config, context).await {
                     tracing::warn!(%error, "a heartbeat failed");
                 }
             }
-        });
-        let mut events = pin!(worker.stream());
-        // A worker can be stopped only after its first event, which is its start.
-        events.next().await;
-        let mut ending = false;
-        loop {
-            tokio::select! {
-                biased;
-                () = &mut *shutdown, if !ending => {
-                    ending = true;
-                    let _ = context.stop();
-                }
-                () = &mut heartbeats => {}
-                event = events.next() => match event {
-                    None => return ending,
-                    Some(Ok(_)) => {}
-                    // Polling a worker that fails while it stops would panic.
-                    Some(Err(_)) if context.is_shutting_down() => return ending,
-                    // The jobs that are running end as usual. Dropping the worker would cancel them.
-                    Some(Err(error)) => {
-                        tracing::warn!(%error, "a worker failed and is replaced");
-                        let _ = context.stop();
-                    }
-                },
-            }
+        };
+        tokio::select! {
+            ending = run => ending,
+            () = heartbeats => false,
         }
     }
 
@@ -383,21 +383,4 @@ impl Inbox {
 fn seconds(duration: Duration) -> i64 {
     let seconds = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
     i64::try_from(seconds).unwrap_or(i64::MAX)
-}
-
-/// Passes payloads on as they are. A payload that apalis can't decode would end the worker.
-#[derive(Clone, Debug)]
-struct Raw;
-
-impl Codec<Vec<u8>> for Raw {
-    type Error = Infallible;
-    type Compact = Vec<u8>;
-
-    fn encode(&self, payload: &Vec<u8>) -> Result<Vec<u8>, Infallible> {
-        Ok(payload.clone())
-    }
-
-    fn decode(&self, payload: &Vec<u8>) -> Result<Vec<u8>, Infallible> {
-        Ok(payload.clone())
-    }
 }

@@ -3,5 +3,6 @@
 //! The faults are in `tests/faults.rs`.
 
 mod adapter;
+mod raw;
 
 pub use adapter::{DeadLetter, Failure, Inbox, Job, Settings};

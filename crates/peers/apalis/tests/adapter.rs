@@ -146,8 +146,8 @@ async fn a_dead_letter_waits_until_it_is_driven_again() {
     let database = Database::create();
     let (inbox, pool) = (open(&database).await, database.pool().await);
     inbox.store(&[("a", b"{}"), ("b", b"{}"), ("old", b"{}")]).await.unwrap();
-    let old = "UPDATE inbox_events SET at = at - 8 * 86400 WHERE id <> 'b'";
-    sqlx::query(old).execute(&pool).await.unwrap();
+    let age = "UPDATE inbox_events SET at = at - 8 * 86400 WHERE id = ?";
+    sqlx::query(age).bind("old").execute(&pool).await.unwrap();
     let calls = Calls::default();
     let recorder = calls.clone();
     let running = start(&inbox, move |job| {
@@ -174,7 +174,9 @@ async fn a_dead_letter_waits_until_it_is_driven_again() {
     idle(&pool).await;
     running.end().await;
     assert_eq!(calls.ids().len(), 6);
-    sqlx::query(old).execute(&pool).await.unwrap();
+    for id in ["a", "old"] {
+        sqlx::query(age).bind(id).execute(&pool).await.unwrap();
+    }
     assert_eq!(inbox.purge().await.unwrap(), 2);
     assert_eq!(scalar(&pool, "SELECT count(*) FROM inbox_events").await, 1);
 }
@@ -184,7 +186,11 @@ async fn an_event_of_another_process_wakes_the_worker() {
     let database = Database::create();
     let calls = Calls::default();
     let recorder = calls.clone();
-    let running = start(&open(&database).await, move |job| {
+    // A heartbeat would wake it too.
+    let mut settings = settings();
+    settings.heartbeat = Duration::from_secs(3600);
+    let inbox = Inbox::open(database.options(), settings).await.unwrap();
+    let running = start(&inbox, move |job| {
         recorder.record(&job);
         async { Ok(()) }
     });
@@ -343,4 +349,30 @@ async fn stopping_finishes_what_runs_and_frees_the_rest() {
     let free = usize::try_from(scalar(&pool, free).await).unwrap();
     assert_eq!(free + ended.len(), 10);
     assert_eq!(scalar(&pool, "SELECT count(*) FROM Workers").await, 0);
+}
+
+#[tokio::test]
+async fn stopping_keeps_no_job_locked() {
+    let database = Database::create();
+    let inbox = open(&database).await;
+    let ids: Vec<_> = (0..5000).map(|number| format!("event{number}")).collect();
+    let events: Vec<(&str, &[u8])> = ids.iter().map(|id| (id.as_str(), &b"{}"[..])).collect();
+    inbox.store(&events).await.unwrap();
+    let calls = Calls::default();
+    // A worker is stopped while it handles, while it fetches, and between.
+    for _ in 0..25 {
+        let recorder = calls.clone();
+        let begun = calls.ids().len();
+        let running = start(&inbox, move |job| {
+            recorder.record(&job);
+            async { Ok(()) }
+        });
+        calls.reach(begun + 1).await;
+        sleep(Duration::from_micros(fastrand::u64(..5000))).await;
+        running.end().await;
+        let locked = "SELECT count(*) FROM Jobs WHERE lock_by IS NOT NULL";
+        assert_eq!(scalar(inbox.pool(), locked).await, 0);
+    }
+    let handled = i64::try_from(calls.ids().len()).unwrap();
+    assert_eq!(scalar(inbox.pool(), "SELECT count(*) FROM Jobs").await, 5000 - handled);
 }
