@@ -3,6 +3,7 @@
 //! The faults are in `tests/faults.rs`.
 
 mod adapter;
+pub mod rates;
 mod raw;
 
 pub use adapter::{DeadLetter, Failure, Inbox, Job, Settings};
