@@ -1,0 +1,88 @@
+//! A backlog, compared with the engine's own worker.
+
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use tower::service_fn;
+use tower_workos::{DirectoryEvent, testing::sample};
+
+use crate::{
+    memory::resident,
+    rate,
+    reference::Reference,
+    support::{Place, run},
+};
+
+const CONCURRENCY: usize = 16;
+/// The backlog is worked off in parts, in turn with the reference.
+const PARTS: usize = 4;
+
+pub(crate) async fn measure(place: &Place, count: usize) {
+    let inbox = place.inbox().await;
+    let reference = Reference::new(place).await;
+    fill(&inbox, count).await;
+    let payload = {
+        let body = sample::USER_UPDATED.builder().body();
+        let body = serde_json::json!({ "body": str::from_utf8(&body).unwrap() });
+        Bytes::from(serde_json::to_vec(&body).unwrap())
+    };
+
+    let handled = Arc::new(AtomicUsize::new(0));
+    let service = {
+        let handled = Arc::clone(&handled);
+        service_fn(move |_: DirectoryEvent| {
+            handled.fetch_add(1, Ordering::Relaxed);
+            async { Ok::<_, Infallible>(()) }
+        })
+    };
+    let before = resident();
+    let mut most = before;
+    let (mut ours, mut theirs) = (Duration::ZERO, Duration::ZERO);
+    let (mut by_us, mut by_them) = (0, 0);
+    for part in 1..=PARTS {
+        let begin = Instant::now();
+        let done = handled.load(Ordering::Relaxed);
+        let running = run(inbox.worker(service.clone()).concurrency(CONCURRENCY));
+        while handled.load(Ordering::Relaxed) < count * part / PARTS {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            most = most.max(resident());
+        }
+        running.stop().await;
+        ours += begin.elapsed();
+        by_us += handled.load(Ordering::Relaxed) - done;
+        let (time, jobs) = reference.work(&payload, count / PARTS, CONCURRENCY).await;
+        theirs += time;
+        by_them += jobs;
+    }
+    let depth = inbox.status().await.unwrap().depth;
+    assert_eq!(depth + u64::try_from(by_us).unwrap(), u64::try_from(count).unwrap());
+    let (ours, theirs) = (rate(by_us, ours), rate(by_them, theirs));
+    println!(
+        "  work: {ours:.0} of {count} events a second, {CONCURRENCY} at a time; {theirs:.0} jobs a second with {}: ratio {:.2}; \
+         memory {before:?} MiB before, at most {most:?}",
+        Reference::WORK[place.kind as usize],
+        ours / theirs
+    );
+    reference.remove().await;
+}
+
+async fn fill(inbox: &tower_workos_inbox::Inbox, count: usize) {
+    // As many at a time as the queue lets wait.
+    let mut stores = tokio::task::JoinSet::new();
+    for number in 0..count {
+        if stores.len() >= 500 {
+            stores.join_next().await.unwrap().unwrap();
+        }
+        let inbox = inbox.clone();
+        let event = sample::USER_UPDATED.builder().id(format!("work_{number:08}")).event();
+        stores.spawn(async move { inbox.store(&event).await.map(drop).unwrap() });
+    }
+    stores.join_all().await;
+}
