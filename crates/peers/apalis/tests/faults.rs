@@ -1,13 +1,15 @@
 //! The faults of apalis-sqlite 1.0.0 that an inbox must shield its users from.
 //!
-//! Each test asserts the faulty behaviour. A test that fails after an update shows that a fault was fixed. Then remove
-//! the test and what the adapter does about the fault.
+//! Each test asserts the faulty behaviour, so one that fails after an update shows that a fault was fixed.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod database;
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -15,7 +17,7 @@ use apalis_core::{
     backend::{TaskSink, Vacuum},
     error::{BoxDynError, RetryAfterError},
     task::Task,
-    worker::builder::WorkerBuilder,
+    worker::{builder::WorkerBuilder, context::WorkerContext},
 };
 use apalis_sqlite::{Config, SqliteStorage, queries::push_tasks};
 use database::{Database, until};
@@ -89,7 +91,6 @@ async fn all_attempts_fail_at_once() {
     let times: Vec<_> = calls.lock().unwrap().iter().map(|(at, _)| *at).collect();
     assert_eq!(times.len(), 25);
     let pauses: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    println!("25 attempts within {:?}", times[24] - times[0]);
     assert!(pauses.iter().all(|pause| *pause < Duration::from_secs(1)), "{pauses:?}");
     run.abort();
 }
@@ -361,4 +362,39 @@ async fn a_busy_worker_loses_its_jobs() {
     assert!(others.lock().unwrap().iter().any(|(_, job)| *job == running));
     slow.abort();
     run.abort();
+}
+
+// Deployments make handlers fail that write to the same file, such as one that acknowledges in its own transaction: the
+// worker that stops keeps the transaction of an interrupted fetch open until they end.
+#[tokio::test]
+async fn a_worker_that_stops_blocks_the_writes_of_its_handlers() {
+    let database = Database::create();
+    let pool = set_up(&database).await;
+    let writer = database.pool_with(database.options().busy_timeout(Duration::from_secs(1))).await;
+    sqlx::query("CREATE TABLE effects (id INTEGER)").execute(&pool).await.unwrap();
+    storage(&pool).push_bulk(vec!["job".to_owned(); 2000]).await.unwrap();
+    let locked = Arc::new(AtomicUsize::new(0));
+    // The moment matters, hence several tries.
+    for number in 0..100 {
+        let context = WorkerContext::new(&format!("worker{number}"));
+        let (stop, writer, counter) = (context.clone(), writer.clone(), locked.clone());
+        let worker =
+            WorkerBuilder::new(&context).backend(storage(&pool)).build(move |_: String| {
+                let (stop, writer, counter) = (stop.clone(), writer.clone(), counter.clone());
+                async move {
+                    sleep(Duration::from_micros(fastrand::u64(..3000))).await;
+                    let _ = stop.stop();
+                    let effect =
+                        sqlx::query("INSERT INTO effects VALUES (1)").execute(&writer).await;
+                    if effect.is_err_and(|error| error.to_string().contains("database is locked")) {
+                        counter.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        let _ = worker.run().await;
+        if locked.load(Ordering::Relaxed) > 0 {
+            return;
+        }
+    }
+    panic!("no handler was blocked");
 }
