@@ -1,10 +1,10 @@
 //! The rates of apalis-sqlite and of the adapter, in events a second.
 //!
 //! ```text
-//! cargo bench -p peers-apalis
+//! cargo bench -p peers-apalis --bench rates [-- COUNT [adapter]]
 //! ```
 //!
-//! 20 000 payloads of 600 bytes in a file in the system's temporary directory, in WAL mode with `synchronous` full. Takes
+//! By default 20 000 payloads of 600 bytes in a file in the system's temporary directory, in WAL mode with `synchronous` full. Takes
 //! minutes, because apalis reads all pending jobs to lock one and all jobs of a worker to acknowledge one. As a test
 //! (`cargo test --benches`), it runs with a few events.
 #![allow(clippy::unwrap_used, reason = "a bench may panic")]
@@ -19,7 +19,9 @@ const CONCURRENCY: usize = 16;
 
 fn main() {
     let small = !env::args().any(|argument| argument == "--bench");
-    let count = if small { 50 } else { 20_000 };
+    let default = if small { 50 } else { 20_000 };
+    let count: u32 = env::args().find_map(|argument| argument.parse().ok()).unwrap_or(default);
+    let only_adapter = env::args().any(|argument| argument == "adapter");
     let payloads: Vec<Vec<u8>> = (0..count).map(payload).collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let print = |name: &str, elapsed: Duration| {
@@ -27,6 +29,9 @@ fn main() {
     };
     runtime.block_on(async {
         for (push, fetch) in [(20_000, 10), (100, CONCURRENCY), (1, 100)] {
+            if only_adapter {
+                break;
+            }
             let folder = tempfile::tempdir().unwrap();
             let pool = rates::open(options(folder.path())).await.unwrap();
             let elapsed = rates::bulk_enqueue(&pool, &payloads, push).await.unwrap();
