@@ -4,6 +4,7 @@ use std::fmt;
 
 /// The application's pool or client. A `SqlitePool`, a `PgPool` or an `async_nats::jetstream::Context` converts into it.
 #[derive(Clone)]
+#[allow(clippy::large_enum_variant, reason = "a queue has one")]
 #[non_exhaustive]
 pub enum Backend {
     /// NATS JetStream, server 2.9 or later.

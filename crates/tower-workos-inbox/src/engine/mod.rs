@@ -161,7 +161,7 @@ impl Engine {
             (Self::Postgres(engine), Conn::Postgres(conn)) => engine.store_in(conn, items).await,
             #[cfg(feature = "sqlite")]
             (Self::Sqlite(engine), Conn::Sqlite(conn)) => engine.store_in(conn, items).await,
-            #[expect(unreachable_patterns, reason = "with one database, there is no mismatch")]
+            #[allow(unreachable_patterns, reason = "with one database, there is no mismatch")]
             _ => Err(other_database()),
         }
     }
