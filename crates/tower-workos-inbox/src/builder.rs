@@ -108,13 +108,18 @@ impl<T: Payload> QueueBuilder<T> {
     /// # Errors
     ///
     /// [`InboxErrorKind::Config`](crate::InboxErrorKind::Config) if the name, the schema or the prefix is not a plain
-    /// identifier, or if a schema is set for anything but PostgreSQL.
+    /// identifier, if a schema is set for anything but PostgreSQL, or if they are too long together: on PostgreSQL, the schema
+    /// `{schema}_{prefix}{name}_graphile_worker` is created for the queue's jobs, and may have 63 characters.
     pub fn build(self) -> Result<Queue<T>, InboxError> {
         let has_schemas = self.backend.has_schemas();
         if self.schema.is_some() && !has_schemas {
             return Err(InboxError::config("only PostgreSQL has schemas: choose a prefix instead"));
         }
         let names = Names::new(self.schema, self.prefix, self.name)?;
+        #[cfg(feature = "postgres")]
+        if has_schemas {
+            names.check()?;
+        }
         let engine = Engine::new(self.backend, names.clone(), &self.settings);
         Ok(Queue::with(engine, names.queue, self.limits))
     }

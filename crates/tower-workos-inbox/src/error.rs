@@ -43,6 +43,13 @@ impl InboxError {
         Self::new(InboxErrorKind::Storage, hint)
     }
 
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) fn not_migrated() -> Self {
+        let hint = "the queue's tables are missing or older than this version: call Queue::migrate at start-up, with the \
+                    same schema and prefix";
+        Self::new(InboxErrorKind::NotMigrated, hint)
+    }
+
     pub(crate) fn caused(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
@@ -116,10 +123,8 @@ impl From<sqlx::Error> for InboxError {
             }
             _ => false,
         };
-        let hint = "the queue's tables are missing or older than this version: call Queue::migrate at start-up, with the \
-                    same schema and prefix";
         if is_missing {
-            Self::new(InboxErrorKind::NotMigrated, hint).caused(error)
+            Self::not_migrated().caused(error)
         } else {
             Self::storage("the database failed").caused(error)
         }

@@ -29,6 +29,26 @@ impl Names {
         Ok(Self { schema, prefix, queue })
     }
 
+    /// The schema of graphile_worker's tables. Each queue has its own: graphile_worker has no index that tells their jobs apart,
+    /// so that the jobs of one queue would slow down the others.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn graphile(&self) -> String {
+        let schema = self.schema.as_ref().map(|it| format!("{it}_")).unwrap_or_default();
+        format!("{schema}{}{}_graphile_worker", self.prefix, self.queue)
+    }
+
+    /// Returns an error if PostgreSQL would truncate a name.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn check(&self) -> Result<(), InboxError> {
+        let name = self.graphile();
+        if name.len() > 63 {
+            return Err(InboxError::config(format!(
+                "the schema of graphile_worker would be {name:?}, which is longer than 63 characters: choose shorter names"
+            )));
+        }
+        Ok(())
+    }
+
     /// Replaces `{p}name` by the quoted and qualified name of a table, and `{i}name` by that of an index, which is in the
     /// schema of its table.
     #[cfg(any(feature = "postgres", feature = "sqlite"))]

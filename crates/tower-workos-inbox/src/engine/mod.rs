@@ -55,8 +55,11 @@ pub(crate) enum Claim {
     /// NATS has no transactions.
     #[cfg(feature = "nats")]
     None,
+    /// The lock of graphile_worker's job, and the statement that completes it.
+    #[cfg(feature = "postgres")]
+    Job { sql: Arc<postgres::Sql>, ticket: postgres::Ticket },
     /// The row and the number of its claim, in a table of this name.
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    #[cfg(feature = "sqlite")]
     Row { table: Arc<str>, seq: i64, token: i64 },
 }
 
@@ -208,8 +211,8 @@ impl Claim {
     ) -> Result<Completion, InboxError> {
         match (self, transaction.0) {
             #[cfg(feature = "postgres")]
-            (Self::Row { table, seq, token }, Conn::Postgres(conn)) => {
-                postgres::complete_in(conn, table, *seq, *token).await
+            (Self::Job { sql, ticket }, Conn::Postgres(conn)) => {
+                postgres::complete_in(conn, sql, ticket).await
             }
             #[cfg(feature = "sqlite")]
             (Self::Row { table, seq, token }, Conn::Sqlite(conn)) => {

@@ -164,10 +164,14 @@ impl Place {
             Kind::Postgres => {
                 let pool = self.postgres().await;
                 let prefix = &self.prefix;
-                for sql in [
-                    format!("DROP TABLE IF EXISTS {prefix}inbox_job, {prefix}inbox_migration"),
-                    format!("DROP SCHEMA IF EXISTS {prefix}graphile_worker CASCADE"),
-                ] {
+                let select = "SELECT 'DROP SCHEMA ' || nspname || ' CASCADE' FROM pg_namespace \
+                              WHERE starts_with(nspname, $1)";
+                let mut drops: Vec<String> =
+                    sqlx::query_scalar(select).bind(prefix).fetch_all(&pool).await.unwrap();
+                drops.push(format!(
+                    "DROP TABLE IF EXISTS {prefix}inbox_job, {prefix}inbox_migration"
+                ));
+                for sql in drops {
                     sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&pool).await.unwrap();
                 }
             }
