@@ -238,8 +238,7 @@ impl DatabaseDriver for Driver {
         let state = (Arc::clone(&self.run.wake), channel.to_owned());
         let stream = stream::unfold(state, |(wake, channel)| async {
             wake.notified().await;
-            let notification =
-                Notification { channel: channel.clone(), payload: String::new() };
+            let notification = Notification { channel: channel.clone(), payload: String::new() };
             Some((Ok(notification), (wake, channel)))
         });
         let stream: NotificationStream = Box::pin(stream);

@@ -70,7 +70,8 @@ impl Jobs {
 
     pub(super) fn claimed(&self, jobs: impl Iterator<Item = i64>) {
         let mut stages = self.lock();
-        stages.retain(|_, stage| !matches!(stage, Stage::Loaded { at, .. } if at.elapsed() > UNUSED));
+        stages
+            .retain(|_, stage| !matches!(stage, Stage::Loaded { at, .. } if at.elapsed() > UNUSED));
         stages.extend(jobs.map(|job| (job, Stage::Busy)));
     }
 
@@ -123,7 +124,8 @@ impl End {
             Some(Outcome::Dead { error }) => (1, Duration::ZERO, Some(error)),
         };
         // About 3000 years, which is before the end of PostgreSQL's calendar.
-        let micros = i64::try_from(after.as_micros()).unwrap_or(i64::MAX).min(100_000_000_000_000_000);
+        let micros =
+            i64::try_from(after.as_micros()).unwrap_or(i64::MAX).min(100_000_000_000_000_000);
         Self { ticket, state, micros, error: error.map(|error| text(&error)) }
     }
 }

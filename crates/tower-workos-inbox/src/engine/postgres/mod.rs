@@ -60,7 +60,10 @@ impl Postgres {
 
     pub(crate) async fn migrate(&self) -> Result<(), InboxError> {
         let mut transaction = self.pool.begin().await?;
-        sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *transaction).await?;
+        sqlx::query("SELECT pg_advisory_xact_lock($1)")
+            .bind(LOCK)
+            .execute(&mut *transaction)
+            .await?;
         let create = "CREATE TABLE IF NOT EXISTS {p}inbox_migration \
                       (version integer PRIMARY KEY, migrated_at timestamptz NOT NULL DEFAULT now())";
         self.execute(&mut transaction, create).await?;

@@ -3,8 +3,8 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use graphile_worker::{
-    DbError, IntoTaskHandlerResult, JobRecovery, JobRecoveryResult, LocalQueueConfig, TaskHandler, Worker, WorkerContext,
-    WorkerRecoveryConfig, WorkerShutdownConfig,
+    DbError, IntoTaskHandlerResult, JobRecovery, JobRecoveryResult, LocalQueueConfig, TaskHandler,
+    Worker, WorkerContext, WorkerRecoveryConfig, WorkerShutdownConfig,
 };
 use serde::{Deserialize, Serialize};
 use sqlx::{PgPool, postgres::PgListener};
@@ -93,7 +93,8 @@ impl Postgres {
         };
         // No job of this worker runs any more. If it failed, it may still hold locks.
         if let Err(error) = result {
-            let failed = failed(InboxError::storage("graphile_worker failed").caused(error.to_string()));
+            let failed =
+                failed(InboxError::storage("graphile_worker failed").caused(error.to_string()));
             if !*run.stop.borrow() {
                 let query = sqlx::query(sqlx::AssertSqlSafe(&*self.sql.release_all));
                 query.bind(worker.worker_id()).execute(&self.pool).await?;
@@ -183,8 +184,7 @@ struct Attempt {
 
 impl Attempt {
     async fn make(mut self, job: i64) -> Result<(), &'static str> {
-        let (ticket, delivery) =
-            self.jobs.begin(job).map_err(|()| "the item was not loaded")?;
+        let (ticket, delivery) = self.jobs.begin(job).map_err(|()| "the item was not loaded")?;
         let outcome = match delivery {
             None => None,
             Some(delivery) => select! {

@@ -45,10 +45,8 @@ impl Sql {
                  job AS ({add}) \
                  SELECT key, (SELECT * FROM job) FROM stored"
             )),
-            load: sql(
-                "SELECT seq, token, key, name, body, attempts, stored_at FROM {p}inbox_job \
-                 WHERE seq = ANY($1) AND queue = $2 AND state = 0",
-            ),
+            load: sql("SELECT seq, token, key, name, body, attempts, stored_at FROM {p}inbox_job \
+                 WHERE seq = ANY($1) AND queue = $2 AND state = 0"),
             // The lock of the job is the fence: if another worker has taken it over, nothing changes.
             end: sql(&format!(
                 "WITH ended AS (SELECT * FROM unnest($1::bigint[], $2::text[], $3::smallint[], $4::bigint[], $5::bigint[], \
