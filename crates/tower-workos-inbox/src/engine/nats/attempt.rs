@@ -72,6 +72,8 @@ impl Attempt {
             name: meta.name.clone(),
             body: message.payload.clone(),
             attempts,
+            // A delivery again after a failure looks the same.
+            cut_short: 0,
             stored_at,
             claim: Claim::None,
         };

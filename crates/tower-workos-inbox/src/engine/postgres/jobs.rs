@@ -169,6 +169,8 @@ impl Postgres {
                     name: row.try_get("name")?,
                     body: body.unwrap_or_default().into(),
                     attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+                    // A failed attempt makes a new job.
+                    cut_short: u32::try_from(ticket.claim.saturating_sub(1)).unwrap_or(0),
                     stored_at: row.try_get("stored_at")?,
                     claim,
                 });
