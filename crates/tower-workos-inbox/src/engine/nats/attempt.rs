@@ -12,6 +12,7 @@ use async_nats::{
 use bytes::Bytes;
 use tokio::{
     select,
+    sync::{Notify, OwnedSemaphorePermit},
     time::{Instant, sleep},
 };
 
@@ -35,6 +36,8 @@ pub(super) struct Attempt {
     pub(super) engine: Nats,
     pub(super) run: Run,
     pub(super) health: Arc<Health>,
+    /// Notified when the handler has returned.
+    pub(super) freed: Arc<Notify>,
 }
 
 /// When the server was last told that the item is being handled.
@@ -60,7 +63,7 @@ impl Lease {
 }
 
 impl Attempt {
-    pub(super) async fn handle(self, message: Message) {
+    pub(super) async fn handle(self, message: Message, place: OwnedSemaphorePermit) {
         // The consumer delivers nothing without it.
         let Ok(info) = message.info() else { return };
         let (stream_seq, published) = (info.stream_sequence, micros(info.published.into()));
@@ -82,6 +85,8 @@ impl Attempt {
             outcome = Arc::clone(&self.run.handle).handle(delivery) => outcome,
             never = self.renew(&message, &lease) => match never {},
         };
+        drop(place);
+        self.freed.notify_one();
         // Unique, also if the stream is deleted and created again.
         let id = format!("dead:{stream_seq}:{published}");
         let meta = Meta { stored_at: Some(stored_at), attempts: Some(attempts), ..meta };

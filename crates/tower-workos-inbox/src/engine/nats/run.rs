@@ -19,7 +19,7 @@ use async_nats::{
 use futures_util::StreamExt as _;
 use tokio::{
     select,
-    sync::watch,
+    sync::{Notify, Semaphore, watch},
     task::JoinSet,
     time::{Instant, sleep, sleep_until, timeout},
 };
@@ -75,13 +75,25 @@ struct Asked {
 pub(super) struct Loop {
     engine: Nats,
     run: Run,
+    /// Free places for handlers.
+    places: Arc<Semaphore>,
+    /// Notified when a handler has returned.
+    freed: Arc<Notify>,
+    /// Handlers, and outcomes that are not confirmed yet.
     running: JoinSet<()>,
     health: Arc<Health>,
 }
 
 impl Loop {
     pub(super) fn new(engine: Nats, run: Run) -> Self {
-        Self { engine, run, running: JoinSet::new(), health: Arc::default() }
+        Self {
+            places: Arc::new(Semaphore::new(run.concurrency)),
+            freed: Arc::default(),
+            running: JoinSet::new(),
+            health: Arc::default(),
+            engine,
+            run,
+        }
     }
 
     pub(super) async fn run(mut self) -> Result<(), InboxError> {
@@ -122,7 +134,13 @@ impl Loop {
         let mut asked: Option<Asked> = None;
         let mut number = 0_u64;
         loop {
-            let free = self.run.concurrency.saturating_sub(self.running.len());
+            while self.running.try_join_next().is_some() {}
+            // Outcomes are confirmed while the next handlers run. Outcomes that can't be confirmed stop the worker, too.
+            let unconfirmed = self.running.len().saturating_sub(self.run.concurrency);
+            let free = self
+                .places
+                .available_permits()
+                .min(self.run.concurrency.saturating_sub(unconfirmed));
             if asked.is_none() && free > 0 {
                 if client.connection_state() != State::Connected {
                     return Err(InboxError::storage("the connection to NATS is lost"));
@@ -148,9 +166,8 @@ impl Loop {
                     let message = message.ok_or_else(|| InboxError::storage("the connection to NATS is closed"))?;
                     self.receive(message, &mut asked)?;
                 }
-                Some(_) = self.running.join_next() => {
-                    while self.running.try_join_next().is_some() {}
-                }
+                () = self.freed.notified() => {}
+                Some(_) = self.running.join_next() => {}
                 // The server has forgotten the request.
                 () = late => asked = None,
                 () = stopped(&mut stop) => {
@@ -173,10 +190,14 @@ impl Loop {
                 }
                 self.health.succeeded();
                 let message = jetstream::Message { message, context: self.engine.context.clone() };
-                let (engine, run, health) =
-                    (self.engine.clone(), self.run.clone(), Arc::clone(&self.health));
-                if self.running.len() < self.run.concurrency {
-                    self.running.spawn(Attempt { engine, run, health }.handle(message));
+                if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+                    let attempt = Attempt {
+                        engine: self.engine.clone(),
+                        run: self.run.clone(),
+                        health: Arc::clone(&self.health),
+                        freed: Arc::clone(&self.freed),
+                    };
+                    self.running.spawn(attempt.handle(message, place));
                 } else {
                     // An answer to a request that was late.
                     self.running.spawn(async move {
