@@ -1,6 +1,8 @@
 //! Tests of a queue on each engine, over real servers.
 
 mod basics;
+mod nats;
+mod nats_server;
 mod retries;
 mod sqlite;
 mod support;

@@ -250,6 +250,11 @@ impl Running {
         timeout(LIMIT, self.task).await.expect("the worker stops").unwrap().unwrap();
     }
 
+    /// Waits until it returns an error.
+    pub(crate) async fn failed(self) -> InboxError {
+        timeout(LIMIT, self.task).await.expect("the worker ends").unwrap().unwrap_err()
+    }
+
     /// Drops it, as a crash does.
     pub(crate) async fn kill(self) {
         self.task.abort();
