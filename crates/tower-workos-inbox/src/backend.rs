@@ -80,6 +80,7 @@ pub(crate) enum Conn<'a> {
     Sqlite(&'a mut sqlx::SqliteConnection),
     /// Without the feature of a database, there is no transaction.
     #[cfg(not(any(feature = "postgres", feature = "sqlite")))]
+    #[expect(dead_code, reason = "it can't be constructed")]
     None(std::convert::Infallible, std::marker::PhantomData<&'a ()>),
 }
 

@@ -5,6 +5,10 @@ use crate::error::InboxError;
 /// The schema and the prefix of the tables, and the name of the queue.
 #[derive(Clone, Debug)]
 pub(crate) struct Names {
+    #[cfg_attr(
+        not(any(feature = "postgres", feature = "sqlite")),
+        expect(dead_code, reason = "NATS has none")
+    )]
     pub(crate) schema: Option<String>,
     pub(crate) prefix: String,
     pub(crate) queue: String,

@@ -12,10 +12,12 @@ pub(crate) fn micros(time: SystemTime) -> i64 {
 }
 
 /// The time this long after another one.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) fn after(micros: i64, duration: Duration) -> i64 {
     micros.saturating_add(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
 }
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) fn before(micros: i64, duration: Duration) -> i64 {
     micros.saturating_sub(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
 }

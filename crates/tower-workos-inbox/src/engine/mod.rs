@@ -12,8 +12,10 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use bytes::Bytes;
 use tokio::sync::{Notify, watch};
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use crate::backend::Conn;
 use crate::{
-    backend::{Backend, Conn, QueueTransaction},
+    backend::{Backend, QueueTransaction},
     dead_letter::DeadLetter,
     error::{InboxError, InboxErrorKind},
     job::Completion,
@@ -88,6 +90,10 @@ pub(crate) struct Run {
     /// After how long a job of a process that was killed is delivered again. It is renewed while the job runs.
     pub(crate) lease: Duration,
     /// Notified when there may be something new to do.
+    #[cfg_attr(
+        not(any(feature = "postgres", feature = "sqlite")),
+        expect(dead_code, reason = "NATS wakes the worker itself")
+    )]
     pub(crate) wake: Arc<Notify>,
     /// Becomes `true` when the engine must take no more jobs, and return after those that run.
     pub(crate) stop: watch::Receiver<bool>,
@@ -159,6 +165,7 @@ impl Engine {
         transaction: QueueTransaction<'_>,
         items: &[Item],
     ) -> Result<Vec<Stored>, InboxError> {
+        let _ = items;
         match (self, transaction.0) {
             #[cfg(feature = "postgres")]
             (Self::Postgres(engine), Conn::Postgres(conn)) => engine.store_in(conn, items).await,

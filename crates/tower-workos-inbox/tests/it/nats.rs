@@ -3,15 +3,15 @@
 use std::{
     borrow::Cow,
     error::Error as _,
-    io,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicU32, Ordering},
     },
     time::Duration,
 };
 
 use async_nats::jetstream::{self, Context, message::PublishMessage};
+use tokio::sync::Semaphore;
 use tower::service_fn;
 use tower_workos::DirectoryEvent;
 use tower_workos_inbox::{
@@ -320,18 +320,13 @@ async fn an_item_that_is_too_large_is_rejected() {
 async fn the_longest_lease_of_the_running_workers_counts() {
     let Some(place) = place().await else { return };
     let (first, second) = (place.inbox().await, place.inbox().await);
-    let (begun, may_end) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicBool::new(false)));
+    let (begun, may_end) = (Arc::new(AtomicU32::new(0)), Arc::new(Semaphore::new(0)));
     let service = {
         let (begun, may_end) = (begun.clone(), may_end.clone());
         service_fn(move |_: DirectoryEvent| {
             begun.fetch_add(1, Ordering::Relaxed);
             let may_end = may_end.clone();
-            async move {
-                while !may_end.load(Ordering::Relaxed) {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
-                Ok::<_, io::Error>(())
-            }
+            async move { may_end.acquire().await.map(|it| it.forget()) }
         })
     };
     let (short, long) = (Duration::from_secs(1), Duration::from_secs(60));
@@ -348,7 +343,7 @@ async fn the_longest_lease_of_the_running_workers_counts() {
         stream.consumer_info("worker").await.unwrap().config.ack_wait
     };
     assert_eq!(lease().await, long);
-    may_end.store(true, Ordering::Relaxed);
+    may_end.add_permits(1);
     until("nothing is left", async || first.status().await.unwrap().depth == 0).await;
     slow.stop().await;
     quick.stop().await;
