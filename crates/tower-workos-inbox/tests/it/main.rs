@@ -3,6 +3,7 @@
 mod basics;
 mod nats;
 mod nats_server;
+mod postgres;
 mod retries;
 mod sqlite;
 mod support;

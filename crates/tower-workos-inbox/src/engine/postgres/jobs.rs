@@ -215,3 +215,17 @@ impl Postgres {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_contains_nothing_that_postgresql_rejects() {
+        let ticket = Ticket { job: 1, worker: "worker".into(), claim: 1, row: None };
+        let outcome = Outcome::Retry { after: Duration::MAX, error: "a\0b".to_owned() };
+        let end = End::new(ticket, Some(outcome));
+        assert_eq!((end.state, end.micros), (0, 100_000_000_000_000_000));
+        assert_eq!(end.error.as_deref(), Some("a\u{fffd}b"));
+    }
+}
