@@ -1,8 +1,8 @@
 //! Changes to what the tables show.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 use tower_workos::{DirectoryGroupId, DirectoryId, DirectoryUserId, EventId, Timestamp};
 
 macro_rules! kinds {
@@ -117,8 +117,16 @@ impl Serialize for ChangeKind {
     }
 }
 
+/// Reads the kind's name. One that this version does not know is [`ChangeKind::Other`].
+impl<'de> Deserialize<'de> for ChangeKind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = Cow::<str>::deserialize(deserializer)?;
+        Ok(Self::from_name(&name).unwrap_or(Self::Other))
+    }
+}
+
 /// A change to what the tables show. It contains ids and the names of fields, but no values.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct Change {
     /// The change's number in the feed. Numbers increase in the order of the commits, with gaps.
@@ -132,6 +140,7 @@ pub struct Change {
     /// The user of a user's change or a membership's.
     pub user_id: Option<DirectoryUserId>,
     /// The names of the columns that changed, if the object was listed before.
+    #[serde(default)]
     pub fields: Vec<String>,
     /// The event that caused it: the latest event about the object in the batch.
     pub event_id: Option<EventId>,
