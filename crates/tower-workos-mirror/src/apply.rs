@@ -9,6 +9,8 @@ use tower_workos::{
 use crate::{
     change::Change,
     error::MirrorError,
+    mirror::Shared,
+    outbox,
     rules::{
         batch::Batch,
         change::{Draft, Outcome, settle},
@@ -18,7 +20,6 @@ use crate::{
     },
     sql::{
         conn::Conn,
-        names::Names,
         read::rows_before,
         rows::{Row, member_row, object_row},
         table::Table,
@@ -31,20 +32,21 @@ use crate::{
 /// Merges events into the tables and returns the net changes.
 pub(crate) async fn apply(
     conn: &mut Conn<'_>,
-    names: &Names,
+    shared: &Shared,
     events: &[DirectoryEvent],
 ) -> Result<Vec<Change>, MirrorError> {
-    merge(conn, names, Batch::of(events), events).await
+    merge(conn, shared, Batch::of(events), events).await
 }
 
-/// Merges facts into the tables and returns the net changes. `events` are those that the facts come from: none, if they come
+/// Merges facts into the tables and returns the net changes. It is the only function that writes to the feed. `events` are those that the facts come from: none, if they come
 /// from the API.
 pub(crate) async fn merge(
     conn: &mut Conn<'_>,
-    names: &Names,
+    shared: &Shared,
     facts: Batch,
     events: &[DirectoryEvent],
 ) -> Result<Vec<Change>, MirrorError> {
+    let names = &shared.names;
     let mut before = rows_before(conn, names, &facts).await?;
     let outcome = settle(&mut before, facts);
     // As precise as in the tables, so that the returned changes equal those of the feed.
@@ -76,7 +78,10 @@ pub(crate) async fn merge(
         tables.push((Table::Unindexed(kind), rows(unindexed)));
     }
     let numbers = write(conn, names, tables).await?;
-    Ok(changes.into_iter().zip(numbers).map(|(draft, seq)| change(draft, seq, now)).collect())
+    let changes = changes.into_iter().zip(numbers).map(|(draft, seq)| change(draft, seq, now));
+    let changes: Vec<_> = changes.collect();
+    outbox::store(conn, shared, &changes).await?;
+    Ok(changes)
 }
 
 /// PostgreSQL can't insert the same key twice in one statement.

@@ -57,8 +57,12 @@ impl MirrorError {
     /// The text and its cause, for logs and dead letters. A database's message about a statement can contain values, so
     /// only its code is included.
     pub(crate) fn without_payload(&self) -> String {
-        let source = self.source.as_ref().and_then(|source| source.downcast_ref::<sqlx::Error>());
-        match source {
+        // The error of a queue has it as its source.
+        let mut source = self.source();
+        while let Some(other) = source.filter(|it| !it.is::<sqlx::Error>()) {
+            source = other.source();
+        }
+        match source.and_then(|it| it.downcast_ref::<sqlx::Error>()) {
             None => self.hint.clone().into_owned(),
             Some(sqlx::Error::Database(error)) => {
                 let code = error.code().unwrap_or(Cow::Borrowed("unknown"));

@@ -21,6 +21,7 @@ mod metrics;
 mod middleware;
 mod migrate;
 mod mirror;
+mod outbox;
 #[cfg(feature = "reconcile")]
 mod poller;
 mod pool;

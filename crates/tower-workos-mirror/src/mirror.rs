@@ -82,7 +82,7 @@ impl Mirror {
     pub async fn apply_all(&self, events: &[DirectoryEvent]) -> Result<Vec<Change>, MirrorError> {
         let Shared { pool, names, settings, .. } = &*self.shared;
         let mut transaction = Transaction::begin(pool, names, settings.timeout).await?;
-        let changes = apply(&mut transaction.conn(), names, events).await?;
+        let changes = apply(&mut transaction.conn(), &self.shared, events).await?;
         transaction.commit().await.map_err(MirrorError::at_commit)?;
         self.shared.committed(&changes);
         Ok(changes)
@@ -112,7 +112,7 @@ impl Mirror {
     ) -> Result<Vec<Change>, MirrorError> {
         let mut conn = transaction.into().0;
         lock(&mut conn, &self.shared.names).await?;
-        apply(&mut conn, &self.shared.names, std::slice::from_ref(event)).await
+        apply(&mut conn, &self.shared, std::slice::from_ref(event)).await
     }
 }
 

@@ -160,7 +160,7 @@ impl Mirror {
             if !letter::delete(&mut conn, &shared.names, letter.seq).await? {
                 return Ok(None);
             }
-            apply(&mut conn, &shared.names, std::slice::from_ref(&event)).await.map(Some)
+            apply(&mut conn, shared, std::slice::from_ref(&event)).await.map(Some)
         };
         match within(deadline, writing).await {
             Ok(Some(changes)) => {

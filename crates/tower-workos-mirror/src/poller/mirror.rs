@@ -285,7 +285,7 @@ impl MirrorSink<'_> {
             }
             let changes = match events {
                 [] => Vec::new(),
-                events => apply(&mut conn, names, events).await?,
+                events => apply(&mut conn, self.shared, events).await?,
             };
             for letter in letters {
                 letter::insert(&mut conn, names, letter).await?;
@@ -310,7 +310,7 @@ impl MirrorSink<'_> {
             let deadline = deadline(self.shared.settings.timeout);
             let mut transaction = begin(self.shared, None, deadline).await?;
             let mut conn = transaction.conn();
-            let applying = apply(&mut conn, &self.shared.names, std::slice::from_ref(&event));
+            let applying = apply(&mut conn, self.shared, std::slice::from_ref(&event));
             let result = within(deadline, applying).await;
             // All events are applied together later.
             let _ = transaction.rollback().await.is_ok();

@@ -64,11 +64,12 @@ impl Reconciler {
         if listed::add(&mut batch, kind, &item.json, fence, None).is_err() {
             return Ok(());
         }
-        let Shared { pool, names, settings, .. } = &*self.mirror.shared;
+        let shared = &*self.mirror.shared;
+        let Shared { pool, names, settings, .. } = shared;
         let mut transaction = Transaction::begin(pool, names, settings.timeout).await?;
-        let changes = merge(&mut transaction.conn(), names, batch, &[]).await?;
+        let changes = merge(&mut transaction.conn(), shared, batch, &[]).await?;
         transaction.commit().await?;
-        self.mirror.shared.committed(&changes);
+        shared.committed(&changes);
         Ok(())
     }
 }

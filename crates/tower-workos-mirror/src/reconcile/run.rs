@@ -257,7 +257,7 @@ impl Run {
         let mut transaction = Transaction::begin(pool, names, settings.timeout).await?;
         let mut conn = transaction.conn();
         lease::check(&mut conn, names, leased, &self.id).await?;
-        let changes = merge(&mut conn, names, batch.clone(), &[]).await?;
+        let changes = merge(&mut conn, &self.shared, batch.clone(), &[]).await?;
         transaction.commit().await?;
         Ok(changes)
     }

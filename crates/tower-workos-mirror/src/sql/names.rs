@@ -9,12 +9,20 @@ pub(crate) struct Names {
     qualified: String,
     /// The start of the name of each index, which is in the schema of its table.
     prefix: String,
+    /// For the queues.
+    #[cfg(feature = "outbox")]
+    schema: Option<String>,
 }
 
 impl Default for Names {
     /// The prefix `workos_`, in the schema in which the connection creates tables.
     fn default() -> Self {
-        Self { qualified: "\"workos_".to_owned(), prefix: "\"workos_".to_owned() }
+        Self {
+            qualified: "\"workos_".to_owned(),
+            prefix: "\"workos_".to_owned(),
+            #[cfg(feature = "outbox")]
+            schema: None,
+        }
     }
 }
 
@@ -25,8 +33,19 @@ impl Names {
                 return Err(ConfigError::identifier(identifier));
             }
         }
-        let schema = schema.map(|schema| format!("\"{schema}\".")).unwrap_or_default();
-        Ok(Self { qualified: format!("{schema}\"{prefix}"), prefix: format!("\"{prefix}") })
+        let qualifier = schema.map(|schema| format!("\"{schema}\".")).unwrap_or_default();
+        Ok(Self {
+            qualified: format!("{qualifier}\"{prefix}"),
+            prefix: format!("\"{prefix}"),
+            #[cfg(feature = "outbox")]
+            schema: schema.map(str::to_owned),
+        })
+    }
+
+    /// The schema and the prefix, as they were set.
+    #[cfg(feature = "outbox")]
+    pub(crate) fn parts(&self) -> (Option<&str>, &str) {
+        (self.schema.as_deref(), self.prefix.trim_start_matches('"'))
     }
 
     /// Replaces `{p}name` by the quoted and qualified name of a table or view, and `{i}name` by that of an index.

@@ -16,7 +16,7 @@
 /// | `@now` | the current time in microseconds | |
 /// | `@view` | `CREATE OR REPLACE VIEW` | `CREATE VIEW` |
 pub(crate) const MIGRATIONS: &[&str] =
-    &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+    &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
 
 /// Replaces the words of [`MIGRATIONS`] by those of the database.
 pub(crate) fn dialect(sql: &str, postgres: bool) -> String {

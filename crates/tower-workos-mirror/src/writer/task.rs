@@ -221,7 +221,7 @@ async fn store(
     let writing = async {
         let changes = match events.as_slice() {
             [] => Vec::new(),
-            events => apply(&mut conn, &shared.names, events).await?,
+            events => apply(&mut conn, shared, events).await?,
         };
         for letter in letters {
             letter::insert(&mut conn, &shared.names, letter).await?;

@@ -25,7 +25,7 @@ use crate::{
     user,
 };
 
-const FIXTURES: [u32; 2] = [1, 2];
+const FIXTURES: [u32; 3] = [1, 2, 3];
 const ROWS: &str = "\n-- rows\n";
 
 fn path(database: &Database, version: u32) -> PathBuf {
@@ -83,7 +83,7 @@ fn later() -> Vec<DirectoryEvent> {
     ]
 }
 
-const TABLES: [(&str, &str); 12] = [
+const TABLES: [(&str, &str); 13] = [
     ("directory", "id"),
     ("group", "id"),
     ("user", "id"),
@@ -92,13 +92,15 @@ const TABLES: [(&str, &str); 12] = [
     ("change", "seq"),
     ("cursor", "stream"),
     ("dead_letter", "seq"),
+    ("outbox", "name"),
     ("poll", "stream"),
     ("repair", "environment"),
     ("run", "subject"),
     ("stage", "directory_id, kind, id, user_id"),
 ];
 
-/// What no event brings: the tables contain it after a repair from the API. None of it is visible.
+/// What no event brings: the tables contain it after a repair from the API, or because an outbox was registered. None of it is
+/// visible.
 const CELLS: &str = "
     INSERT INTO workos_mirror_cursor (stream, after, moved_at) VALUES ('consumer mail', 3, 1767603600000000);
     UPDATE workos_mirror_directory SET environment = 'default', listed_at = 1767603600000000 WHERE id = 'd';
@@ -112,6 +114,7 @@ const CELLS: &str = "
     INSERT INTO workos_mirror_run (subject, run, expires_at) VALUES ('environment default', '1f', 1767603680000000);
     INSERT INTO workos_mirror_stage (directory_id, kind, id, user_id, item)
         VALUES ('d', 'user', 'u8', '', '{\"id\":\"u8\"}'), ('d', 'member', 'g1', 'u8', NULL);
+    INSERT INTO workos_mirror_outbox (name, registered_at) VALUES ('sessions', 1767603600000000);
 ";
 
 /// Writes the database that this version of the crate creates.
@@ -170,6 +173,8 @@ async fn write(database: &Database, version: u32) {
 
 /// Applies the events that follow the fixture one by one, and checks everything.
 async fn go_on(database: &Database, mirror: &Mirror) {
+    // Its tables are those of another crate.
+    database.run("DELETE FROM workos_mirror_outbox").await;
     assert_eq!(views(database).await, expected(&state(&before())));
     assert_eq!(mirror.apply_all(&before()).await.unwrap(), [], "everything is known");
     let known = database.count("workos_mirror_change").await;
@@ -213,6 +218,10 @@ async fn a_database_of_each_version_is_upgraded() {
                 let expected = ["default", "1767603600000000"].map(|text| Some(text.to_owned()));
                 assert_eq!(d, [expected]);
                 assert_eq!(old.count("workos_mirror_stage").await, 2);
+            }
+            if version >= 3 {
+                let names = old.column("name", "workos_mirror_outbox").await;
+                assert_eq!(names, ["sessions"]);
             }
             go_on(&old, &mirror).await;
             old.drop().await;
