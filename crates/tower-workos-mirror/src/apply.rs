@@ -77,10 +77,11 @@ pub(crate) async fn merge(
         tables.push((Table::Object(kind), rows(whole)));
         tables.push((Table::Unindexed(kind), rows(unindexed)));
     }
-    let numbers = write(conn, names, tables).await?;
-    let changes = changes.into_iter().zip(numbers).map(|(draft, seq)| change(draft, seq, now));
+    let written = write(conn, names, tables).await?;
+    let changes =
+        changes.into_iter().zip(written.numbers).map(|(draft, seq)| change(draft, seq, now));
     let changes: Vec<_> = changes.collect();
-    outbox::store(conn, shared, &changes).await?;
+    outbox::store(conn, shared, &written.outboxes, &changes).await?;
     Ok(changes)
 }
 

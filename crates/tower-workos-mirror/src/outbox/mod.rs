@@ -5,39 +5,22 @@ mod queue;
 
 #[cfg(feature = "outbox")]
 use self::queue::store_in;
-use crate::{
-    change::Change,
-    error::MirrorError,
-    mirror::Shared,
-    sql::{
-        conn::Conn,
-        names::Names,
-        value::{Kind, Value},
-    },
-};
+use crate::{change::Change, error::MirrorError, mirror::Shared, sql::conn::Conn};
 
-/// Stores changes in every registered queue, in the transaction that has written them to the feed.
+/// Stores changes in these queues, in the transaction that has written them to the feed.
 ///
 /// The names of the queues are in the database, so that each process that writes finds them, whether or not it has called
 /// [`Mirror::outbox`](crate::Mirror::outbox). A queue is registered under the mirror's lock, which this transaction has.
 pub(crate) async fn store(
     conn: &mut Conn<'_>,
     shared: &Shared,
+    outboxes: &[String],
     changes: &[Change],
 ) -> Result<(), MirrorError> {
-    if changes.is_empty() {
-        return Ok(());
-    }
-    for name in registered(conn, &shared.names).await? {
-        store_in(conn, shared, &name, changes).await?;
+    for name in outboxes {
+        store_in(conn, shared, name, changes).await?;
     }
     Ok(())
-}
-
-async fn registered(conn: &mut Conn<'_>, names: &Names) -> Result<Vec<String>, sqlx::Error> {
-    let sql = names.sql("SELECT name FROM {p}mirror_outbox ORDER BY name");
-    let rows = conn.rows(sql, &[], &[Kind::Text]).await?;
-    Ok(rows.into_iter().flatten().filter_map(Value::into_text).collect())
 }
 
 /// Without the feature, nothing can store the changes. They must not be skipped: the transaction is rolled back, and the

@@ -11,9 +11,8 @@ use crate::{
     change::Change,
     error::{MirrorError, MirrorErrorKind},
     mirror::{Mirror, Shared},
-    outbox::registered,
     pool::MirrorPool,
-    sql::{conn::Conn, transaction::Transaction},
+    sql::{conn::Conn, transaction::Transaction, write::outboxes},
     text::micros,
 };
 
@@ -72,7 +71,7 @@ impl Mirror {
         let queue = queue(shared, &name).map_err(|error| failed(&name, error))?;
         // Before the registration, because others could not write without the tables.
         queue.migrate().await.map_err(|error| failed(&name, error))?;
-        let known = registered(&mut shared.pool.acquire().await?.conn(), &shared.names).await?;
+        let known = outboxes(&mut shared.pool.acquire().await?.conn(), &shared.names).await?;
         // Usually it is, and a process that starts does not wait for the lock.
         if !known.contains(&name) {
             let sql = "INSERT INTO {p}mirror_outbox (name, registered_at) VALUES ($1, $2) ON CONFLICT DO NOTHING";

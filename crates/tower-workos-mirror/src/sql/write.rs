@@ -1,38 +1,58 @@
 //! Writes many rows with few statements.
 
 #[cfg(feature = "postgres")]
-use crate::sql::{transaction::channel, value::Value};
+use crate::sql::transaction::channel;
 use crate::{
     rules::document::ObjectKind,
-    sql::{conn::Conn, names::Names, rows::Row, table::Table, value::Kind},
+    sql::{
+        conn::Conn,
+        names::Names,
+        rows::Row,
+        table::Table,
+        value::{Kind, Value},
+    },
 };
 
 /// The maximum number of rows of a table in one statement, so that a first sync does not fill the server's memory.
 #[cfg(feature = "postgres")]
 const AT_ONCE: usize = 16_384;
 
-/// Writes rows to tables, and replaces existing rows with the same keys. Returns the numbers of the new changes, in order.
+/// What a transaction has to know after it has written changes.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    /// The numbers of the new changes, in order.
+    pub(crate) numbers: Vec<i64>,
+    /// The queues that get a job for each of them.
+    pub(crate) outboxes: Vec<String>,
+}
+
+/// Writes rows to tables, and replaces existing rows with the same keys.
 ///
-/// In PostgreSQL, one statement writes to all tables, because each statement is a round trip.
+/// In PostgreSQL, one statement writes to all tables and reads the names of the outboxes, because each statement is a round trip.
 pub(crate) async fn write(
     conn: &mut Conn<'_>,
     names: &Names,
     mut tables: Vec<(Table, Vec<Row>)>,
-) -> Result<Vec<i64>, sqlx::Error> {
+) -> Result<Written, sqlx::Error> {
     tables.retain(|(_, rows)| !rows.is_empty());
     match conn {
         #[cfg(feature = "postgres")]
         Conn::Postgres(connection) => {
-            let mut numbers = Vec::new();
+            let mut written = Written::default();
             while tables.iter().any(|(_, rows)| !rows.is_empty()) {
                 let part =
                     tables.iter_mut().filter(|(_, rows)| !rows.is_empty()).map(|(table, rows)| {
                         let rest = rows.split_off(rows.len().min(AT_ONCE));
                         (*table, std::mem::replace(rows, rest))
                     });
-                numbers.extend(postgres(connection, names, part.collect()).await?);
+                let part = postgres(connection, names, part.collect()).await?;
+                written.numbers.extend(part.numbers);
+                // All parts with changes see the same names.
+                if !part.outboxes.is_empty() {
+                    written.outboxes = part.outboxes;
+                }
             }
-            Ok(numbers)
+            Ok(written)
         }
         #[cfg(feature = "sqlite")]
         Conn::Sqlite(_) => {
@@ -40,9 +60,22 @@ pub(crate) async fn write(
             for (table, rows) in tables {
                 sqlite(conn, names, table, rows, &mut numbers).await?;
             }
-            Ok(numbers)
+            let outboxes =
+                if numbers.is_empty() { Vec::new() } else { outboxes(conn, names).await? };
+            Ok(Written { numbers, outboxes })
         }
     }
+}
+
+/// The names of the queues that were registered as outboxes.
+#[cfg(any(feature = "outbox", feature = "sqlite"))]
+pub(crate) async fn outboxes(
+    conn: &mut Conn<'_>,
+    names: &Names,
+) -> Result<Vec<String>, sqlx::Error> {
+    let sql = names.sql("SELECT name FROM {p}mirror_outbox ORDER BY name");
+    let rows = conn.rows(sql, &[], &[Kind::Text]).await?;
+    Ok(rows.into_iter().flatten().filter_map(Value::into_text).collect())
 }
 
 /// The clause for rows whose keys exist.
@@ -123,10 +156,10 @@ async fn postgres(
     connection: &mut sqlx::PgConnection,
     names: &Names,
     mut tables: Vec<(Table, Vec<Row>)>,
-) -> Result<Vec<i64>, sqlx::Error> {
+) -> Result<Written, sqlx::Error> {
     // The statement ends with the changes, whose numbers it returns.
     tables.sort_by_key(|(table, _)| *table == Table::Change);
-    let Some((last, _)) = tables.last() else { return Ok(Vec::new()) };
+    let Some((last, _)) = tables.last() else { return Ok(Written::default()) };
     let returns_numbers = *last == Table::Change;
     let mut inserts = Vec::new();
     let mut first = 1;
@@ -141,11 +174,13 @@ async fn postgres(
         let list = column_list(*table);
         let arrays = arrays.join(", ");
         let insert = if *table == Table::Change {
-            // The numbers follow the order of the changes. The subquery, which runs once, wakes the readers of the feed
-            // after the commit.
+            // The numbers follow the order of the changes. The subqueries run once. The second one wakes the readers of the
+            // feed after the commit.
             format!(
                 "SELECT {list} FROM unnest({arrays}) WITH ORDINALITY AS t ({list}, ordinality) \
-                 ORDER BY ordinality RETURNING seq, (SELECT pg_notify('{}', ''))",
+                 ORDER BY ordinality RETURNING seq, \
+                 (SELECT array_agg(name ORDER BY name) FROM {}), (SELECT pg_notify('{}', ''))",
+                names.sql("{p}mirror_outbox"),
                 channel(names)
             )
         } else {
@@ -186,9 +221,11 @@ async fn postgres(
     if returns_numbers {
         use sqlx::Row as _;
         let rows = query.fetch_all(connection).await?;
-        rows.iter().map(|row| row.try_get(0)).collect()
+        let numbers = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+        let outboxes: Option<Option<_>> = rows.first().map(|row| row.try_get(1)).transpose()?;
+        Ok(Written { numbers, outboxes: outboxes.flatten().unwrap_or_default() })
     } else {
         query.execute(connection).await?;
-        Ok(Vec::new())
+        Ok(Written::default())
     }
 }
