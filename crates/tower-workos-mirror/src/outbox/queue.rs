@@ -28,8 +28,9 @@ impl Mirror {
     /// neither can exist without the other. If a process can't store the jobs, for example because it was compiled without
     /// the feature `outbox`, it can't write the change either, and the response to a delivery is 503.
     ///
-    /// The queue is in the mirror's database, with its schema and prefix; this method creates the tables. Choose a name that
-    /// no other queue with these tables has. Any number of processes can call it, and run workers.
+    /// The queue is in the mirror's database, with its schema and prefix; this method creates the tables, and, on PostgreSQL, a
+    /// schema for graphile_worker. Choose a name that no other queue with these tables has. Any number of processes can call
+    /// it, and run workers.
     ///
     /// **A job says that something happened, not what is true now.** It can be handled late, twice, and before an earlier one.
     /// So the handler asks the mirror, such as [`has_access_by`](Self::has_access_by), before it ends a session. The example
@@ -83,7 +84,7 @@ impl Mirror {
 
     /// Ends the registration of a queue: from then on, changes are no longer stored in it. Returns whether it was registered.
     ///
-    /// The jobs that it contains remain. Stop calling [`outbox`](Self::outbox) first, because it registers the queue again.
+    /// The jobs that it contains and its tables remain. Stop calling [`outbox`](Self::outbox) first, because it registers the queue again.
     ///
     /// # Errors
     ///

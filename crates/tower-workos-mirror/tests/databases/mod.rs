@@ -90,7 +90,13 @@ impl Database {
 
     pub async fn drop(self) {
         if self.is_postgres() {
-            self.run(&format!("DROP SCHEMA {} CASCADE", self.schema())).await;
+            // Each outbox has a schema of graphile_worker.
+            let schema = self.schema();
+            let all =
+                format!("pg_namespace WHERE nspname = '{schema}' OR nspname LIKE '{schema}\\_%'");
+            for schema in self.column("nspname", &all).await {
+                self.run(&format!("DROP SCHEMA {schema} CASCADE")).await;
+            }
         }
     }
 

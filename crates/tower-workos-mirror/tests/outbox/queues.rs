@@ -1,6 +1,9 @@
 //! Queues are registered, and removed.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use tokio::sync::Notify;
 use tower::service_fn;
@@ -111,7 +114,8 @@ async fn a_worker_gets_the_changes() {
             mirror.apply(&joined("u1")).await.unwrap();
             mirror.apply(&left("u1")).await.unwrap();
         };
-        let (worked, ()) = tokio::join!(worker, writing);
+        let both = async { tokio::join!(worker, writing) };
+        let (worked, ()) = tokio::time::timeout(Duration::from_secs(60), both).await.unwrap();
         worked.unwrap();
         let mut seen = seen.lock().unwrap().clone();
         seen.sort_by_key(|change| change.seq);
