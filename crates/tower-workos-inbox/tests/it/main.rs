@@ -1,4 +1,5 @@
 //! Tests of a queue on each engine, over real servers.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod basics;
 mod nats;

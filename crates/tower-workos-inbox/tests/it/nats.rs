@@ -127,8 +127,8 @@ async fn many_delayed_items_block_no_other_one() {
     let events = events(2001);
     let running = run(inbox.worker(service));
     let mut storing = tokio::task::JoinSet::new();
-    for event in events[..2000].iter().cloned() {
-        let inbox = inbox.clone();
+    for event in &events[..2000] {
+        let (inbox, event) = (inbox.clone(), event.clone());
         storing.spawn(async move { inbox.store(&event).await.unwrap() });
         if storing.len() >= 100 {
             storing.join_next().await.unwrap().unwrap();
