@@ -15,7 +15,6 @@ mod memory;
 mod reference;
 mod store;
 #[path = "../../tests/it/support.rs"]
-#[allow(dead_code, unused_imports, unused_macros, reason = "only a part is used here")]
 mod support;
 mod work;
 

@@ -4,7 +4,6 @@
 mod child;
 mod parent;
 #[path = "../it/support.rs"]
-#[allow(dead_code, unused_imports, unused_macros, reason = "only a part is used here")]
 mod support;
 
 use parent::{Handler, crash};

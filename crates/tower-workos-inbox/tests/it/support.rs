@@ -1,4 +1,5 @@
 //! A place for a queue on each engine, and what the tests have in common.
+#![allow(dead_code, unused_macros, unused_imports, reason = "each test program uses a part")]
 
 use std::{
     env,

@@ -2,7 +2,6 @@
 
 mod proxy;
 #[path = "../it/support.rs"]
-#[allow(dead_code, unused_imports, unused_macros, reason = "only a part is used here")]
 mod support;
 
 use std::{
