@@ -149,11 +149,13 @@ impl Postgres {
 
         let numbers: Vec<_> = claimed.iter().map(|claimed| claimed.seq).collect();
         let query = sqlx::query(sqlx::AssertSqlSafe(&*self.sql.load)).bind(numbers);
-        let rows = query.bind(&self.names.queue).fetch_all(&self.pool).await?;
+        let rows = query.fetch_all(&self.pool).await?;
         let mut items = HashMap::with_capacity(rows.len());
         for row in &rows {
-            let token: i64 = row.try_get("token")?;
-            items.insert((row.try_get::<i64, _>("seq")?, token), row);
+            let (seq, token): (i64, i64) = (row.try_get("seq")?, row.try_get("token")?);
+            if row.try_get::<i16, _>("state")? == 0 {
+                items.insert((seq, token), row);
+            }
         }
         for Claimed { ticket, seq, token } in claimed {
             let mut ticket = ticket.clone();

@@ -94,6 +94,7 @@ impl Postgres {
             attempt += 1;
             sleep(MIGRATIONS.1).await;
         }
+        sqlx::query(AssertSqlSafe(&*self.sql.task)).execute(&self.pool).await?;
         Ok(())
     }
 

@@ -124,8 +124,8 @@ impl Postgres {
             .sweep_interval(run.lease / 3)
             .sweep_threshold(run.lease)
             .recovery_delay(Duration::ZERO);
-        // Large enough to be quick, but no more than a few for each place.
-        let size = run.concurrency.saturating_mul(4).clamp(1, 256);
+        // Many are claimed at once if they are handled quickly; those that must wait are returned.
+        let size = run.concurrency.saturating_mul(16).clamp(1, 256);
         let queue = LocalQueueConfig::default().with_size(size).with_ttl(UNUSED);
         let attempt = Attempt {
             handle: run.handle.clone(),
