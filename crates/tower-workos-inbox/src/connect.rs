@@ -28,8 +28,9 @@ impl<T: Payload> Queue<T> {
     /// what this function opens:
     ///
     /// - `acquire_timeout`, of the pool: less than the [time-out](crate::QueueBuilder::timeout) of 4 s. Here: 3 s.
-    /// - `max_connections`, of the pool. On SQLite, storing and the worker need one each. On PostgreSQL, the worker needs one for
-    ///   each item that it handles at the same time, and two more. Here: 10 on SQLite, 20 on PostgreSQL.
+    /// - `max_connections`, of the pool. On SQLite, storing and the worker need one each. On PostgreSQL, the worker keeps one
+    ///   for notifications, unless the pool has only one, and shares the others with everything else: a few are enough. Without
+    ///   notifications, it looks for items every second. Here: 10 on SQLite, 20 on PostgreSQL.
     /// - SQLite's `journal_mode`: `WAL`. In any other mode, a query waits for writers and writers wait for queries.
     /// - SQLite's `busy_timeout`: less than 4 s. Here: 3 s.
     /// - SQLite's `synchronous`, on every connection: `FULL`, which is its default. With `NORMAL`, a crash of the machine can
@@ -37,6 +38,8 @@ impl<T: Payload> Queue<T> {
     /// - SQLite's `secure_delete`: with `ON`, the bodies of handled items are overwritten. Here: `ON`.
     /// - PostgreSQL's `synchronous_commit`: `on`, which is its default, or stronger. With `off`, a crash can lose events
     ///   that were acknowledged.
+    /// - PostgreSQL behind PgBouncer: only in its session mode. In the others, there are no notifications, and prepared statements
+    ///   can fail.
     /// - NATS: [the limits](crate#limits) describe what the server's settings promise.
     ///
     /// # Errors

@@ -114,8 +114,8 @@ impl<T, S> Worker<T, S> {
     }
 
     /// After how long the items of a process that was killed are delivered again. It is renewed while an item is being handled, so
-    /// a handler may take longer; but a handler that blocks its thread for longer may be run twice at the same time. At least 1 s.
-    /// Default: 30 s.
+    /// a handler may take longer; but a handler that blocks its thread for longer may be run twice at the same time. All workers of a
+    /// queue must have the same. At least 1 s. Default: 30 s.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease.max(Duration::from_secs(1));
         self
