@@ -4,6 +4,7 @@
 mod basics;
 mod nats;
 mod nats_server;
+mod gated;
 mod postgres;
 mod retries;
 mod sqlite;

@@ -2,10 +2,7 @@
 
 use std::{
     io,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicU32, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -15,11 +12,12 @@ use sqlx::{
 };
 use tower::service_fn;
 use tower_workos::DirectoryEvent;
-use tower_workos_inbox::{
-    Completion, Inbox, InboxErrorKind, Job, Permanent, QueueStatus, Retry, Stored,
-};
+use tower_workos_inbox::{Completion, Inbox, InboxErrorKind, Job, QueueStatus, Retry, Stored};
 
-use crate::support::{Handled, Kind, Place, Running, events, run, until};
+use crate::{
+    gated::Gated,
+    support::{Handled, Kind, Place, events, run, until},
+};
 
 /// Runs a test in a place of its own.
 macro_rules! tests {
@@ -387,53 +385,5 @@ mod test {
         assert!(is_empty(&inbox).await);
         inbox.migrate().await.unwrap();
         assert_eq!(inbox.store(&events(1)[0]).await.unwrap(), Stored::New);
-    }
-}
-
-/// A worker whose handler waits, then fails permanently.
-struct Gated {
-    begun: Arc<AtomicU32>,
-    may_end: Arc<AtomicBool>,
-    completions: Arc<Mutex<Vec<(u32, Completion)>>>,
-    running: Running,
-}
-
-impl Gated {
-    fn run(inbox: &Inbox, pool: &PgPool, error: &'static str) -> Self {
-        let (begun, may_end) = (Arc::<AtomicU32>::default(), Arc::<AtomicBool>::default());
-        let completions = Arc::<Mutex<Vec<_>>>::default();
-        let service = {
-            let (begun, may_end) = (Arc::clone(&begun), Arc::clone(&may_end));
-            let (completions, pool) = (Arc::clone(&completions), pool.clone());
-            service_fn(move |job: Job<DirectoryEvent>| {
-                begun.fetch_add(1, Ordering::Relaxed);
-                let (may_end, completions) = (Arc::clone(&may_end), Arc::clone(&completions));
-                let pool = pool.clone();
-                async move {
-                    while !may_end.load(Ordering::Relaxed) {
-                        tokio::time::sleep(Duration::from_millis(5)).await;
-                    }
-                    let mut transaction = pool.begin().await.unwrap();
-                    let completion = job.complete_in(&mut transaction).await.unwrap();
-                    transaction.rollback().await.unwrap();
-                    completions.lock().unwrap().push((job.attempts(), completion));
-                    Err::<(), _>(Permanent::new(error))
-                }
-            })
-        };
-        let worker = inbox.job_worker(service).concurrency(1).lease(Duration::from_secs(3));
-        Self { begun, may_end, completions, running: run(worker) }
-    }
-
-    fn begun(&self) -> u32 {
-        self.begun.load(Ordering::Relaxed)
-    }
-
-    /// Lets the handler end and stops the worker.
-    async fn finish(self) -> Vec<(u32, Completion)> {
-        self.may_end.store(true, Ordering::Relaxed);
-        until("the handler ends", async || !self.completions.lock().unwrap().is_empty()).await;
-        self.running.stop().await;
-        self.completions.lock().unwrap().clone()
     }
 }
