@@ -118,7 +118,8 @@ impl<T: Payload> QueueBuilder<T> {
         let names = Names::new(self.schema, self.prefix, self.name)?;
         #[cfg(feature = "postgres")]
         if has_schemas {
-            names.check()?;
+            let schema = names.schema.as_deref().or(Some("public"));
+            names.graphile(schema).map_err(InboxError::config)?;
         }
         let engine = Engine::new(self.backend, names.clone(), &self.settings);
         Ok(Queue::with(engine, names.queue, self.limits))

@@ -112,6 +112,10 @@ impl Error for InboxError {
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 impl From<sqlx::Error> for InboxError {
     fn from(error: sqlx::Error) -> Self {
+        // It is one of ours.
+        if let sqlx::Error::Configuration(hint) = &error {
+            return Self::config(hint.to_string());
+        }
         let is_missing = match &error {
             sqlx::Error::Database(error) => {
                 let code = error.code();

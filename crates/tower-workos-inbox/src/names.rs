@@ -34,23 +34,27 @@ impl Names {
     }
 
     /// The schema of graphile_worker's tables. Each queue has its own: graphile_worker has no index that tells their jobs apart,
-    /// so that the jobs of one queue would slow down the others.
+    /// so that the jobs of one queue would slow down the others. `schema` is the schema of the queue's table.
     #[cfg(feature = "postgres")]
-    pub(crate) fn graphile(&self) -> String {
-        let schema = self.schema.as_ref().map(|it| format!("{it}_")).unwrap_or_default();
-        format!("{schema}{}{}_graphile_worker", self.prefix, self.queue)
-    }
-
-    /// Returns an error if PostgreSQL would truncate a name.
-    #[cfg(feature = "postgres")]
-    pub(crate) fn check(&self) -> Result<(), InboxError> {
-        let name = self.graphile();
+    pub(crate) fn graphile(&self, schema: Option<&str>) -> Result<String, String> {
+        let schema = match schema {
+            None => return Err("`search_path` names no schema that exists".to_owned()),
+            Some("public") => String::new(),
+            Some(schema) if is_identifier(schema) => format!("{schema}_"),
+            Some(schema) => {
+                return Err(format!(
+                    "set the queue's schema: {schema:?} is not a plain identifier"
+                ));
+            }
+        };
+        let name = format!("{schema}{}{}_graphile_worker", self.prefix, self.queue);
+        // PostgreSQL would truncate it.
         if name.len() > 63 {
-            return Err(InboxError::config(format!(
+            return Err(format!(
                 "the schema of graphile_worker would be {name:?}, which is longer than 63 characters: choose shorter names"
-            )));
+            ));
         }
-        Ok(())
+        Ok(name)
     }
 
     /// Replaces `{p}name` by the quoted and qualified name of a table, and `{i}name` by that of an index, which is in the

@@ -12,7 +12,7 @@ pub(crate) fn micros(time: SystemTime) -> i64 {
 }
 
 /// The time this long after another one.
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(feature = "sqlite")]
 pub(crate) fn after(micros: i64, duration: Duration) -> i64 {
     micros.saturating_add(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
 }

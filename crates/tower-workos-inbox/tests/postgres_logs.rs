@@ -1,4 +1,5 @@
 //! graphile_worker logs the payloads and errors of its jobs. Nothing of an item may be among them.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::{
     env,

@@ -18,7 +18,11 @@ use tower_workos::{
 };
 use tower_workos_inbox::Inbox;
 
-use crate::{median, rate, reference::Reference, support::Place};
+use crate::{
+    median, rate,
+    reference::{Reference, calls},
+    support::Place,
+};
 
 const CONNECTIONS: usize = 32;
 const SECRET: &str = "whsec_of_the_bench";
@@ -54,7 +58,7 @@ pub(crate) async fn measure(place: &Place, rounds: usize, count: usize) {
     println!(
         "  store: {ours:.0} deliveries a second over {CONNECTIONS} connections; {shared:.0} payloads a second with {} for \
          {CONNECTIONS} at a time: ratio {:.2}; {bulk:.0} for 1000 at a time: ratio {:.2}",
-        Reference::STORE[place.kind as usize],
+        calls(place.kind).0,
         ours / shared,
         ours / bulk
     );

@@ -70,8 +70,13 @@ pub(crate) enum Claim {
 pub(crate) enum Outcome {
     Done,
     /// Deliver the item again after this time. The error is shown in the table; it may contain a payload.
-    Retry { after: Duration, error: String },
-    Dead { error: String },
+    Retry {
+        after: Duration,
+        error: String,
+    },
+    Dead {
+        error: String,
+    },
 }
 
 pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -105,7 +110,9 @@ impl Engine {
             #[cfg(feature = "nats")]
             Backend::Nats(context) => Self::Nats(nats::Nats::new(context, names, settings)),
             #[cfg(feature = "postgres")]
-            Backend::Postgres(pool) => Self::Postgres(postgres::Postgres::new(pool, names, settings)),
+            Backend::Postgres(pool) => {
+                Self::Postgres(postgres::Postgres::new(pool, names, settings))
+            }
             #[cfg(feature = "sqlite")]
             Backend::Sqlite(pool) => Self::Sqlite(sqlite::Sqlite::new(pool, names, settings)),
         }

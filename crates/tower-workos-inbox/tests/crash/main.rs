@@ -1,5 +1,11 @@
 //! Kills the processes that store and handle events again and again, while a sender retries like WorkOS. No acknowledged event
 //! is lost, and none is handled twice unless the kill fell between its effect and its end.
+#![allow(
+    clippy::unwrap_used,
+    clippy::as_conversions,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
 
 mod child;
 mod parent;

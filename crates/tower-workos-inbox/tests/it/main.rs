@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod basics;
+mod gated;
 mod nats;
 mod nats_server;
-mod gated;
 mod postgres;
 mod retries;
 mod sqlite;

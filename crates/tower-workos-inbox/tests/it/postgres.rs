@@ -46,6 +46,7 @@ tests!(
     items_of_a_transaction_that_is_rolled_back_are_not_stored,
     migrations_do_not_touch_what_the_application_has,
     names_that_are_too_long_are_rejected,
+    queues_that_only_differ_in_the_search_path_share_nothing,
     queues_and_prefixes_do_not_mix,
     without_tables_the_kind_says_so,
 );
@@ -331,6 +332,38 @@ mod test {
         drop(inbox);
         pool.close().await;
         execute(&server, format!("DROP DATABASE {name} WITH (FORCE)")).await;
+    }
+
+    pub(super) async fn queues_that_only_differ_in_the_search_path_share_nothing(place: &Place) {
+        let pool = place.postgres().await;
+        let (mut inboxes, mut handled) = (Vec::new(), Vec::new());
+        for schema in ["a", "b"].map(|it| format!("{}{it}", place.prefix)) {
+            execute(&pool, format!("CREATE SCHEMA {schema}")).await;
+            let options: sqlx::postgres::PgConnectOptions = place.url.parse().unwrap();
+            let options = options.options([("search_path", &schema)]);
+            let pool = sqlx::PgPool::connect_with(options).await.unwrap();
+            let inbox = Inbox::builder(pool).prefix(&place.prefix).build().unwrap();
+            inbox.migrate().await.unwrap();
+            inboxes.push(inbox);
+            handled.push(Handled::default());
+        }
+        // The rows have the same numbers.
+        for event in events(10) {
+            inboxes[0].store(&event).await.unwrap();
+        }
+        for event in &events(20)[10..] {
+            inboxes[1].store(event).await.unwrap();
+        }
+        let running = run(inboxes[0].worker(handled[0].service()));
+        until("the first queue is empty", async || is_empty(&inboxes[0]).await).await;
+        assert_eq!(inboxes[1].status().await.unwrap().depth, 10);
+        let other = run(inboxes[1].worker(handled[1].service()));
+        until("the second queue is empty", async || is_empty(&inboxes[1]).await).await;
+        running.stop().await;
+        other.stop().await;
+        assert_eq!(handled[0].sorted()[0], "event_00000");
+        assert_eq!(handled[1].sorted()[0], "event_00010");
+        assert_eq!((handled[0].len(), handled[1].len()), (10, 10));
     }
 
     pub(super) async fn names_that_are_too_long_are_rejected(place: &Place) {

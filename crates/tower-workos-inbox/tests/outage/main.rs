@@ -1,4 +1,10 @@
 //! Outages as long as real ones: no event is lost, and the worker continues when they are over.
+#![allow(
+    clippy::unwrap_used,
+    clippy::as_conversions,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
 
 mod proxy;
 #[path = "../it/support.rs"]

@@ -148,7 +148,8 @@ impl Postgres {
         use sqlx::Row as _;
 
         let numbers: Vec<_> = claimed.iter().map(|claimed| claimed.seq).collect();
-        let query = sqlx::query(sqlx::AssertSqlSafe(&*self.sql.load)).bind(numbers);
+        let sql = self.sql().await?;
+        let query = sqlx::query(sqlx::AssertSqlSafe(&*sql.load)).bind(numbers);
         let rows = query.fetch_all(&self.pool).await?;
         let mut items = HashMap::with_capacity(rows.len());
         for row in &rows {
@@ -165,7 +166,7 @@ impl Postgres {
                 let attempts = attempts.saturating_add(i32::from(ticket.claim));
                 ticket.row = Some(Row { seq: *seq, token: *token, attempts });
                 let body: Option<Vec<u8>> = row.try_get("body")?;
-                let claim = Claim::Job { sql: Arc::clone(&self.sql), ticket: ticket.clone() };
+                let claim = Claim::Job { sql: Arc::clone(&sql), ticket: ticket.clone() };
                 delivery = Some(Delivery {
                     key: row.try_get("key")?,
                     name: row.try_get("name")?,
@@ -189,7 +190,8 @@ impl Postgres {
             values.collect::<Vec<_>>()
         };
         let attempts = ends.iter().map(|end| end.ticket.row.map(|row| row.attempts));
-        sqlx::query(sqlx::AssertSqlSafe(&*self.sql.end))
+        let sql = self.sql().await?;
+        sqlx::query(sqlx::AssertSqlSafe(&*sql.end))
             .bind(ends.iter().map(|end| end.ticket.job).collect::<Vec<_>>())
             .bind(ends.iter().map(|end| &*end.ticket.worker).collect::<Vec<_>>())
             .bind(ends.iter().map(|end| end.ticket.claim).collect::<Vec<_>>())
@@ -212,7 +214,8 @@ impl Postgres {
         lease: Duration,
     ) -> Result<(), InboxError> {
         let micros = i64::try_from(lease.as_micros()).unwrap_or(i64::MAX);
-        let query = sqlx::query(sqlx::AssertSqlSafe(&*self.sql.release)).bind(worker).bind(micros);
+        let sql = self.sql().await?;
+        let query = sqlx::query(sqlx::AssertSqlSafe(&*sql.release)).bind(worker).bind(micros);
         query.bind(jobs.known()).execute(&self.pool).await?;
         Ok(())
     }

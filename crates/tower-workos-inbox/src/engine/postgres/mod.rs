@@ -13,7 +13,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use graphile_worker::WorkerUtils;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Row as _, postgres::PgRow};
-use tokio::time::sleep;
+use tokio::{sync::OnceCell, time::sleep};
 
 pub(crate) use self::{jobs::Ticket, sql::Sql};
 use crate::{
@@ -43,7 +43,8 @@ pub(crate) struct Postgres {
     pool: PgPool,
     names: Names,
     table: Arc<str>,
-    sql: Arc<Sql>,
+    /// The statements, after the schema is known.
+    sql: Arc<OnceCell<Arc<Sql>>>,
     retention: Duration,
 }
 
@@ -52,10 +53,32 @@ impl Postgres {
         Self {
             pool,
             table: names.sql("{p}inbox_job").into(),
-            sql: Arc::new(Sql::new(&names)),
             names,
+            sql: Arc::default(),
             retention: settings.retention,
         }
+    }
+
+    /// The statements. If no schema was set, they need the one in which the pool creates tables: otherwise, queues that only differ
+    /// in it would share graphile_worker's tables.
+    async fn sql(&self) -> Result<Arc<Sql>, sqlx::Error> {
+        match self.sql.get() {
+            Some(sql) => Ok(Arc::clone(sql)),
+            None => self.sql_with(&mut *self.pool.acquire().await?).await,
+        }
+    }
+
+    async fn sql_with(&self, conn: &mut PgConnection) -> Result<Arc<Sql>, sqlx::Error> {
+        let resolve = async {
+            let schema = match &self.names.schema {
+                Some(schema) => Some(schema.clone()),
+                None => sqlx::query_scalar("SELECT current_schema()").fetch_one(conn).await?,
+            };
+            let graphile = self.names.graphile(schema.as_deref());
+            let graphile = graphile.map_err(|error| sqlx::Error::Configuration(error.into()))?;
+            Ok(Arc::new(Sql::new(&self.names, graphile)))
+        };
+        self.sql.get_or_try_init(|| resolve).await.cloned()
     }
 
     pub(crate) async fn migrate(&self) -> Result<(), InboxError> {
@@ -84,7 +107,8 @@ impl Postgres {
         }
         transaction.commit().await?;
 
-        let utils = WorkerUtils::new(self.pool.clone(), self.names.graphile());
+        let sql = self.sql().await?;
+        let utils = WorkerUtils::new(self.pool.clone(), sql.graphile.clone());
         let mut attempt = 1;
         while let Err(error) = utils.migrate().await {
             if attempt == MIGRATIONS.0 {
@@ -94,7 +118,7 @@ impl Postgres {
             attempt += 1;
             sleep(MIGRATIONS.1).await;
         }
-        sqlx::query(AssertSqlSafe(&*self.sql.task)).execute(&self.pool).await?;
+        sqlx::query(AssertSqlSafe(&*sql.task)).execute(&self.pool).await?;
         Ok(())
     }
 
@@ -109,7 +133,7 @@ impl Postgres {
         let sql = self.names.sql(
             "SELECT coalesce(max(version), 0), to_regclass($1) IS NOT NULL FROM {p}inbox_migration",
         );
-        let jobs = format!("{}._private_jobs", self.names.graphile());
+        let jobs = format!("{}._private_jobs", self.sql().await?.graphile);
         let (version, has_jobs): (i32, bool) =
             sqlx::query_as(AssertSqlSafe(sql)).bind(jobs).fetch_one(&self.pool).await?;
         if version < VERSION || !has_jobs {
@@ -133,7 +157,8 @@ impl Postgres {
         let mut sorted: Vec<_> = items.iter().collect();
         sorted.sort_by(|a, b| a.key.cmp(&b.key));
         let errors = sorted.iter().map(|item| item.dead.as_deref().map(jobs::text));
-        let rows = sqlx::query(AssertSqlSafe(&*self.sql.store))
+        let statements = self.sql_with(&mut *conn).await?;
+        let rows = sqlx::query(AssertSqlSafe(&*statements.store))
             .bind(&self.names.queue)
             .bind(now())
             .bind(sorted.iter().map(|item| &*item.key).collect::<Vec<_>>())
@@ -195,7 +220,8 @@ impl Postgres {
     }
 
     pub(crate) async fn revive(&self, seq: i64) -> Result<bool, InboxError> {
-        let query = sqlx::query(AssertSqlSafe(&*self.sql.revive)).bind(&self.names.queue).bind(seq);
+        let sql = self.sql().await?;
+        let query = sqlx::query(AssertSqlSafe(&*sql.revive)).bind(&self.names.queue).bind(seq);
         Ok(query.fetch_optional(&self.pool).await?.is_some())
     }
 
@@ -211,7 +237,8 @@ impl Postgres {
 
     pub(crate) async fn purge(&self) -> Result<u64, InboxError> {
         // Also an opportunity to find rows whose jobs somebody has deleted.
-        let repair = sqlx::query(AssertSqlSafe(&*self.sql.repair)).bind(&self.names.queue);
+        let statements = self.sql().await?;
+        let repair = sqlx::query(AssertSqlSafe(&*statements.repair)).bind(&self.names.queue);
         repair.execute(&self.pool).await?;
         let sql = format!(
             "DELETE FROM {0} WHERE seq IN (SELECT seq FROM {0} \

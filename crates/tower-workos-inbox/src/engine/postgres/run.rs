@@ -96,7 +96,8 @@ impl Postgres {
             let failed =
                 failed(InboxError::storage("graphile_worker failed").caused(error.to_string()));
             if !*run.stop.borrow() {
-                let query = sqlx::query(sqlx::AssertSqlSafe(&*self.sql.release_all));
+                let sql = self.sql().await?;
+                let query = sqlx::query(sqlx::AssertSqlSafe(&*sql.release_all));
                 query.bind(worker.worker_id()).execute(&self.pool).await?;
             }
             return Err(failed);
@@ -110,6 +111,7 @@ impl Postgres {
         run: &Run,
         dropped: &watch::Receiver<()>,
     ) -> Result<Worker, InboxError> {
+        let schema = self.sql().await?.graphile.clone();
         let mut stop = run.stop.clone();
         let stopped = async move {
             // An error: the worker was dropped.
@@ -134,7 +136,7 @@ impl Postgres {
         };
         Worker::options()
             .database(graphile_worker::Database::new(driver.clone()))
-            .schema(self.names.graphile())
+            .schema(schema)
             .concurrency(run.concurrency)
             .poll_interval(POLL)
             .worker_shutdown(shutdown)

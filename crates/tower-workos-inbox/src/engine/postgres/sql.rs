@@ -5,6 +5,8 @@ use crate::names::Names;
 /// The statements that are used often, with the names of the tables.
 #[derive(Debug)]
 pub(crate) struct Sql {
+    /// The schema of graphile_worker's tables.
+    pub(super) graphile: String,
     pub(super) task: String,
     pub(super) store: String,
     pub(super) load: String,
@@ -22,12 +24,11 @@ pub(super) const MAX_ATTEMPTS: i16 = i16::MAX;
 
 impl Sql {
     /// `{p}inbox_job` is our table, and `{g}` the schema of graphile_worker.
-    pub(super) fn new(names: &Names) -> Self {
-        let schema = names.graphile();
+    pub(super) fn new(names: &Names, graphile: String) -> Self {
         let sql = |template: &str| {
             names
                 .sql(template)
-                .replace("{g}", &format!("\"{schema}\""))
+                .replace("{g}", &format!("\"{graphile}\""))
                 .replace("{max_attempts}", &MAX_ATTEMPTS.to_string())
         };
         // Adds a job for each row of `due (seq, token, run_at)`. graphile_worker's function `add_jobs` does the same in seven
@@ -101,6 +102,7 @@ impl Sql {
             release_all: sql(
                 "UPDATE {g}._private_jobs SET locked_by = NULL, locked_at = NULL WHERE locked_by = $1",
             ),
+            graphile: graphile.clone(),
         }
     }
 }
