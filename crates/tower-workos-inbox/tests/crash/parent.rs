@@ -101,7 +101,7 @@ async fn deliver(port: u16, body: Bytes) {
         }
         assert!(begin.elapsed() < LIMIT);
     }
-    if getrandom::u32().unwrap() % 10 == 0 {
+    if getrandom::u32().unwrap().is_multiple_of(10) {
         post(port, &body).await;
     }
 }

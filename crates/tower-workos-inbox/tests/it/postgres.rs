@@ -339,9 +339,9 @@ mod test {
         let (mut inboxes, mut handled) = (Vec::new(), Vec::new());
         for schema in ["a", "b"].map(|it| format!("{}{it}", place.prefix)) {
             execute(&pool, format!("CREATE SCHEMA {schema}")).await;
-            let options: sqlx::postgres::PgConnectOptions = place.url.parse().unwrap();
+            let options: PgConnectOptions = place.url.parse().unwrap();
             let options = options.options([("search_path", &schema)]);
-            let pool = sqlx::PgPool::connect_with(options).await.unwrap();
+            let pool = PgPool::connect_with(options).await.unwrap();
             let inbox = Inbox::builder(pool).prefix(&place.prefix).build().unwrap();
             inbox.migrate().await.unwrap();
             inboxes.push(inbox);
