@@ -134,7 +134,8 @@ pub(super) async fn store_in(
     Ok(())
 }
 
-/// The queue in the mirror's database. Creating it is cheap, and executes no statement.
+/// The queue in the mirror's database. Creating it is cheap; on PostgreSQL without a schema in the settings, its first use asks for
+/// the schema.
 fn queue(shared: &Shared, name: &str) -> Result<Queue<Change>, InboxError> {
     let backend = match &shared.pool {
         #[cfg(feature = "postgres")]
