@@ -40,7 +40,7 @@ impl<T: Payload> Queue<T> {
     ///   that were acknowledged.
     /// - PostgreSQL behind PgBouncer: only in its session mode. In the others, there are no notifications, and prepared statements
     ///   can fail.
-    /// - NATS: [the limits](crate#limits) describe what the server's settings promise.
+    /// - NATS: [what the server promises](crate#nats) depends on its settings.
     ///
     /// # Errors
     ///
