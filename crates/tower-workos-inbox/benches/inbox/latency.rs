@@ -9,6 +9,7 @@ use std::{
 
 use tower::service_fn;
 use tower_workos::{DirectoryEvent, testing::sample};
+use tower_workos_inbox::Inbox;
 
 use crate::support::{Place, run, until};
 
@@ -16,7 +17,7 @@ use crate::support::{Place, run, until};
 const PAUSE: Duration = Duration::from_millis(10);
 
 pub(crate) async fn measure(place: &Place, count: usize) {
-    let (storing, working) = (place.inbox().await, place.inbox().await);
+    let (storing, working) = (empty(place).await, empty(place).await);
     let begun = Arc::new(Mutex::new(HashMap::new()));
     let service = {
         let begun = Arc::clone(&begun);
@@ -50,4 +51,9 @@ pub(crate) async fn measure(place: &Place, count: usize) {
         at(90),
         at(99)
     );
+}
+
+/// A queue without the events of other parts.
+async fn empty(place: &Place) -> Inbox {
+    place.inbox_with(|builder| builder.name("latency")).await
 }

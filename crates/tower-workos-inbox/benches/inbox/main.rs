@@ -27,7 +27,7 @@ fn main() {
     let small = !arguments.iter().any(|argument| argument == "--bench");
     let chosen: Vec<_> = arguments.iter().filter(|it| !it.starts_with("--")).collect();
     let kinds = [("sqlite", Kind::Sqlite), ("postgres", Kind::Postgres), ("nats", Kind::Nats)];
-    let parts = ["store", "latency", "work"];
+    let parts = ["memory", "store", "latency", "work"];
     let is_chosen = |name: &str, all: &[&str]| {
         let mut of_this_kind = chosen.iter().filter(|it| all.contains(&it.as_str())).peekable();
         of_this_kind.peek().is_none() || of_this_kind.any(|it| *it == name)
@@ -40,6 +40,10 @@ fn main() {
             }
             let Some(place) = Place::new(kind).await else { continue };
             println!("{name}");
+            // First, because the memory of other parts is not returned to the system.
+            if is_chosen("memory", &parts) {
+                work::memory(&place, if small { 100 } else { 100_000 }).await;
+            }
             if is_chosen("store", &parts) {
                 store::measure(&place, if small { 1 } else { 7 }, if small { 64 } else { 4_000 })
                     .await;

@@ -25,7 +25,7 @@ const CONCURRENCY: usize = 16;
 const PARTS: usize = 4;
 
 pub(crate) async fn measure(place: &Place, count: usize) {
-    let inbox = place.inbox().await;
+    let inbox = place.inbox_with(|builder| builder.name("work")).await;
     let reference = Reference::new(place).await;
     fill(&inbox, count).await;
     let payload = {
@@ -42,8 +42,6 @@ pub(crate) async fn measure(place: &Place, count: usize) {
             async { Ok::<_, Infallible>(()) }
         })
     };
-    let before = resident();
-    let mut most = before;
     let (mut ours, mut theirs) = (Duration::ZERO, Duration::ZERO);
     let (mut by_us, mut by_them) = (0, 0);
     for part in 1..=PARTS {
@@ -52,7 +50,6 @@ pub(crate) async fn measure(place: &Place, count: usize) {
         let running = run(inbox.worker(service.clone()).concurrency(CONCURRENCY));
         while handled.load(Ordering::Relaxed) < count * part / PARTS {
             tokio::time::sleep(Duration::from_millis(2)).await;
-            most = most.max(resident());
         }
         running.stop().await;
         ours += begin.elapsed();
@@ -66,12 +63,42 @@ pub(crate) async fn measure(place: &Place, count: usize) {
     assert_eq!(depth + u64::try_from(by_us).unwrap(), u64::try_from(count).unwrap());
     let (ours, theirs) = (rate(by_us, ours), rate(by_them, theirs));
     println!(
-        "  work: {ours:.0} of {count} events a second, {CONCURRENCY} at a time; {theirs:.0} jobs a second with {}: ratio {:.2}; \
-         memory {before:?} MiB before, at most {most:?}",
+        "  work: {ours:.0} of {count} events a second, {CONCURRENCY} at a time; {theirs:.0} jobs a second with {}: ratio {:.2}",
         calls(place.kind).1,
         ours / theirs
     );
     reference.remove().await;
+}
+
+/// The memory of the process while it works off a backlog: that after a tenth of it, and the most after that.
+pub(crate) async fn memory(place: &Place, count: usize) {
+    let inbox = place.inbox_with(|builder| builder.name("memory")).await;
+    fill(&inbox, count).await;
+    let handled = Arc::new(AtomicUsize::new(0));
+    let service = {
+        let handled = Arc::clone(&handled);
+        service_fn(move |_: DirectoryEvent| {
+            handled.fetch_add(1, Ordering::Relaxed);
+            async { Ok::<_, Infallible>(()) }
+        })
+    };
+    let running = run(inbox.worker(service).concurrency(CONCURRENCY));
+    let mut memory = [None, None];
+    loop {
+        let done = handled.load(Ordering::Relaxed);
+        let place = usize::from(done > count / 10);
+        memory[place] = memory[place].max(resident());
+        if done >= count {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    running.stop().await;
+    if let [Some(first), Some(rest)] = memory {
+        println!(
+            "  memory with {count} events to handle: {first} MiB in the first tenth, then at most {rest} MiB"
+        );
+    }
 }
 
 /// apalis-sqlite gets slower with the number of jobs that wait, so it gets few.
