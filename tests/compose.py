@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 
@@ -48,6 +49,7 @@ def main():
     assert sorted(services) == ["emulator", "postgres", "store", "work"], sorted(services)
     password = services["postgres"]["environment"]["POSTGRES_PASSWORD"]
     store, api = free_port(), free_port()
+    folder = tempfile.TemporaryDirectory()
     url = os.environ["TEST_POSTGRES_URL"]
     url += ("&" if "?" in url else "?") + f"options[search_path]={SCHEMA}"
 
@@ -66,36 +68,42 @@ def main():
             environment["HOST"] = "127.0.0.1"
         return subprocess.Popen(
             [os.path.join(ROOT, PROGRAMS[program]), *local],
-            env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env=os.environ | environment, stdout=open(output(name), "w"), stderr=subprocess.STDOUT,
         )
+
+    def output(name):
+        return os.path.join(folder.name, name)
+
+    def read(name):
+        with open(output(name), encoding="utf-8") as file:
+            return file.read()
+
+    def handled():
+        return [line for line in read("work").splitlines() if line.startswith("dsync.")]
 
     psql(f"CREATE SCHEMA {SCHEMA}")
     running = {}
     try:
         for name in ["store", "work", "emulator"]:
             running[name] = start(name)
-        code = running["emulator"].wait(LIMIT)
-        output = running["emulator"].stdout.read()
-        assert code == 0, f"the emulator failed with {code}:\n{output}"
+        until("all events are handled", lambda: len(handled()) >= EVENTS)
 
         def is_empty():
             with urllib.request.urlopen(f"http://127.0.0.1:{store}/status") as response:
                 return json.load(response)["depth"] == 0
 
         until("the queue is empty", is_empty)
-        outputs = {}
-        for name in ["work", "store"]:
+        for name in ["emulator", "work", "store"]:
             running[name].send_signal(getattr(signal, services[name]["stop_signal"]))
             code = running[name].wait(LIMIT)
-            outputs[name] = running[name].stdout.read()
-            assert code == 0, f"{name} failed with {code}:\n{outputs[name]}"
-        handled = [line for line in outputs["work"].splitlines() if line.startswith("dsync.")]
-        assert len(handled) == len(set(handled)) == EVENTS, f"{len(handled)} events were handled"
+            assert code == 0, f"{name} failed with {code}:\n{read(name)}"
+        events = handled()
+        assert len(events) == len(set(events)) == EVENTS, f"{len(events)} events were handled"
         print(f"compose.yaml: {EVENTS} events were handled")
     finally:
         for process in running.values():
             process.kill()
-        psql(f"DROP SCHEMA {SCHEMA} CASCADE; DROP SCHEMA IF EXISTS workos_graphile_worker CASCADE")
+        psql(f"DROP SCHEMA {SCHEMA} CASCADE; DROP SCHEMA IF EXISTS {SCHEMA}_workos_inbox_graphile_worker CASCADE")
 
 
 main()
