@@ -1,6 +1,12 @@
 //! One attempt to handle an item, for any engine.
 
-use std::{error::Error, future::poll_fn, marker::PhantomData, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    future::poll_fn,
+    marker::PhantomData,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tokio::{
     select,
@@ -24,7 +30,8 @@ const SHUFFLE: Duration = Duration::from_millis(200);
 
 pub(super) struct Handler<T, S> {
     queue: String,
-    service: S,
+    /// Locked only to clone it, so that it need not be `Sync`.
+    service: Mutex<S>,
     retry: Retry,
     /// Lets items whose process ended before run one at a time, so that the one that is to blame does not end the process for
     /// the others, too.
@@ -42,6 +49,7 @@ impl<T, S> Handler<T, S> {
         cancelled: watch::Receiver<bool>,
     ) -> Self {
         let suspects = Semaphore::new(1);
+        let service = Mutex::new(service);
         Self { queue, service, retry, suspects, cancelled, payload: PhantomData }
     }
 }
@@ -49,7 +57,7 @@ impl<T, S> Handler<T, S> {
 impl<T, S> Handle for Handler<T, S>
 where
     T: Payload,
-    S: Service<Job<T>> + Clone + Send + Sync + 'static,
+    S: Service<Job<T>> + Clone + Send + 'static,
     S::Future: Send,
     S::Error: Into<Box<dyn Error + Send + Sync>>,
 {
@@ -87,7 +95,7 @@ where
 impl<T, S> Handler<T, S>
 where
     T: Payload,
-    S: Service<Job<T>> + Clone + Send + Sync + 'static,
+    S: Service<Job<T>> + Clone + Send + 'static,
     S::Future: Send,
     S::Error: Into<Box<dyn Error + Send + Sync>>,
 {
@@ -119,7 +127,7 @@ where
             }
         };
         let job = Job::new(item, key, attempts, stored_at, claim);
-        let mut service = self.service.clone();
+        let mut service = self.service.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut cancelled = self.cancelled.clone();
         // In a task of its own, so that a panic is an error. The set aborts it when this future is dropped.
         let mut call = JoinSet::new();

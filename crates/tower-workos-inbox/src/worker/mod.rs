@@ -132,7 +132,7 @@ impl<T, S> Worker<T, S> {
 impl<T, S> Worker<T, S>
 where
     T: Payload,
-    S: Service<Job<T>> + Clone + Send + Sync + 'static,
+    S: Service<Job<T>> + Clone + Send + 'static,
     S::Future: Send,
     S::Error: Into<Box<dyn Error + Send + Sync>>,
 {

@@ -231,3 +231,41 @@ async fn tables_that_are_missing_or_too_new_are_explained() {
     let error = inbox.migrate().await.unwrap_err();
     assert_eq!(error.kind(), InboxErrorKind::Config);
 }
+
+/// A service that is not `Sync`, behind layers of tower.
+#[tokio::test(flavor = "multi_thread")]
+async fn layers_of_tower_apply() {
+    let place = place().await;
+    let inbox = place.inbox().await;
+    let handled = Handled::default();
+    let service = {
+        let handled = handled.clone();
+        service_fn(move |event: DirectoryEvent| {
+            let handled = handled.clone();
+            async move {
+                if handled.len() == 0 {
+                    handled.add(&event);
+                    // Longer than the time-out.
+                    sleep(Duration::from_secs(60)).await;
+                }
+                handled.add(&event);
+                Ok::<_, std::io::Error>(())
+            }
+        })
+    };
+    let service = tower::ServiceBuilder::new()
+        .layer(tower::util::BoxCloneService::layer())
+        .concurrency_limit(1)
+        .timeout(Duration::from_millis(200))
+        .service(service);
+    let retry = tower_workos_inbox::Retry::default()
+        .wait(Duration::from_millis(10), Duration::from_millis(10));
+    let running = run(inbox.worker(service).retry(retry));
+    for event in events(3) {
+        inbox.store(&event).await.unwrap();
+    }
+    until("nothing is left", async || inbox.status().await.unwrap().depth == 0).await;
+    running.stop().await;
+    // One was attempted twice.
+    assert_eq!(handled.len(), 4);
+}
