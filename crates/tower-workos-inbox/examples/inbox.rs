@@ -3,7 +3,7 @@
 //!
 //! Reads `INBOX_URL` (default: `sqlite:inbox.db`; for others, add `--features postgres` or `--features nats`),
 //! `WORKOS_WEBHOOK_SECRET` (default: a random one, which is printed), `HOST` (default: 127.0.0.1) and `PORT` (default: 3000).
-//! `ROLE=store` only stores events, `ROLE=work` only handles them; by default, one process does both. Ctrl-C stops it.
+//! `ROLE=store` only stores events, `ROLE=work` only handles them; by default, one process does both. Ctrl-C or SIGTERM stops it.
 
 use std::{env::var, error::Error, io, process::ExitCode};
 
@@ -65,6 +65,13 @@ async fn status(State(inbox): State<Inbox>) -> Result<Json<QueueStatus>, StatusC
     inbox.status().await.map(Json).map_err(|_| StatusCode::SERVICE_UNAVAILABLE)
 }
 
+/// Ctrl-C, or SIGTERM, with which most platforms stop a process.
 async fn stop() {
-    tokio::signal::ctrl_c().await.unwrap_or_default();
+    let ctrl_c = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    if let Ok(mut term) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+    {
+        return tokio::select! { _ = ctrl_c => {}, _ = term.recv() => {} };
+    }
+    ctrl_c.await.unwrap_or_default();
 }

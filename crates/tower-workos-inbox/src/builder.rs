@@ -90,7 +90,7 @@ impl<T: Payload> QueueBuilder<T> {
     }
 
     /// How long the keys of handled items are kept to recognize duplicates. It must be longer than WorkOS retries a
-    /// delivery, which is three days. Default: 7 days.
+    /// delivery, which is three days; otherwise, an event can be handled twice. Default: 7 days.
     pub fn retention(mut self, retention: Duration) -> Self {
         self.settings.retention = retention;
         self
@@ -121,7 +121,7 @@ impl<T: Payload> QueueBuilder<T> {
             let schema = names.schema.as_deref().or(Some("public"));
             names.graphile(schema).map_err(InboxError::config)?;
         }
-        let engine = Engine::new(self.backend, names.clone(), &self.settings);
-        Ok(Queue::with(engine, names.queue, self.limits))
+        let engine = Engine::new(self.backend.clone(), names.clone(), &self.settings);
+        Ok(Queue::with(self.backend, engine, names.queue, self.limits))
     }
 }

@@ -10,8 +10,20 @@ const ACQUIRE: std::time::Duration = std::time::Duration::from_secs(3);
 const BUSY: std::time::Duration = std::time::Duration::from_secs(3);
 
 impl<T: Payload> Queue<T> {
-    /// Opens the database or the broker with this URL and returns a queue with the defaults of
+    /// Opens the database or the broker with this URL, as [`Backend::connect`] describes, and returns a queue with the defaults of
     /// [`QueueBuilder`](crate::QueueBuilder). [`migrate`](Self::migrate) creates its tables or streams.
+    ///
+    /// # Errors
+    ///
+    /// As [`Backend::connect`].
+    pub async fn connect(url: &str) -> Result<Self, InboxError> {
+        Ok(Self::new(Backend::connect(url).await?))
+    }
+}
+
+impl Backend {
+    /// Opens the database or the broker with this URL. For a queue with other settings than the defaults, pass the result to
+    /// [`Queue::builder`].
     ///
     /// | URL | opens |
     /// |---|---|
@@ -24,7 +36,7 @@ impl<T: Payload> Queue<T> {
     ///
     /// # An application's own pool
     ///
-    /// An application that already has a pool or a client passes it to [`Queue::new`]. These settings matter; "here" means in
+    /// An application that already has a pool or a client passes it to [`Queue::new`] or [`Queue::builder`]. These settings matter; "here" means in
     /// what this function opens:
     ///
     /// - `acquire_timeout`, of the pool: less than the [time-out](crate::QueueBuilder::timeout) of 4 s. Here: 3 s.
@@ -47,16 +59,15 @@ impl<T: Payload> Queue<T> {
     /// If the URL is not valid, if the feature of its engine is not enabled, or if the database or broker can't be reached. The
     /// error does not contain the URL, which can contain a password.
     pub async fn connect(url: &str) -> Result<Self, InboxError> {
-        let backend = match url.split_once(':').map(|(scheme, _)| scheme) {
-            Some("postgres" | "postgresql") => postgres(url).await?,
-            Some("sqlite") => sqlite(url).await?,
-            Some("nats" | "tls") => nats(url).await?,
+        match url.split_once(':').map(|(scheme, _)| scheme) {
+            Some("postgres" | "postgresql") => postgres(url).await,
+            Some("sqlite") => sqlite(url).await,
+            Some("nats" | "tls") => nats(url).await,
             _ => {
                 let hint = "the URL of the queue must begin with postgres:, sqlite:, nats: or tls:";
-                return Err(InboxError::config(hint));
+                Err(InboxError::config(hint))
             }
-        };
-        Ok(Self::new(backend))
+        }
     }
 }
 
@@ -125,8 +136,16 @@ fn invalid() -> InboxError {
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 fn not_opened(error: sqlx::Error) -> InboxError {
     // sqlx tries again until then if the connection is refused, and no longer knows why.
-    let hint = match error {
-        sqlx::Error::PoolTimedOut => "the queue's database can't be reached within 3 s",
+    let code = match &error {
+        sqlx::Error::Database(error) => error.code().unwrap_or_default().into_owned(),
+        _ => String::new(),
+    };
+    let hint = match (&error, code.as_str()) {
+        (sqlx::Error::PoolTimedOut, _) => "the queue's database can't be reached within 3 s",
+        // SQLITE_CANTOPEN
+        (_, "14") => "the queue's database can't be opened: does its folder exist?",
+        // invalid_catalog_name
+        (_, "3D000") => "the queue's database does not exist: create it first",
         _ => "the queue's database can't be opened",
     };
     InboxError::storage(hint).caused(error)

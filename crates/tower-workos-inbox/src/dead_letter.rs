@@ -56,7 +56,8 @@ impl<T: Payload> Queue<T> {
     }
 
     /// Makes a dead letter a job again, for example after you have fixed the handler. Returns whether there was one with this
-    /// number.
+    /// number. Its age still counts from when it was stored: if it is older than [`max_age`](crate::Retry::max_age), it becomes a dead
+    /// letter again after [`min_attempts`](crate::Retry::min_attempts).
     ///
     /// # Errors
     ///

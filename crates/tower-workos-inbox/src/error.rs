@@ -73,7 +73,9 @@ impl InboxError {
                 }
                 Some(sqlx::Error::Io(error)) => Some(error.kind().to_string()),
                 Some(sqlx::Error::PoolClosed) => Some("the pool is closed".to_owned()),
-                Some(sqlx::Error::PoolTimedOut) => Some("no connection is free".to_owned()),
+                Some(sqlx::Error::PoolTimedOut) => {
+                    Some("no connection is free, or the database can't be reached".to_owned())
+                }
                 _ => None,
             };
             if let Some(cause) = cause {

@@ -1,6 +1,13 @@
 //! An item that is being handled.
 
-use std::{fmt, time::SystemTime};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::SystemTime,
+};
 
 use crate::{backend::QueueTransaction, engine::Claim, error::InboxError, time::system};
 
@@ -11,6 +18,8 @@ pub struct Job<T> {
     attempts: u32,
     stored_at: i64,
     claim: Claim,
+    /// Whether a transaction of the handler has ended the job, if it was committed.
+    is_completed: Arc<AtomicBool>,
 }
 
 /// The result of [`Job::complete_in`].
@@ -26,7 +35,11 @@ pub enum Completion {
 
 impl<T> Job<T> {
     pub(crate) fn new(item: T, key: String, attempts: u32, stored_at: i64, claim: Claim) -> Self {
-        Self { item, key, attempts, stored_at, claim }
+        Self { item, key, attempts, stored_at, claim, is_completed: Arc::default() }
+    }
+
+    pub(crate) fn is_completed(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.is_completed)
     }
 
     /// The item.
@@ -58,7 +71,8 @@ impl<T> Job<T> {
     /// crash, the changes are neither lost nor made twice.
     ///
     /// If the result is [`Completion::Stale`], roll back: another attempt has taken the job over because this process
-    /// seemed to be dead. After the commit, return `Ok` from the handler.
+    /// seemed to be dead. After the commit, return `Ok` from the handler. If you return `Ok` without a commit, the item is delivered
+    /// again after a minute.
     ///
     /// ```no_run
     /// # #[cfg(feature = "sqlite")]
@@ -92,7 +106,11 @@ impl<T> Job<T> {
         &self,
         transaction: impl Into<QueueTransaction<'_>>,
     ) -> Result<Completion, InboxError> {
-        self.claim.complete_in(transaction.into()).await
+        let completion = self.claim.complete_in(transaction.into()).await?;
+        if completion == Completion::Completed {
+            self.is_completed.store(true, Ordering::Relaxed);
+        }
+        Ok(completion)
     }
 }
 

@@ -5,7 +5,7 @@
 //! | name | type | labels |
 //! |---|---|---|
 //! | [`ENQUEUED_TOTAL`] | counter | `queue`; `result`: `new`, `duplicate`, `dead` or `failed` |
-//! | [`JOBS_TOTAL`] | counter | `queue`; `outcome`: `done`, `retry` or `dead` |
+//! | [`JOBS_TOTAL`] | counter | `queue`; `outcome`: `done`, `retry`, `stopped` or `dead` |
 //! | [`DEPTH`] | gauge | `queue` |
 //! | [`OLDEST_AGE`] | gauge | `queue` |
 //! | [`DEAD_LETTERS`] | gauge | `queue` |
@@ -21,7 +21,8 @@ use crate::{error::InboxError, queue::Stored, status::QueueStatus};
 /// not counted.
 pub const ENQUEUED_TOTAL: &str = "workos_inbox_enqueued_total";
 /// Attempts to handle an item, by outcome. `done`: it was handled; `retry`: the handler failed, and the item will be delivered
-/// again; `dead`: the item is now a dead letter.
+/// again; `stopped`: the worker stopped before the handler returned, and the item will be delivered again; `dead`: the item is now a
+/// dead letter.
 pub const JOBS_TOTAL: &str = "workos_inbox_jobs_total";
 /// The number of items that are not handled yet. Dead letters don't count.
 pub const DEPTH: &str = "workos_inbox_depth";

@@ -29,6 +29,7 @@ pub struct Queue<T> {
 pub type Inbox = Queue<DirectoryEvent>;
 
 struct Shared {
+    backend: Backend,
     engine: Engine,
     name: String,
     writer: Writer,
@@ -48,7 +49,7 @@ pub enum Stored {
 
 impl<T: Payload> Queue<T> {
     /// Creates a queue with the defaults of [`QueueBuilder`] in the application's pool, or with the application's client.
-    /// [`connect`](Self::connect) describes the settings of a pool that matter.
+    /// [`Backend::connect`] describes the settings of a pool that matter.
     pub fn new(backend: impl Into<Backend>) -> Self {
         match Self::builder(backend).build() {
             Ok(queue) => queue,
@@ -62,10 +63,13 @@ impl<T: Payload> Queue<T> {
         QueueBuilder::new(backend.into())
     }
 
-    pub(crate) fn with(engine: Engine, name: String, limits: Limits) -> Self {
+    pub(crate) fn with(backend: Backend, engine: Engine, name: String, limits: Limits) -> Self {
         let wake = Arc::new(Notify::new());
         let writer = Writer::new(engine.clone(), limits, Arc::clone(&wake));
-        Self { shared: Arc::new(Shared { engine, name, writer, wake }), payload: PhantomData }
+        Self {
+            shared: Arc::new(Shared { backend, engine, name, writer, wake }),
+            payload: PhantomData,
+        }
     }
 
     /// Creates the tables or streams of the queue, or brings them up to date. Any number of processes can call it at the same
@@ -142,6 +146,12 @@ impl<T: Payload> Queue<T> {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.shared.name
+    }
+
+    /// The pool or the client, for example for the transactions of [`store_in`](Self::store_in).
+    #[must_use]
+    pub fn backend(&self) -> &Backend {
+        &self.shared.backend
     }
 
     pub(crate) fn engine(&self) -> &Engine {

@@ -44,7 +44,8 @@ impl<T: Payload> Queue<T> {
     ///
     /// The service can be any tower service, such as a [`service_fn`] or a stack with layers of tower: time-outs, limits
     /// and so on. An item is only passed to it after [`poll_ready`](Service::poll_ready), so a service that is not ready
-    /// makes the worker wait. Each item gets a clone of the service.
+    /// makes the worker wait. Each item gets a clone of the service. (`ServiceBuilder::rate_limit` is not `Clone`: add `buffer` outside
+    /// it.)
     ///
     /// - If it returns `Ok`, the item is done.
     /// - If it returns an error or panics, the item is delivered again: see [`Retry`]. The others don't wait for it.
@@ -78,7 +79,9 @@ impl<T: Payload> Queue<T> {
     /// [`service_fn`]: https://docs.rs/tower/latest/tower/fn.service_fn.html
     pub fn worker<S>(&self, service: S) -> Worker<T, Items<S>>
     where
-        S: Service<T>,
+        S: Service<T, Response = ()> + Clone + Send + 'static,
+        S::Future: Send,
+        S::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         self.job_worker(Items::new(service))
     }
@@ -87,7 +90,9 @@ impl<T: Payload> Queue<T> {
     /// complete it in a transaction of the application.
     pub fn job_worker<S>(&self, service: S) -> Worker<T, S>
     where
-        S: Service<Job<T>>,
+        S: Service<Job<T>, Response = ()> + Clone + Send + 'static,
+        S::Future: Send,
+        S::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         Worker {
             queue: self.clone(),
@@ -132,7 +137,7 @@ impl<T, S> Worker<T, S> {
 impl<T, S> Worker<T, S>
 where
     T: Payload,
-    S: Service<Job<T>> + Clone + Send + 'static,
+    S: Service<Job<T>, Response = ()> + Clone + Send + 'static,
     S::Future: Send,
     S::Error: Into<Box<dyn Error + Send + Sync>>,
 {
@@ -158,11 +163,11 @@ where
             stop: stopping,
         };
         let mut running = pin!(queue.engine().run(run));
-        let mut chores = pin!(chores(&queue));
         select! {
             result = &mut running => return result,
             () = shutdown => {}
-            () = &mut chores => {}
+            // Dropped at the shutdown, so that it does not keep a connection.
+            () = chores(&queue) => {}
         }
         // The receivers may be gone.
         let _ = stop.send(true).is_ok();

@@ -2,11 +2,16 @@
 
 use std::{error::Error, fmt, io, time::Duration};
 
+const HOUR: Duration = Duration::from_secs(60 * 60);
+/// Longer than a lease, usually.
+const MARGIN: Duration = Duration::from_secs(10 * 60);
+
 type BoxError = Box<dyn Error + Send + Sync>;
 
 /// An error of a handler that trying again can't fix: the item becomes a [dead letter](crate::DeadLetter) at once.
 ///
-/// Any other error is transient. An error whose [`source`](Error::source), or a source of that, is `Permanent` is permanent, too.
+/// Any other error is transient. An error whose [`source`](Error::source), or a source of that, is `Permanent` is permanent, too,
+/// also in an `anyhow::Error`.
 ///
 /// ```
 /// use tower_workos_inbox::Permanent;
@@ -14,55 +19,83 @@ type BoxError = Box<dyn Error + Send + Sync>;
 /// let error = Permanent::new("the account is closed");
 /// assert_eq!(error.to_string(), "the account is closed");
 /// ```
-pub struct Permanent(BoxError);
+pub struct Permanent(PermanentCause);
 
 impl Permanent {
     /// Wraps an error or a text.
     pub fn new(error: impl Into<BoxError>) -> Self {
-        Self(error.into())
+        Self(PermanentCause { error: error.into() })
     }
 }
 
-/// An error of a handler that knows when to try again, for example from a response with `Retry-After`.
+/// An error of a handler that knows when to try again, for example from a response with `Retry-After`. The wait is at most an hour, or
+/// the [longest wait](Retry::wait) if that is longer.
 ///
 /// It is found in the [sources](Error::source) of an error, as [`Permanent`] is.
-pub struct RetryAfter {
-    after: Duration,
-    error: BoxError,
-}
+pub struct RetryAfter(RetryAfterCause);
 
 impl RetryAfter {
     /// Wraps an error or a text.
     pub fn new(after: Duration, error: impl Into<BoxError>) -> Self {
-        Self { after, error: error.into() }
+        Self(RetryAfterCause { after, error: error.into() })
     }
 }
 
+/// The source of a [`Permanent`]. Some conversions, such as that of `anyhow::Error` into a boxed error, hide the type of an error, but
+/// never that of its source.
+struct PermanentCause {
+    error: BoxError,
+}
+
+/// The source of a [`RetryAfter`].
+struct RetryAfterCause {
+    after: Duration,
+    error: BoxError,
+}
+
 macro_rules! wrapper {
-    ($name:ident, $field:tt) => {
+    ($name:ident, $cause:ident) => {
         /// Shows the text of the error.
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Display::fmt(&self.$field, f)
+                fmt::Display::fmt(&self.0, f)
             }
         }
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_tuple(stringify!($name)).field(&self.$field).finish()
+                f.debug_tuple(stringify!($name)).field(&self.0.error).finish()
             }
         }
 
         impl Error for $name {
             fn source(&self) -> Option<&(dyn Error + 'static)> {
-                self.$field.source()
+                Some(&self.0)
+            }
+        }
+
+        impl fmt::Display for $cause {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.error, f)
+            }
+        }
+
+        impl fmt::Debug for $cause {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&self.error, f)
+            }
+        }
+
+        impl Error for $cause {
+            fn source(&self) -> Option<&(dyn Error + 'static)> {
+                self.error.source()
             }
         }
     };
 }
 
-wrapper!(Permanent, 0);
-wrapper!(RetryAfter, error);
+wrapper!(Permanent, PermanentCause);
+wrapper!(RetryAfter, RetryAfterCause);
 
 /// How long to wait before the next attempt, and when to give up.
 ///
@@ -114,6 +147,19 @@ impl Retry {
         attempts >= self.min_attempts && age >= self.max_age
     }
 
+    /// Whether the attempts before this one were the last ones. They must have been cut short, or the item would be a dead letter.
+    /// If that is not known, the item must be older by more than the longest wait.
+    pub(super) fn is_over(&self, attempts: u32, age: Duration, is_cut_short: bool) -> bool {
+        let margin =
+            if is_cut_short { Duration::ZERO } else { self.longest().saturating_add(MARGIN) };
+        attempts > 1 && self.is_last(attempts - 1, age.saturating_sub(margin))
+    }
+
+    /// The longest wait that a handler can ask for.
+    pub(super) fn longest(&self) -> Duration {
+        self.max.max(HOUR)
+    }
+
     /// The wait after this attempt. `random` is any number.
     pub(super) fn after(&self, attempts: u32, random: u32) -> Duration {
         let doublings = attempts.saturating_sub(1).min(31);
@@ -141,10 +187,10 @@ pub(super) fn classify(error: &(dyn Error + 'static)) -> (Class, String) {
     // A chain can be circular.
     for _ in 0..32 {
         let Some(error) = next else { break };
-        if error.is::<Permanent>() {
+        if error.is::<PermanentCause>() {
             class = Class::Permanent;
         } else if let (Some(error), Class::Transient(None)) =
-            (error.downcast_ref::<RetryAfter>(), &class)
+            (error.downcast_ref::<RetryAfterCause>(), &class)
         {
             class = Class::Transient(Some(error.after));
         }
@@ -192,6 +238,31 @@ mod tests {
         assert!(!retry.is_last(1000, hour));
         assert!(!retry.is_last(19, 1000 * hour));
         assert!(retry.is_last(20, 72 * hour));
+    }
+
+    #[test]
+    fn an_item_is_over_only_after_its_last_attempt() {
+        let retry = Retry::default();
+        let hour = Duration::from_secs(60 * 60);
+        assert!(!retry.is_over(1, 1000 * hour, true));
+        assert!(!retry.is_over(20, 1000 * hour, true));
+        assert!(retry.is_over(21, 72 * hour, true));
+        assert!(!retry.is_over(21, 73 * hour, false));
+        assert!(retry.is_over(21, 74 * hour, false));
+    }
+
+    #[test]
+    fn wrappers_are_found_inside_of_anyhow() {
+        let boxed = |error: anyhow::Error| -> BoxError { error.into() };
+        for error in [
+            anyhow::Error::new(Permanent::new("closed")),
+            anyhow::Error::new(Permanent::new("closed")).context("can't end the session"),
+        ] {
+            assert_eq!(classify(&*boxed(error)).0, Class::Permanent);
+        }
+        let after = RetryAfter::new(Duration::from_secs(7), "429");
+        let (class, text) = classify(&*boxed(anyhow::Error::new(after)));
+        assert_eq!((class, text.as_str()), (Class::Transient(Some(Duration::from_secs(7))), "429"));
     }
 
     #[test]

@@ -269,3 +269,30 @@ async fn layers_of_tower_apply() {
     // One was attempted twice.
     assert_eq!(handled.len(), 4);
 }
+
+/// A handler that forgets to commit.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_completion_that_is_not_committed_does_not_count() {
+    let place = place().await;
+    let inbox = place.inbox().await;
+    let pool = place.sqlite().await;
+    let service = {
+        let pool = pool.clone();
+        service_fn(move |job: Job<DirectoryEvent>| {
+            let pool = pool.clone();
+            async move {
+                let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+                assert_eq!(job.complete_in(&mut transaction).await?, Completion::Completed);
+                transaction.rollback().await?;
+                Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+            }
+        })
+    };
+    inbox.store(&events(1)[0]).await.unwrap();
+    let running = run(inbox.job_worker(service));
+    let sql = format!("SELECT coalesce(error, '') FROM {}inbox_job", place.prefix);
+    until("the reason is kept", async || rows(&pool, &sql).await[0].contains("not committed"))
+        .await;
+    running.stop().await;
+    assert_eq!(inbox.status().await.unwrap().depth, 1);
+}

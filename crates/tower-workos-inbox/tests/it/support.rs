@@ -265,7 +265,10 @@ impl Running {
 
 pub(crate) fn run<S>(worker: Worker<DirectoryEvent, S>) -> Running
 where
-    S: tower::Service<tower_workos_inbox::Job<DirectoryEvent>> + Clone + Send + 'static,
+    S: tower::Service<tower_workos_inbox::Job<DirectoryEvent>, Response = ()>
+        + Clone
+        + Send
+        + 'static,
     S::Future: Send,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
