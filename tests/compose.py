@@ -103,7 +103,7 @@ def main():
     finally:
         for process in running.values():
             process.kill()
-        psql(f"DROP SCHEMA {SCHEMA} CASCADE; DROP SCHEMA IF EXISTS {SCHEMA}_workos_inbox_graphile_worker CASCADE")
+        psql(f"DROP SCHEMA {SCHEMA} CASCADE; DROP SCHEMA IF EXISTS \"{SCHEMA}$workos_$inbox_graphile_worker\" CASCADE")
 
 
 main()

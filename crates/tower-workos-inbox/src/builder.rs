@@ -85,7 +85,7 @@ impl<T: Payload> QueueBuilder<T> {
 
     /// How often an idle worker looks for new items on SQLite. Items that this process has stored wake it at once. Default: 20 ms.
     pub fn poll_interval(mut self, interval: Duration) -> Self {
-        self.settings.poll_interval = interval.max(Duration::from_millis(1));
+        self.settings.poll_interval = interval.clamp(Duration::from_millis(1), DAY);
         self
     }
 

@@ -40,14 +40,15 @@ impl Names {
         let schema = match schema {
             None => return Err("`search_path` names no schema that exists".to_owned()),
             Some("public") => String::new(),
-            Some(schema) if is_identifier(schema) => format!("{schema}_"),
+            Some(schema) if is_identifier(schema) => format!("{schema}$"),
             Some(schema) => {
                 return Err(format!(
                     "set the queue's schema: {schema:?} is not a plain identifier"
                 ));
             }
         };
-        let name = format!("{schema}{}{}_graphile_worker", self.prefix, self.queue);
+        // A character that the parts can't contain, so that no other parts make the same name.
+        let name = format!("{schema}{}${}_graphile_worker", self.prefix, self.queue);
         // PostgreSQL would truncate it.
         if name.len() > 63 {
             return Err(format!(

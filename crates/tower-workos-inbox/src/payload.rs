@@ -34,7 +34,7 @@ use crate::error::InboxError;
 pub trait Payload: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Identifies the item. An item with the key of another item of the queue is a duplicate, and is not stored.
     ///
-    /// It is shown in logs. A key that has more than 200 bytes or contains a control character is replaced by its hash.
+    /// It is shown in logs. A key that has more than 200 bytes or contains anything but printable ASCII is replaced by its hash.
     fn key(&self) -> Cow<'_, str>;
 
     /// What kind of item it is, for example the name of an event. It is shown in logs, and may be truncated.
@@ -95,7 +95,7 @@ impl Item {
 }
 
 fn key(key: &str) -> String {
-    if key.len() <= 200 && !key.chars().any(char::is_control) {
+    if key.len() <= 200 && key.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
         key.to_owned()
     } else {
         hash(key.as_bytes())
@@ -111,9 +111,9 @@ fn hash(bytes: &[u8]) -> String {
     text
 }
 
-/// Makes text from a body safe to store and to log: escaped and truncated.
+/// Makes text from a body safe to store, in a database of any encoding, and to log: escaped and truncated.
 fn name(text: &str) -> String {
-    text.chars().take(64).flat_map(char::escape_debug).collect()
+    text.chars().take(64).flat_map(char::escape_default).collect()
 }
 
 #[cfg(test)]
@@ -124,7 +124,7 @@ mod tests {
     fn keys_that_a_database_or_a_log_would_not_accept_are_replaced() {
         assert_eq!(key("event_01"), "event_01");
         assert_eq!(key(&"x".repeat(200)), "x".repeat(200));
-        for odd in ["a\0b", "a\nb", &"x".repeat(201)] {
+        for odd in ["a\0b", "a\nb", "\u{e9}", &"x".repeat(201)] {
             let key = key(odd);
             assert_eq!((key.len(), &key[..7]), (71, "sha256:"), "{odd:?}");
         }
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn names_are_escaped_and_truncated() {
         assert_eq!(name("dsync.user.created"), "dsync.user.created");
-        assert_eq!(name("a\0\u{202e}b"), "a\\0\\u{202e}b");
+        assert_eq!(name("a\0\u{202e}b"), "a\\u{0}\\u{202e}b");
         assert_eq!(name(&"x".repeat(100)), "x".repeat(64));
     }
 }

@@ -105,7 +105,7 @@ async fn no_log_contains_a_body_or_an_error() {
     }
     for sql in [
         format!("DROP TABLE {prefix}inbox_job, {prefix}inbox_migration"),
-        format!("DROP SCHEMA {prefix}inbox_graphile_worker CASCADE"),
+        format!("DROP SCHEMA {prefix}$inbox_graphile_worker CASCADE"),
     ] {
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&pool).await.unwrap();
     }

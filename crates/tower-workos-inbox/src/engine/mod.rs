@@ -62,7 +62,7 @@ pub(crate) enum Claim {
     Job { sql: Arc<postgres::Sql>, ticket: postgres::Ticket },
     /// The row and the number of its claim, in a table of this name.
     #[cfg(feature = "sqlite")]
-    Row { table: Arc<str>, seq: i64, token: i64 },
+    Row(Arc<sqlite::Held>),
 }
 
 /// What became of an attempt.
@@ -229,9 +229,7 @@ impl Claim {
                 postgres::complete_in(conn, sql, ticket).await
             }
             #[cfg(feature = "sqlite")]
-            (Self::Row { table, seq, token }, Conn::Sqlite(conn)) => {
-                sqlite::complete_in(conn, table, *seq, *token).await
-            }
+            (Self::Row(held), Conn::Sqlite(conn)) => held.complete_in(conn).await,
             #[allow(unreachable_patterns, reason = "without NATS, each claim is a row")]
             _ => Err(other_database()),
         }

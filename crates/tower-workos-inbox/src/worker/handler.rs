@@ -28,6 +28,8 @@ use crate::{
 /// The longest wait of an item whose process ended before.
 const SHUFFLE: Duration = Duration::from_millis(200);
 
+/// How long such an item waits for another one at most.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// The wait after a transaction that was not committed, which is a bug of the handler.
 const UNCOMMITTED: Duration = Duration::from_secs(60);
 
@@ -144,7 +146,7 @@ where
     S::Future: Send,
     S::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    /// Waits until this is the only suspect that runs, in a random order.
+    /// Waits for some time until this is the only suspect that runs, in a random order.
     async fn alone(&self) -> Option<SemaphorePermit<'_>> {
         let random = getrandom::u32().unwrap_or(0);
         sleep(SHUFFLE.mul_f64(f64::from(random) / f64::from(u32::MAX))).await;
@@ -152,6 +154,8 @@ where
         select! {
             // Never closed.
             permit = self.suspects.acquire() => permit.ok(),
+            // The other one may hang, and must not stop everything.
+            () = sleep(PATIENCE) => None,
             _ = cancelled.wait_for(|it| *it) => None,
         }
     }

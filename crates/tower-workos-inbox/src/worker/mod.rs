@@ -120,9 +120,9 @@ impl<T, S> Worker<T, S> {
 
     /// After how long the items of a process that was killed are delivered again. It is renewed while an item is being handled, so
     /// a handler may take longer; but a handler that blocks its thread for longer may be run twice at the same time. All workers of a
-    /// queue must have the same. At least 1 s. Default: 30 s.
+    /// queue must have the same. At least 1 s, and at most a day. Default: 30 s.
     pub fn lease(mut self, lease: Duration) -> Self {
-        self.lease = lease.max(Duration::from_secs(1));
+        self.lease = lease.clamp(Duration::from_secs(1), Duration::from_secs(24 * 60 * 60));
         self
     }
 

@@ -6,6 +6,7 @@ mod gated;
 mod nats;
 mod nats_server;
 mod postgres;
+mod postgres_schemas;
 mod retries;
 mod sqlite;
 mod support;

@@ -12,7 +12,7 @@ use sqlx::{
 };
 use tower::service_fn;
 use tower_workos::DirectoryEvent;
-use tower_workos_inbox::{Completion, Inbox, InboxErrorKind, Job, QueueStatus, Retry, Stored};
+use tower_workos_inbox::{Completion, Inbox, Job, QueueStatus, Retry, Stored};
 
 use crate::{
     gated::Gated,
@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Runs a test in a place of its own.
-macro_rules! tests {
+macro_rules! postgres_tests {
     ($($test:ident),* $(,)?) => {
         $(
             #[tokio::test(flavor = "multi_thread")]
@@ -34,7 +34,9 @@ macro_rules! tests {
     };
 }
 
-tests!(
+pub(crate) use postgres_tests;
+
+postgres_tests!(
     a_backlog_is_worked_off,
     a_claim_whose_response_was_lost_is_released,
     a_handler_completes_its_job_in_a_transaction,
@@ -44,24 +46,19 @@ tests!(
     an_attempt_that_was_cut_short_counts,
     connections_that_are_killed_cost_nothing,
     items_of_a_transaction_that_is_rolled_back_are_not_stored,
-    migrations_do_not_touch_what_the_application_has,
-    names_that_are_too_long_are_rejected,
-    queues_that_only_differ_in_the_search_path_share_nothing,
-    queues_and_prefixes_do_not_mix,
-    without_tables_the_kind_says_so,
 );
 
-async fn execute(pool: &PgPool, sql: impl Into<String>) {
+pub(crate) async fn execute(pool: &PgPool, sql: impl Into<String>) {
     sqlx::raw_sql(AssertSqlSafe(sql.into())).execute(pool).await.unwrap();
 }
 
-async fn count(pool: &PgPool, sql: impl Into<String>) -> i64 {
+pub(crate) async fn count(pool: &PgPool, sql: impl Into<String>) -> i64 {
     sqlx::query_scalar(AssertSqlSafe(sql.into())).fetch_one(pool).await.unwrap()
 }
 
 impl Place {
     fn jobs(&self) -> String {
-        format!("{}inbox_graphile_worker._private_jobs", self.prefix)
+        format!("{}$inbox_graphile_worker._private_jobs", self.prefix)
     }
 
     /// A pool whose connections have a name.
@@ -74,7 +71,7 @@ impl Place {
     }
 }
 
-async fn is_empty(inbox: &Inbox) -> bool {
+pub(crate) async fn is_empty(inbox: &Inbox) -> bool {
     inbox.status().await.unwrap() == QueueStatus::default()
 }
 
@@ -101,7 +98,7 @@ mod test {
         let (inbox, pool) = (place.inbox().await, place.postgres().await);
         let handled = Handled::default();
         let running = run(inbox.worker(handled.service()).lease(Duration::from_secs(1)));
-        let workers = format!("{}inbox_graphile_worker._private_workers", place.prefix);
+        let workers = format!("{}$inbox_graphile_worker._private_workers", place.prefix);
         let registered = format!("SELECT count(*) FROM {workers}");
         until("it is registered", async || count(&pool, &*registered).await == 1).await;
         let mut transaction = pool.begin().await.unwrap();
@@ -226,7 +223,7 @@ mod test {
         until("it has begun", async || killed.begun() == 1).await;
         // The lock of a process that was killed.
         let jobs = place.jobs();
-        let workers = format!("{}inbox_graphile_worker._private_workers", place.prefix);
+        let workers = format!("{}$inbox_graphile_worker._private_workers", place.prefix);
         execute(&pool, format!("UPDATE {jobs} SET locked_by = 'killed'")).await;
         let insert =
             format!("INSERT INTO {workers} VALUES ('killed', now() - interval '1 minute')");
@@ -278,145 +275,5 @@ mod test {
         assert_eq!(inbox.store(&events[0]).await.unwrap(), Stored::Duplicate);
         assert_eq!(inbox.store(&events[1]).await.unwrap(), Stored::New);
         assert_eq!(count(&pool, format!("SELECT count(*) FROM {}", place.jobs())).await, 2);
-    }
-
-    pub(super) async fn migrations_do_not_touch_what_the_application_has(place: &Place) {
-        let (server, name) = (place.postgres().await, format!("{}app", place.prefix));
-        execute(&server, format!("CREATE DATABASE {name}")).await;
-        let options: PgConnectOptions = place.url.parse().unwrap();
-        let options = options.database(&name);
-        let pool = PgPoolOptions::new().connect_with(options.clone()).await.unwrap();
-        execute(&pool, "CREATE TABLE _sqlx_migrations (version bigint)").await;
-        execute(&pool, "CREATE SCHEMA graphile_worker").await;
-        let tasks: Vec<_> = (0..8)
-            .map(|_| {
-                let options = options.clone();
-                tokio::spawn(async move {
-                    let pool = PgPoolOptions::new().max_connections(2);
-                    let pool = pool.connect_with(options).await.unwrap();
-                    let inbox = Inbox::new(pool.clone());
-                    inbox.migrate().await.unwrap();
-                    inbox.migrate().await.unwrap();
-                    inbox.store(&events(1)[0]).await.unwrap();
-                    pool.close().await;
-                })
-            })
-            .collect();
-        for task in tasks {
-            task.await.unwrap();
-        }
-        let handled = Handled::default();
-        let inbox = Inbox::new(pool.clone());
-        let running = run(inbox.worker(handled.service()));
-        until("it is handled", async || is_empty(&inbox).await).await;
-        running.stop().await;
-        assert_eq!(handled.len(), 1);
-        let schemas: Vec<String> = sqlx::query_scalar(
-            "SELECT nspname::text FROM pg_namespace WHERE nspname LIKE '%graphile%' ORDER BY 1",
-        )
-        .fetch_all(&pool)
-        .await
-        .unwrap();
-        assert_eq!(schemas, ["graphile_worker", "workos_inbox_graphile_worker"]);
-        let tables: Vec<String> = sqlx::query_scalar(
-            "SELECT nspname || '.' || relname FROM pg_class JOIN pg_namespace AS n ON n.oid = relnamespace \
-             WHERE relkind = 'r' AND nspname IN ('public', 'graphile_worker') ORDER BY 1",
-        )
-        .fetch_all(&pool)
-        .await
-        .unwrap();
-        let ours =
-            ["public._sqlx_migrations", "public.workos_inbox_job", "public.workos_inbox_migration"];
-        assert_eq!(tables, ours);
-        assert_eq!(count(&pool, "SELECT count(*) FROM _sqlx_migrations").await, 0);
-        drop(inbox);
-        pool.close().await;
-        execute(&server, format!("DROP DATABASE {name} WITH (FORCE)")).await;
-    }
-
-    pub(super) async fn queues_that_only_differ_in_the_search_path_share_nothing(place: &Place) {
-        let pool = place.postgres().await;
-        let (mut inboxes, mut handled) = (Vec::new(), Vec::new());
-        for schema in ["a", "b"].map(|it| format!("{}{it}", place.prefix)) {
-            execute(&pool, format!("CREATE SCHEMA {schema}")).await;
-            let options: PgConnectOptions = place.url.parse().unwrap();
-            let options = options.options([("search_path", &schema)]);
-            let pool = PgPool::connect_with(options).await.unwrap();
-            let inbox = Inbox::builder(pool).prefix(&place.prefix).build().unwrap();
-            inbox.migrate().await.unwrap();
-            inboxes.push(inbox);
-            handled.push(Handled::default());
-        }
-        // The rows have the same numbers.
-        for event in events(10) {
-            inboxes[0].store(&event).await.unwrap();
-        }
-        for event in &events(20)[10..] {
-            inboxes[1].store(event).await.unwrap();
-        }
-        let running = run(inboxes[0].worker(handled[0].service()));
-        until("the first queue is empty", async || is_empty(&inboxes[0]).await).await;
-        assert_eq!(inboxes[1].status().await.unwrap().depth, 10);
-        let other = run(inboxes[1].worker(handled[1].service()));
-        until("the second queue is empty", async || is_empty(&inboxes[1]).await).await;
-        running.stop().await;
-        other.stop().await;
-        assert_eq!(handled[0].sorted()[0], "event_00000");
-        assert_eq!(handled[1].sorted()[0], "event_00010");
-        assert_eq!((handled[0].len(), handled[1].len()), (10, 10));
-    }
-
-    pub(super) async fn names_that_are_too_long_are_rejected(place: &Place) {
-        let pool = place.postgres().await;
-        let name = |length| "q".repeat(length);
-        let long = |queue| Inbox::builder(pool.clone()).prefix(name(18)).name(name(queue)).build();
-        assert!(long(29).is_ok());
-        assert_eq!(long(30).unwrap_err().kind(), InboxErrorKind::Config);
-    }
-
-    pub(super) async fn queues_and_prefixes_do_not_mix(place: &Place) {
-        let other = format!("{}x_", place.prefix);
-        let mut handlers = Vec::new();
-        for (prefix, name) in
-            [(&place.prefix, "inbox"), (&place.prefix, "second"), (&other, "inbox")]
-        {
-            let pool = place.postgres().await;
-            let inbox = Inbox::builder(pool).prefix(prefix).name(name).build().unwrap();
-            inbox.migrate().await.unwrap();
-            let handled = Handled::default();
-            let running = run(inbox.worker(handled.service()));
-            handlers.push((inbox, handled, running));
-        }
-        let events = events(30);
-        for (inbox, _, _) in &handlers {
-            for event in &events {
-                assert_eq!(inbox.store(event).await.unwrap(), Stored::New);
-            }
-        }
-        for (inbox, handled, running) in handlers {
-            until("all are handled", async || is_empty(&inbox).await).await;
-            running.stop().await;
-            let expected: Vec<_> = events.iter().map(|it| it.id().as_str().to_owned()).collect();
-            assert_eq!(handled.sorted(), expected);
-        }
-        let drop = format!("DROP TABLE {other}inbox_job, {other}inbox_migration");
-        execute(&place.postgres().await, drop).await;
-    }
-
-    pub(super) async fn without_tables_the_kind_says_so(place: &Place) {
-        let pool = place.postgres().await;
-        let inbox = Inbox::builder(pool.clone()).prefix(&place.prefix).build().unwrap();
-        let handled = Handled::default();
-        let worker = || inbox.worker(handled.service()).run_until(std::future::pending());
-        let kind = InboxErrorKind::NotMigrated;
-        assert_eq!(worker().await.unwrap_err().kind(), kind);
-        assert_eq!(inbox.store(&events(1)[0]).await.unwrap_err().kind(), kind);
-        inbox.migrate().await.unwrap();
-        execute(&pool, format!("DROP SCHEMA {}inbox_graphile_worker CASCADE", place.prefix)).await;
-        assert_eq!(worker().await.unwrap_err().kind(), kind);
-        assert_eq!(inbox.store(&events(1)[0]).await.unwrap_err().kind(), kind);
-        assert!(is_empty(&inbox).await);
-        inbox.migrate().await.unwrap();
-        assert_eq!(inbox.store(&events(1)[0]).await.unwrap(), Stored::New);
     }
 }

@@ -165,7 +165,7 @@ impl Place {
             Kind::Postgres => {
                 let pool = self.postgres().await;
                 let prefix = &self.prefix;
-                let select = "SELECT 'DROP SCHEMA ' || nspname || ' CASCADE' FROM pg_namespace \
+                let select = "SELECT 'DROP SCHEMA ' || quote_ident(nspname) || ' CASCADE' FROM pg_namespace \
                               WHERE starts_with(nspname, $1)";
                 let mut drops: Vec<String> =
                     sqlx::query_scalar(select).bind(prefix).fetch_all(&pool).await.unwrap();

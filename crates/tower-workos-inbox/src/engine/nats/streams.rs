@@ -23,8 +23,8 @@ const WINDOW: Duration = Duration::from_secs(60 * 60);
 const VERSION: u64 = 1;
 const DESCRIPTION: &str = "tower-workos-inbox, version ";
 
-/// The names of the streams are also their subjects. They contain a character that the name of a queue can't contain, so
-/// that no queue has another one's stream.
+/// The names of the streams are also their subjects. They contain a character that the prefix and the name of
+/// a queue can't contain, so that no queue has another one's stream.
 #[derive(Debug)]
 pub(super) struct Streams {
     pub(super) jobs: String,
@@ -37,7 +37,7 @@ pub(super) struct Streams {
 
 impl Streams {
     pub(super) fn new(names: &Names, settings: &Settings) -> Self {
-        let jobs = format!("{}{}", names.prefix, names.queue);
+        let jobs = format!("{}-{}", names.prefix, names.queue);
         Self {
             dead: format!("{jobs}-dead"),
             keys: format!("{jobs}-keys"),

@@ -24,16 +24,16 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::{
     Postgres,
-    jobs::{Claimed, Jobs, Ticket},
+    jobs::{Claimed, End, Jobs, Ticket},
 };
 use crate::engine::Run;
 
 /// The pause after a failure of the database, which doubles up to the second one.
 pub(super) const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 /// How long a worker that stops tries to store that jobs have ended. Then they are delivered again.
-const LAST: Duration = Duration::from_secs(5);
+pub(super) const LAST: Duration = Duration::from_secs(5);
 /// How long a statement may take. A connection that has silently died must not hold a job for ever.
-const STATEMENT: Duration = Duration::from_secs(10);
+pub(super) const STATEMENT: Duration = Duration::from_secs(10);
 /// How often the worker looks for jobs that it was not notified of.
 pub(super) const POLL: Duration = Duration::from_secs(1);
 
@@ -79,7 +79,7 @@ impl Driver {
             if !is_transient(&error) {
                 return Err(error);
             }
-            self.failed(&error);
+            self.failed(error.code().unwrap_or("no connection"));
             if *self.run.stop.borrow() {
                 let last = *last.get_or_insert(Instant::now() + LAST);
                 if last <= Instant::now() {
@@ -102,10 +102,9 @@ impl Driver {
         }
     }
 
-    pub(super) fn failed(&self, error: &DbError) {
+    /// Logs the first failure, with this text, which must not be a message of the database: it can quote a row.
+    pub(super) fn failed(&self, error: &str) {
         if !self.health.is_failing.swap(true, Ordering::Relaxed) {
-            // The message can quote a row.
-            let error = error.code().unwrap_or("no connection");
             tracing::warn!(
                 target: "tower_workos_inbox::worker", error, "the worker can't reach its tables: trying again"
             );
@@ -122,8 +121,23 @@ impl Driver {
         if ends.is_empty() {
             return Ok(0);
         }
-        let ended = &ends;
-        self.retry(|| async move { Ok(self.engine.end(ended).await?) }).await?;
+        if let Err(error) = self.end(&ends).await {
+            for end in &ends {
+                // One of them is the cause. The others must not wait for it.
+                let alone = if is_transient(&error) {
+                    Err(error.clone())
+                } else {
+                    self.end_alone(end).await
+                };
+                if alone.is_err() {
+                    // It is delivered again after its lease.
+                    self.jobs.forget(end.ticket.job);
+                }
+            }
+            if is_transient(&error) {
+                return Err(error);
+            }
+        }
         let mut count = 0;
         for end in &ends {
             count += 1;
@@ -139,6 +153,28 @@ impl Driver {
             }
         }
         Ok(count)
+    }
+}
+
+/// What is stored instead of an error that the database can't store, for example because of its encoding.
+const UNSTORABLE: &str = "the handler failed with an error that the database can't store";
+
+impl Driver {
+    async fn end(&self, ends: &[End]) -> Result<(), DbError> {
+        self.retry(|| async move { Ok(self.engine.end(ends).await?) }).await
+    }
+
+    async fn end_alone(&self, end: &End) -> Result<(), DbError> {
+        if self.end(std::slice::from_ref(end)).await.is_ok() {
+            return Ok(());
+        }
+        let error = end.error.as_ref().map(|_| UNSTORABLE.to_owned());
+        let end = [End { error, ..end.clone() }];
+        let result = self.end(&end).await;
+        if let Err(error) = &result {
+            self.failed(error.code().unwrap_or("unknown"));
+        }
+        result
     }
 }
 

@@ -101,6 +101,11 @@ impl Jobs {
         self.lock().remove(&job);
     }
 
+    /// Whether no item is being handled, and no end is being stored.
+    pub(super) fn is_idle(&self) -> bool {
+        self.lock().values().all(|stage| matches!(stage, Stage::Loaded { .. }))
+    }
+
     pub(super) fn known(&self) -> Vec<i64> {
         self.lock().keys().copied().collect()
     }

@@ -64,21 +64,22 @@ impl Postgres {
     async fn sql(&self) -> Result<Arc<Sql>, sqlx::Error> {
         match self.sql.get() {
             Some(sql) => Ok(Arc::clone(sql)),
-            None => self.sql_with(&mut *self.pool.acquire().await?).await,
+            None => {
+                let resolve = async || self.sql_of(&mut *self.pool.acquire().await?).await;
+                self.sql.get_or_try_init(resolve).await.cloned()
+            }
         }
     }
 
-    async fn sql_with(&self, conn: &mut PgConnection) -> Result<Arc<Sql>, sqlx::Error> {
-        let resolve = async {
-            let schema = match &self.names.schema {
-                Some(schema) => Some(schema.clone()),
-                None => sqlx::query_scalar("SELECT current_schema()").fetch_one(conn).await?,
-            };
-            let graphile = self.names.graphile(schema.as_deref());
-            let graphile = graphile.map_err(|error| sqlx::Error::Configuration(error.into()))?;
-            Ok(Arc::new(Sql::new(&self.names, graphile)))
+    /// The statements for a connection of the application, whose search path can differ from that of the pool.
+    async fn sql_of(&self, conn: &mut PgConnection) -> Result<Arc<Sql>, sqlx::Error> {
+        let schema = match &self.names.schema {
+            Some(schema) => Some(schema.clone()),
+            None => sqlx::query_scalar("SELECT current_schema()").fetch_one(conn).await?,
         };
-        self.sql.get_or_try_init(|| resolve).await.cloned()
+        let graphile = self.names.graphile(schema.as_deref());
+        let graphile = graphile.map_err(|error| sqlx::Error::Configuration(error.into()))?;
+        Ok(Arc::new(Sql::new(&self.names, graphile)))
     }
 
     pub(crate) async fn migrate(&self) -> Result<(), InboxError> {
@@ -133,7 +134,7 @@ impl Postgres {
         let sql = self.names.sql(
             "SELECT coalesce(max(version), 0), to_regclass($1) IS NOT NULL FROM {p}inbox_migration",
         );
-        let jobs = format!("{}._private_jobs", self.sql().await?.graphile);
+        let jobs = format!("\"{}\"._private_jobs", self.sql().await?.graphile);
         let (version, has_jobs): (i32, bool) =
             sqlx::query_as(AssertSqlSafe(sql)).bind(jobs).fetch_one(&self.pool).await?;
         if version < VERSION || !has_jobs {
@@ -144,8 +145,9 @@ impl Postgres {
 
     pub(crate) async fn store(&self, items: &[Item]) -> Result<Vec<Stored>, InboxError> {
         // One statement is one transaction.
+        let sql = self.sql().await?;
         let mut conn = self.pool.acquire().await?;
-        self.store_in(&mut conn, items).await
+        self.insert(&mut conn, &sql, items).await
     }
 
     pub(crate) async fn store_in(
@@ -153,11 +155,20 @@ impl Postgres {
         conn: &mut PgConnection,
         items: &[Item],
     ) -> Result<Vec<Stored>, InboxError> {
+        let sql = self.sql_of(&mut *conn).await?;
+        self.insert(conn, &sql, items).await
+    }
+
+    async fn insert(
+        &self,
+        conn: &mut PgConnection,
+        statements: &Sql,
+        items: &[Item],
+    ) -> Result<Vec<Stored>, InboxError> {
         // In order, so that two transactions with the same keys wait for each other without a deadlock.
         let mut sorted: Vec<_> = items.iter().collect();
         sorted.sort_by(|a, b| a.key.cmp(&b.key));
         let errors = sorted.iter().map(|item| item.dead.as_deref().map(jobs::text));
-        let statements = self.sql_with(&mut *conn).await?;
         let rows = sqlx::query(AssertSqlSafe(&*statements.store))
             .bind(&self.names.queue)
             .bind(now())

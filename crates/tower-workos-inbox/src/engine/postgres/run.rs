@@ -3,8 +3,8 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use graphile_worker::{
-    DbError, IntoTaskHandlerResult, JobRecovery, JobRecoveryResult, LocalQueueConfig, TaskHandler,
-    Worker, WorkerContext, WorkerRecoveryConfig, WorkerShutdownConfig,
+    IntoTaskHandlerResult, JobRecovery, JobRecoveryResult, LocalQueueConfig, TaskHandler, Worker,
+    WorkerContext, WorkerRecoveryConfig, WorkerShutdownConfig,
 };
 use serde::{Deserialize, Serialize};
 use sqlx::{PgPool, postgres::PgListener};
@@ -12,12 +12,12 @@ use tokio::{
     select,
     sync::{Notify, watch},
     task::JoinSet,
-    time::{MissedTickBehavior, interval, sleep},
+    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
 };
 
 use super::{
     Postgres,
-    driver::{Driver, PAUSE, POLL},
+    driver::{Driver, LAST, PAUSE, POLL, STATEMENT},
     jobs::{End, Jobs},
     sql::MAX_ATTEMPTS,
 };
@@ -50,7 +50,14 @@ impl Postgres {
         while !*stop.borrow() {
             match self.run_once(&driver, &run, &dropped).await {
                 Ok(()) => pause = PAUSE.0,
-                Err(error) if error.kind() == InboxErrorKind::NotMigrated => return Err(error),
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        InboxErrorKind::Config | InboxErrorKind::NotMigrated
+                    ) =>
+                {
+                    return Err(error);
+                }
                 Err(_) => {
                     select! {
                         () = sleep(pause) => {}
@@ -72,23 +79,21 @@ impl Postgres {
         dropped: &watch::Receiver<()>,
     ) -> Result<(), InboxError> {
         let failed = |error: InboxError| {
-            driver.failed(&DbError::new(error.to_string()));
+            driver.failed(&error.without_payload());
             error
         };
         self.check().await.map_err(failed)?;
         let worker = self.worker(driver, run, dropped).await.map_err(failed)?;
         let mut running = std::pin::pin!(worker.run());
-        let mut chores = interval((run.lease / 2).max(POLL));
-        chores.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let result = loop {
-            select! {
-                result = &mut running => break result,
-                _ = chores.tick() => {
-                    let id = worker.worker_id();
-                    if let Err(error) = self.release_lost(&driver.jobs, id, run.lease).await {
-                        failed(error);
-                    }
-                }
+        let result = select! {
+            result = &mut running => result,
+            error = self.chores(driver, worker.worker_id(), run.lease) => return Err(failed(error)),
+            () = abandoned(&driver.jobs, run.stop.clone()) => {
+                tracing::warn!(
+                    target: "tower_workos_inbox::worker",
+                    "the database does not respond: the worker has stopped, and claimed items are delivered again"
+                );
+                return Ok(());
             }
         };
         // No job of this worker runs any more. If it failed, it may still hold locks.
@@ -103,6 +108,24 @@ impl Postgres {
             return Err(failed);
         }
         Ok(())
+    }
+
+    /// Releases lost jobs from time to time. Returns an error if the tables have disappeared.
+    async fn chores(&self, driver: &Driver, worker: &str, lease: Duration) -> InboxError {
+        let mut chores = interval((lease / 2).max(POLL));
+        chores.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            chores.tick().await;
+            let chore = async {
+                self.check().await?;
+                self.release_lost(&driver.jobs, worker, lease).await
+            };
+            match timeout(STATEMENT, chore).await {
+                Ok(Err(error)) if error.kind() == InboxErrorKind::NotMigrated => return error,
+                Ok(Err(error)) => driver.failed(&error.without_payload()),
+                Ok(Ok(())) | Err(_) => {}
+            }
+        }
     }
 
     async fn worker(
@@ -206,6 +229,20 @@ impl Attempt {
 impl fmt::Debug for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Attempt").finish_non_exhaustive()
+    }
+}
+
+/// Waits until the worker is stopping and has had nothing to do for some time. graphile_worker then only tries to return jobs that
+/// it has not begun, for minutes if the database does not respond.
+async fn abandoned(jobs: &Jobs, mut stop: watch::Receiver<bool>) {
+    // An error: the worker was dropped.
+    let _ = stop.wait_for(|it| *it).await.is_ok();
+    let mut idle_since = Instant::now();
+    while idle_since.elapsed() < LAST {
+        sleep(Duration::from_millis(100)).await;
+        if !jobs.is_idle() {
+            idle_since = Instant::now();
+        }
     }
 }
 

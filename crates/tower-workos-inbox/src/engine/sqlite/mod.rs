@@ -194,17 +194,31 @@ impl Sqlite {
     }
 }
 
-/// Marks a job as done, if this claim is still the latest.
-pub(crate) async fn complete_in(
-    conn: &mut SqliteConnection,
-    table: &str,
+/// A claimed job. The numbers alone can be those of a job in another file.
+#[derive(Debug)]
+pub(crate) struct Held {
+    table: Arc<str>,
+    queue: String,
+    key: String,
     seq: i64,
     token: i64,
-) -> Result<Completion, InboxError> {
-    let sql = format!("{} AND state = 0", run::done(table));
-    let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(seq).bind(token);
-    let rows = query.execute(conn).await?.rows_affected();
-    Ok(if rows > 0 { Completion::Completed } else { Completion::Stale })
+}
+
+impl Held {
+    /// Marks the job as done, if this claim is still the latest.
+    pub(crate) async fn complete_in(
+        &self,
+        conn: &mut SqliteConnection,
+    ) -> Result<Completion, InboxError> {
+        let sql = format!("{} AND state = 0 AND queue = $3 AND key = $4", run::done(&self.table));
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(self.seq)
+            .bind(self.token)
+            .bind(&self.queue)
+            .bind(&self.key);
+        let rows = query.execute(conn).await?.rows_affected();
+        Ok(if rows > 0 { Completion::Completed } else { Completion::Stale })
+    }
 }
 
 fn count(rows: i64) -> u64 {

@@ -9,7 +9,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::Sqlite;
+use super::{Held, Sqlite};
 use crate::{
     engine::{Claim, Delivery, Outcome, Run},
     error::{InboxError, InboxErrorKind},
@@ -28,6 +28,25 @@ struct Ticket {
     token: i64,
 }
 
+/// Both clocks at one time. The table uses the one that can be set.
+struct Clock {
+    steady: Instant,
+    wall: i64,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self { steady: Instant::now(), wall: now() }
+    }
+}
+
+impl Clock {
+    /// Whether the wall clock has gone forward by more than a second more than the other one since then.
+    fn has_jumped(&self) -> bool {
+        now() > after(self.wall, self.steady.elapsed() + Duration::from_secs(1))
+    }
+}
+
 pub(super) struct Loop {
     engine: Sqlite,
     run: Run,
@@ -36,6 +55,7 @@ pub(super) struct Loop {
     /// Jobs that have ended, which the table does not show yet.
     ended: Vec<(Ticket, Outcome)>,
     renewed: Instant,
+    clock: Clock,
     is_failing: bool,
 }
 
@@ -53,6 +73,7 @@ impl Loop {
             tickets: HashMap::new(),
             ended: Vec::new(),
             renewed: Instant::now(),
+            clock: Clock::default(),
             is_failing: false,
         }
     }
@@ -65,6 +86,10 @@ impl Loop {
         let mut due = Instant::now();
         loop {
             let is_stopping = *stop.borrow();
+            // Also after a failure, which skips the wait below.
+            while let Some(ended) = self.running.try_join_next_with_id() {
+                self.collect(ended);
+            }
             if is_stopping && self.running.is_empty() && self.ended.is_empty() {
                 return Ok(());
             }
@@ -82,9 +107,11 @@ impl Loop {
                     Err(error) if error.kind() == InboxErrorKind::NotMigrated => return Err(error),
                     Err(error) => {
                         self.failed(&error);
-                        let patience = last.get_or_insert(Instant::now() + LAST);
-                        if is_stopping && self.running.is_empty() && *patience <= Instant::now() {
-                            return Ok(());
+                        if is_stopping && self.running.is_empty() {
+                            let patience = *last.get_or_insert(Instant::now() + LAST);
+                            if patience <= Instant::now() {
+                                return Ok(());
+                            }
                         }
                         sleep(pause).await;
                         pause = (pause * 2).min(PAUSE.1);
@@ -100,12 +127,7 @@ impl Loop {
             let renewal = self.renewed + self.run.lease / 3;
             let is_full = self.running.len() >= self.run.concurrency;
             select! {
-                Some(ended) = self.running.join_next_with_id() => {
-                    self.collect(ended);
-                    while let Some(ended) = self.running.try_join_next_with_id() {
-                        self.collect(ended);
-                    }
-                }
+                Some(ended) = self.running.join_next_with_id() => self.collect(ended),
                 _ = stop.wait_for(|it| *it), if !is_stopping => {}
                 () = self.run.wake.notified(), if !is_full && !is_stopping => due = Instant::now(),
                 () = sleep_until(due), if !is_full && !is_stopping => {}
@@ -141,6 +163,8 @@ impl Loop {
             let mut conn = self.engine.pool.acquire().await?;
             let mut transaction = conn.begin_with("BEGIN IMMEDIATE").await?;
             self.end(&mut transaction).await?;
+            // If the clock was set forward or the machine slept, the leases of what runs here have expired, and would be claimed.
+            let must_renew = must_renew || self.clock.has_jumped();
             if must_renew {
                 self.renew(&mut transaction).await?;
             }
@@ -151,6 +175,7 @@ impl Loop {
             self.ended.clear();
             if must_renew {
                 self.renewed = Instant::now();
+                self.clock = Clock::default();
             }
         }
         let is_full = deliveries.len() >= free;
@@ -245,14 +270,21 @@ impl Loop {
             let attempts: i64 = row.try_get("attempts")?;
             let open_claims: i64 = row.try_get("open_claims")?;
             let table = self.engine.table.clone();
+            let key: String = row.try_get("key")?;
             let delivery = Delivery {
-                key: row.try_get("key")?,
+                key: key.clone(),
                 name: row.try_get("name")?,
                 body: body.unwrap_or_default().into(),
                 attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
                 cut_short: u32::try_from(open_claims - 1).unwrap_or(0),
                 stored_at: row.try_get("stored_at")?,
-                claim: Claim::Row { table, seq: ticket.seq, token: ticket.token },
+                claim: Claim::Row(Arc::new(Held {
+                    table,
+                    queue: self.engine.names.queue.clone(),
+                    key,
+                    seq: ticket.seq,
+                    token: ticket.token,
+                })),
             };
             claimed.push((ticket, delivery));
         }
