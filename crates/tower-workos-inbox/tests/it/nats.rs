@@ -190,7 +190,7 @@ async fn a_crash_after_a_dead_letter_makes_no_second_one() {
     let inbox = place.inbox().await;
     inbox.store(&events(1)[0]).await.unwrap();
     let context = context(&place).await;
-    let (jobs, dead) = (format!("{}inbox", place.prefix), format!("{}inbox-dead", place.prefix));
+    let (jobs, dead) = (format!("{}-inbox", place.prefix), format!("{}-inbox-dead", place.prefix));
     let stream = context.get_stream(&jobs).await.unwrap();
     let message = stream.get_raw_message(1).await.unwrap();
     // What a worker did before it was killed.
@@ -254,7 +254,7 @@ async fn a_deleted_stream_is_reported() {
     let Some(place) = place().await else { return };
     let inbox = place.inbox().await;
     let context = context(&place).await;
-    for stream in ["inbox-keys", "inbox"] {
+    for stream in ["-inbox-keys", "-inbox"] {
         let running = run(inbox.worker(Handled::default().service()));
         context.delete_stream(format!("{}{stream}", place.prefix)).await.unwrap();
         let error = inbox.store(&events(1)[0]).await.unwrap_err();
@@ -339,7 +339,7 @@ async fn the_longest_lease_of_the_running_workers_counts() {
     until("the other one is handled", async || handled.len() == 1).await;
     let lease = async || {
         let context = context(&place).await;
-        let stream = context.get_stream(format!("{}inbox", place.prefix)).await.unwrap();
+        let stream = context.get_stream(format!("{}-inbox", place.prefix)).await.unwrap();
         stream.consumer_info("worker").await.unwrap().config.ack_wait
     };
     assert_eq!(lease().await, long);
@@ -360,7 +360,7 @@ async fn migrating_again_changes_only_the_retention() {
     let Some(place) = place().await else { return };
     let _ = place.inbox().await;
     let context = context(&place).await;
-    let keys = format!("{}inbox-keys", place.prefix);
+    let keys = format!("{}-inbox-keys", place.prefix);
     let mut config = context.get_stream(&keys).await.unwrap().cached_info().config.clone();
     assert_eq!(config.max_age, Duration::from_secs(7 * 24 * 60 * 60));
     config.max_bytes = 1_000_000;

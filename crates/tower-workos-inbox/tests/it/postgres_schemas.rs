@@ -112,8 +112,8 @@ mod test {
         let pool = place.postgres().await;
         let name = |length| "q".repeat(length);
         let long = |queue| Inbox::builder(pool.clone()).prefix(name(18)).name(name(queue)).build();
-        assert!(long(29).is_ok());
-        assert_eq!(long(30).unwrap_err().kind(), InboxErrorKind::Config);
+        assert!(long(28).is_ok());
+        assert_eq!(long(29).unwrap_err().kind(), InboxErrorKind::Config);
     }
 
     pub(super) async fn queues_and_prefixes_do_not_mix(place: &Place) {
