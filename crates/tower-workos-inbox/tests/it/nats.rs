@@ -259,7 +259,7 @@ async fn a_deleted_stream_is_reported() {
         context.delete_stream(format!("{}{stream}", place.prefix)).await.unwrap();
         let error = inbox.store(&events(1)[0]).await.unwrap_err();
         assert_eq!(error.kind(), InboxErrorKind::NotMigrated, "{error:?}");
-        if stream == "inbox" {
+        if stream == "-inbox" {
             assert_eq!(running.failed().await.kind(), InboxErrorKind::NotMigrated);
             let error = inbox.status().await.unwrap_err();
             assert_eq!(error.kind(), InboxErrorKind::NotMigrated, "{error:?}");
@@ -370,7 +370,7 @@ async fn migrating_again_changes_only_the_retention() {
     let ten = Duration::from_secs(600);
     assert_eq!((config.max_age, config.duplicate_window, config.max_bytes), (ten, ten, 1_000_000));
     // A stream of something else is not touched.
-    let other = format!("{}other", place.prefix);
+    let other = format!("{}-other", place.prefix);
     let foreign = jetstream::stream::Config { name: other, ..Default::default() };
     context.create_stream(foreign).await.unwrap();
     let inbox = Inbox::builder(context.clone()).prefix(&place.prefix).name("other").build();
