@@ -101,7 +101,7 @@ async fn live(database: &Database, seed: usize) -> usize {
     let has_access: BTreeSet<_> = access(database).await.into_iter().collect();
     let kept: BTreeSet<_> = sessions(database).await.into_iter().collect();
     assert_eq!(kept.difference(&has_access).collect::<Vec<_>>(), Vec::<&String>::new());
-    // Whoever had access all the time was not logged out.
+    // A person who had access all the time was not logged out.
     let mut lost = BTreeSet::new();
     for change in mirror.changes_page(middle, 1000).await.unwrap() {
         let directory = change.directory_id.map(|it| it.to_string()).unwrap_or_default();

@@ -119,7 +119,7 @@ async fn retry_after_never_runs_again() {
     second.abort();
 }
 
-// Whoever writes the event in a transaction of its own has to wake the worker: it looks every 30 seconds.
+// An application that writes the event in its own transaction has to wake the worker, which polls every 30 seconds.
 #[tokio::test]
 async fn a_push_in_a_transaction_waits() {
     let database = Database::create();

@@ -170,7 +170,7 @@ fn failed(name: &str, error: InboxError) -> MirrorError {
 }
 
 impl Payload for Change {
-    /// The number and the time. The number alone could occur again if only the mirror's tables were restored or created anew,
+    /// The number and the time. The number alone could occur again if only the mirror's tables were restored or created again,
     /// and a job with a known key would not be stored.
     fn key(&self) -> Cow<'_, str> {
         Cow::Owned(format!("{}-{}", self.seq, micros(self.recorded_at)))

@@ -39,7 +39,7 @@ async fn a_purge_of_the_feed_keeps_the_jobs() {
     .await;
 }
 
-/// The numbers begin again if only the mirror's tables are restored or created anew. The keys are known then.
+/// The numbers begin again if only the mirror's tables are restored or created again. The keys are known then.
 #[tokio::test]
 async fn numbers_that_occur_again_are_new_jobs() {
     on_both(async |database| {
