@@ -10,4 +10,5 @@ mod postgres_schemas;
 mod retries;
 mod sqlite;
 mod support;
+mod suspects;
 mod webhook;
