@@ -3,6 +3,7 @@
 
 mod basics;
 mod gated;
+mod names;
 mod nats;
 mod nats_server;
 mod postgres;
