@@ -13,4 +13,5 @@ mod retries;
 mod sqlite;
 mod support;
 mod suspects;
+mod tables;
 mod webhook;

@@ -132,12 +132,16 @@ impl Postgres {
     /// Returns an error if [`migrate`](Self::migrate) was not called.
     async fn check(&self) -> Result<(), InboxError> {
         let sql = self.names.sql(
-            "SELECT coalesce(max(version), 0), to_regclass($1) IS NOT NULL FROM {p}inbox_migration",
+            "SELECT coalesce(max(version), 0), to_regclass($1) IS NOT NULL AND to_regclass($2) IS NOT NULL \
+             FROM {p}inbox_migration",
         );
         let jobs = format!("\"{}\"._private_jobs", self.sql().await?.graphile);
-        let (version, has_jobs): (i32, bool) =
-            sqlx::query_as(AssertSqlSafe(sql)).bind(jobs).fetch_one(&self.pool).await?;
-        if version < VERSION || !has_jobs {
+        let (version, has_tables): (i32, bool) = sqlx::query_as(AssertSqlSafe(sql))
+            .bind(jobs)
+            .bind(&*self.table)
+            .fetch_one(&self.pool)
+            .await?;
+        if version < VERSION || !has_tables {
             return Err(InboxError::not_migrated());
         }
         Ok(())
