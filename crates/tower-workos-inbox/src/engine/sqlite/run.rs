@@ -308,3 +308,87 @@ impl Loop {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use sqlx::sqlite::SqlitePoolOptions;
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::{
+        engine::{BoxFuture, Handle, Settings},
+        names::Names,
+        payload::Item,
+        time::before,
+    };
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_wall_clock_that_was_set_forward_has_jumped() {
+        let jumped = |steady: Duration, wall: Duration| {
+            let now = Clock::default();
+            let clock = Clock {
+                steady: now.steady.checked_sub(steady).unwrap(),
+                wall: before(now.wall, wall),
+            };
+            clock.has_jumped()
+        };
+        assert!(!Clock::default().has_jumped());
+        assert!(!jumped(MINUTE, MINUTE));
+        assert!(jumped(Duration::ZERO, MINUTE));
+        assert!(jumped(MINUTE, 2 * MINUTE));
+        // It was set back, or was adjusted a little.
+        assert!(!jumped(MINUTE, Duration::ZERO));
+        assert!(!jumped(MINUTE, MINUTE + Duration::from_millis(100)));
+        assert!(jumped(MINUTE, MINUTE + Duration::from_millis(1100)));
+    }
+
+    struct Hang;
+
+    impl Handle for Hang {
+        fn handle(self: Arc<Self>, _: Delivery) -> BoxFuture<'static, Outcome> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_worker_claims_no_job_of_its_own_after_a_jump() {
+        let pool = SqlitePoolOptions::new().max_connections(1);
+        let pool = pool.connect("sqlite::memory:").await.unwrap();
+        let names = Names::new(None, String::new(), "inbox".to_owned()).unwrap();
+        let settings = Settings { poll_interval: MINUTE, retention: MINUTE, replicas: 1 };
+        let engine = Sqlite::new(pool.clone(), names, &settings);
+        engine.migrate().await.unwrap();
+        let (_stop, stopping) = watch::channel(false);
+        let run = Run {
+            handle: Arc::new(Hang),
+            concurrency: 2,
+            lease: MINUTE / 2,
+            wake: Arc::default(),
+            stop: stopping,
+        };
+        let mut worker = Loop::new(engine.clone(), run);
+        let item = |key: &str| Item {
+            key: key.to_owned(),
+            name: String::new(),
+            body: "{}".into(),
+            dead: None,
+        };
+        engine.store(&[item("a")]).await.unwrap();
+        worker.turn(2, false).await.unwrap();
+        // A clock that is set forward makes all recorded times earlier.
+        let jump = sqlx::query("UPDATE inbox_job SET run_at = run_at - 60000000");
+        jump.execute(&pool).await.unwrap();
+        worker.clock.wall = before(worker.clock.wall, MINUTE);
+        engine.store(&[item("b")]).await.unwrap();
+        worker.turn(1, false).await.unwrap();
+        let attempts: Vec<(String, i64)> =
+            sqlx::query_as("SELECT key, attempts FROM inbox_job ORDER BY key")
+                .fetch_all(&pool)
+                .await
+                .unwrap();
+        assert_eq!(attempts, [("a".to_owned(), 1), ("b".to_owned(), 1)]);
+    }
+}
