@@ -9,8 +9,12 @@ mod nats;
 mod nats_server;
 mod postgres;
 mod postgres_schemas;
+#[path = "../outage/proxy.rs"]
+#[allow(dead_code, reason = "each test program uses a part")]
+mod proxy;
 mod retries;
 mod sqlite;
+mod stops;
 mod support;
 mod suspects;
 mod tables;

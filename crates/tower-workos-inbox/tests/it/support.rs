@@ -247,8 +247,13 @@ pub(crate) struct Running {
 impl Running {
     /// Stops it gracefully.
     pub(crate) async fn stop(self) {
+        self.stop_within(LIMIT).await;
+    }
+
+    /// Stops it gracefully, which may take this long.
+    pub(crate) async fn stop_within(self, limit: Duration) {
         let _ = self.stop.send(());
-        timeout(LIMIT, self.task).await.expect("the worker stops").unwrap().unwrap();
+        timeout(limit, self.task).await.expect("the worker stops").unwrap().unwrap();
     }
 
     /// Waits until it returns an error.
