@@ -95,12 +95,13 @@ async fn complete_in_ends_no_job_of_another_file() {
         })
     };
     let running = run(inbox.job_worker(service));
+    until("it is attempted", async || !completions.lock().unwrap().is_empty()).await;
+    assert_eq!(*completions.lock().unwrap(), [Completion::Stale]);
     until("the job ends", async || inbox.status().await.unwrap().depth == 0).await;
     running.stop().await;
     let row = format!("SELECT seq, token FROM {}inbox_job", place.prefix);
     let row = sqlx::query_as::<_, (i64, i64)>(sqlx::AssertSqlSafe(row));
     assert_eq!(row.fetch_one(&place.sqlite().await).await.unwrap(), claim);
-    assert_eq!(*completions.lock().unwrap(), [Completion::Stale]);
     assert_eq!(other.status().await.unwrap().depth, 1);
 
     let handled = Handled::default();
