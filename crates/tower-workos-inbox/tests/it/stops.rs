@@ -9,10 +9,11 @@ use std::{
     time::Duration,
 };
 
-use sqlx::Connection as _;
+use sqlx::{Connection as _, SqlitePool, sqlite::SqliteConnectOptions};
 use tokio::sync::Semaphore;
 use tower::{Service, service_fn};
 use tower_workos::DirectoryEvent;
+use tower_workos_inbox::Inbox;
 
 use crate::{
     proxy::Proxy,
@@ -109,29 +110,39 @@ async fn sqlite_is_locked_before_the_stop() {
 async fn sqlite_is_locked_during_the_stop() {
     let place = Place::new(Kind::Sqlite).await.unwrap();
     let (inbox, gate) = (place.inbox().await, Gate::new());
-    for event in events(2) {
+    for event in events(3) {
         inbox.store(&event).await.unwrap();
     }
     let running = run(inbox.worker(gate.service()));
-    gate.has_begun(2).await;
+    gate.has_begun(3).await;
     let stop = tokio::spawn(running.stop_within(LIMIT));
     // The end of the first one is stored.
     gate.first.add_permits(1);
-    until("one is left", async || inbox.status().await.unwrap().depth == 1).await;
+    until("two are left", async || inbox.status().await.unwrap().depth == 2).await;
     let pool = place.sqlite().await;
     let mut conn = pool.acquire().await.unwrap();
     let lock = conn.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    // The end of the second one can't be stored. The third one ends meanwhile.
+    gate.others.add_permits(1);
+    gate.has_ended(2).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
     gate.others.add_permits(1);
     stop.await.unwrap();
     lock.rollback().await.unwrap();
-    assert_eq!(depth(&place).await, 1);
+    assert_eq!(depth(&place).await, 2);
 }
 
 /// The patience begins with the stop, not with the outage.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_that_ends_soon_after_the_stop_costs_nothing() {
     let place = Place::new(Kind::Sqlite).await.unwrap();
-    let (inbox, gate) = (place.inbox().await, Gate::new());
+    // It tries again often, so that it does so between the stop and the end of the outage.
+    let options: SqliteConnectOptions = place.url.parse().unwrap();
+    let options = options.create_if_missing(true).busy_timeout(Duration::from_millis(50));
+    let inbox = Inbox::builder(SqlitePool::connect_with(options).await.unwrap());
+    let inbox = inbox.prefix(&place.prefix).build().unwrap();
+    inbox.migrate().await.unwrap();
+    let gate = Gate::new();
     for event in events(2) {
         inbox.store(&event).await.unwrap();
     }
@@ -145,7 +156,7 @@ async fn an_outage_that_ends_soon_after_the_stop_costs_nothing() {
     // Longer than the patience.
     tokio::time::sleep(Duration::from_secs(7)).await;
     let stop = tokio::spawn(running.stop_within(LIMIT));
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
     lock.rollback().await.unwrap();
     stop.await.unwrap();
     assert_eq!(depth(&place).await, 0);
@@ -216,6 +227,23 @@ async fn postgresql_is_unreachable_during_the_stop() {
     gate.first.add_permits(1);
     gate.others.add_permits(100);
     stop.await.unwrap();
+    place.url = direct;
+    assert_eq!(depth(&place).await, 100);
+    place.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_grace_period_ends_while_postgresql_is_unreachable() {
+    let Some((mut place, proxy, direct)) = proxied().await else { return };
+    let (inbox, gate) = (place.inbox().await, Gate::new());
+    for event in events(100) {
+        inbox.store(&event).await.unwrap();
+    }
+    let worker = inbox.worker(gate.service()).concurrency(2).grace(Duration::from_secs(2));
+    let running = run(worker);
+    gate.has_begun(2).await;
+    proxy.stop().await;
+    running.stop_within(LIMIT).await;
     place.url = direct;
     assert_eq!(depth(&place).await, 100);
     place.remove().await;
