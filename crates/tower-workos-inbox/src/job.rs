@@ -106,11 +106,11 @@ impl<T> Job<T> {
         &self,
         transaction: impl Into<QueueTransaction<'_>>,
     ) -> Result<Completion, InboxError> {
-        let completion = self.claim.complete_in(transaction.into()).await?;
-        if completion == Completion::Completed {
-            self.is_completed.store(true, Ordering::Relaxed);
-        }
-        Ok(completion)
+        self.claim.complete_in(transaction.into()).await.inspect(|completion| {
+            if *completion == Completion::Completed {
+                self.is_completed.store(true, Ordering::Relaxed);
+            }
+        })
     }
 }
 
