@@ -22,6 +22,9 @@ mod middleware;
 mod migrate;
 mod mirror;
 mod outbox;
+#[cfg(feature = "page")]
+#[cfg_attr(docsrs, doc(cfg(feature = "page")))]
+pub mod page;
 #[cfg(feature = "reconcile")]
 mod poller;
 mod pool;
@@ -53,9 +56,9 @@ pub use self::poller::{
 #[cfg(feature = "reconcile")]
 #[cfg_attr(docsrs, doc(cfg(feature = "reconcile")))]
 pub use self::reconcile::{
-    DirectoryOutcome, DirectoryReport, Drift, DriftAction, DriftCount, DriftSummary,
-    ReconcileError, ReconcileErrorKind, ReconcileProgress, ReconcileProgressStream,
-    ReconcileReport, Reconciler, ReconcilerBuilder, Repair, RepairStatus,
+    DirectoryOutcome, DirectoryReport, Drift, DriftAction, DriftCount, ReconcileError,
+    ReconcileErrorKind, ReconcileProgress, ReconcileProgressStream, ReconcileReport, Reconciler,
+    ReconcilerBuilder, Repair,
 };
 pub use self::{
     builder::MirrorBuilder,
@@ -67,8 +70,8 @@ pub use self::{
     mirror::Mirror,
     pool::{MirrorPool, MirrorTransaction},
     read::{
-        Directory, DirectoryFilter, Group, GroupFilter, Listing, Membership, Page, Person, State,
-        User, UserFilter,
+        Directory, DirectoryFilter, DriftSummary, Group, GroupFilter, Listing, Membership, Page,
+        Person, RepairStatus, State, User, UserFilter,
     },
     text::email_key,
     upkeep::Upkeep,

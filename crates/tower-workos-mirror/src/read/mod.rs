@@ -3,15 +3,23 @@
 mod filter;
 mod model;
 mod page;
+mod repair;
+#[cfg(feature = "page")]
+mod search;
 mod select;
 mod state;
 
+#[cfg(feature = "reconcile")]
+pub(crate) use self::repair::{ENVIRONMENT, Summary};
 pub use self::{
     filter::{DirectoryFilter, GroupFilter, Person, UserFilter},
     model::{Directory, Group, Membership, User},
     page::{Listing, Page},
+    repair::{DriftSummary, RepairStatus},
     state::State,
 };
+#[cfg(feature = "page")]
+pub(crate) use self::{model::Columns, repair::statuses, search::Position};
 
 use tower_workos::{DirectoryGroupId, DirectoryId, DirectoryUserId, OrganizationId};
 

@@ -4,10 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
-use crate::{ApiClient, Mirror, ReconcileProgress, Reconciler};
-
-/// The environment of a reconciler that sets none.
-pub(crate) const ENVIRONMENT: &str = "default";
+use crate::{ApiClient, Mirror, ReconcileProgress, Reconciler, read::ENVIRONMENT};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {

@@ -10,9 +10,9 @@ use crate::{
         client::ApiClient,
         page::{Item, Pages},
     },
+    read::ENVIRONMENT,
     reconcile::{
         Settings,
-        builder::ENVIRONMENT,
         error::ReconcileError,
         report::{DirectoryOutcome, DirectoryReport, DriftAction},
         run::{Run, report},

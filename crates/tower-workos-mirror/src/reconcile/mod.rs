@@ -29,5 +29,4 @@ pub use self::{
     reconciler::Reconciler,
     report::{DirectoryOutcome, DirectoryReport, Drift, DriftAction, DriftCount, ReconcileReport},
     schedule::Repair,
-    status::{DriftSummary, RepairStatus},
 };

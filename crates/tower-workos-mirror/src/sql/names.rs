@@ -68,7 +68,6 @@ impl Names {
     }
 
     /// The current time of the database in microseconds, as an SQL expression.
-    #[cfg(feature = "reconcile")]
     pub(crate) fn now(conn: &crate::sql::conn::Conn<'_>) -> String {
         crate::sql::schema::dialect("@now", conn.is_postgres())
     }
