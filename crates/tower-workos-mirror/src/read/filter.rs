@@ -119,10 +119,7 @@ impl UserFilter {
             return (Vec::new(), "u.id");
         }
         let mut select = Select::users();
-        if let Some(access) = self.access {
-            let not = if access { "" } else { " IS NOT TRUE" };
-            select.conditions.push(format!("(u.state = 'active' AND {GIVES_ACCESS}){not}"));
-        }
+        self.restrict_access(&mut select);
         // With a key, few people match. Without one, the members are read in the order of the page.
         let by_group = self.group.is_some() && self.email.is_none() && self.idp_id.is_none();
         let key = if by_group { "m.user_id" } else { "u.id" };
@@ -153,6 +150,13 @@ impl UserFilter {
             && self.group.is_none()
             && self.email.is_none()
             && self.idp_id.is_none()
+    }
+
+    pub(super) fn restrict_access(&self, select: &mut Select) {
+        if let Some(access) = self.access {
+            let not = if access { "" } else { " IS NOT TRUE" };
+            select.conditions.push(format!("(u.state = 'active' AND {GIVES_ACCESS}){not}"));
+        }
     }
 
     pub(super) fn restrict(&self, select: &mut Select, by_group: bool) {

@@ -227,33 +227,33 @@ impl Record for DirectoryUserId {
 }
 
 /// The columns of a row that have not been read yet.
-struct Columns(std::vec::IntoIter<Value>);
+pub(crate) struct Columns(pub(crate) std::vec::IntoIter<Value>);
 
 impl Columns {
     /// A column that is never NULL.
-    fn id<T: From<String>>(&mut self) -> T {
+    pub(crate) fn id<T: From<String>>(&mut self) -> T {
         self.text().unwrap_or_else(|| T::from(String::new()))
     }
 
-    fn text<T: From<String>>(&mut self) -> Option<T> {
+    pub(crate) fn text<T: From<String>>(&mut self) -> Option<T> {
         self.0.next()?.into_text().map(T::from)
     }
 
-    fn name<T: for<'a> From<&'a str>>(&mut self) -> Option<T> {
+    pub(crate) fn name<T: for<'a> From<&'a str>>(&mut self) -> Option<T> {
         self.0.next()?.as_text().map(T::from)
     }
 
     /// NULL is empty. All other texts were written by this crate.
-    fn json<T: serde::de::DeserializeOwned + Default>(&mut self) -> T {
+    pub(crate) fn json<T: serde::de::DeserializeOwned + Default>(&mut self) -> T {
         let text: Option<String> = self.text();
         text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
     }
 
-    fn time(&mut self) -> Option<Timestamp> {
+    pub(crate) fn time(&mut self) -> Option<Timestamp> {
         self.0.next()?.as_int().map(timestamp)
     }
 
-    fn flag(&mut self) -> bool {
+    pub(crate) fn flag(&mut self) -> bool {
         self.0.next().and_then(|value| value.as_int()) == Some(1)
     }
 }

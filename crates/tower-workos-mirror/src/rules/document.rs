@@ -75,7 +75,10 @@ impl ObjectKind {
                 | "deleted_at"
                 | "directory_id"
                 | "email_key"
+                | "first_name"
                 | "idp_id"
+                | "last_name"
+                | "name"
                 | "organization_id"
         )
     }

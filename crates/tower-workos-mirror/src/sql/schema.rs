@@ -14,9 +14,16 @@
 /// | `@json(x)` | `x` as `jsonb` | `x` |
 /// | `@empty_object` | `'{}'` | `'{}'` |
 /// | `@now` | the current time in microseconds | |
+/// | `left(x, 64)` | | `substr(x, 1, 64)` |
+/// | ` COLLATE "C"` | | |
+/// | `@postgres` | | begins a comment |
 /// | `@view` | `CREATE OR REPLACE VIEW` | `CREATE VIEW` |
-pub(crate) const MIGRATIONS: &[&str] =
-    &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
+pub(crate) const MIGRATIONS: &[&str] = &[
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+    include_str!("schema/4.sql"),
+];
 
 /// Replaces the words of [`MIGRATIONS`] by those of the database.
 pub(crate) fn dialect(sql: &str, postgres: bool) -> String {
@@ -37,11 +44,18 @@ pub(crate) fn dialect(sql: &str, postgres: bool) -> String {
             "(extract(epoch FROM now()) * 1000000)::bigint",
             "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
         ),
+        ("@postgres", "", "--"),
         ("@view", "CREATE OR REPLACE VIEW", "CREATE VIEW"),
     ];
     let mut sql = sql.to_owned();
     for (word, in_postgres, in_sqlite) in words {
         sql = sql.replace(word, if postgres { in_postgres } else { in_sqlite });
+    }
+    if !postgres {
+        sql = sql
+            .replace(" COLLATE \"C\"", "")
+            .replace("left(", "substr(")
+            .replace(", 64)", ", 1, 64)");
     }
     let (time, json): (Expression, Expression) = if postgres {
         (
@@ -70,6 +84,10 @@ pub(crate) fn dialect(sql: &str, postgres: bool) -> String {
     let sql = calls(&sql, "@time(", time);
     calls(&sql, "@json(", json)
 }
+
+/// How many characters of a name an index contains.
+#[cfg(feature = "page")]
+pub(crate) const NAME_START: usize = 64;
 
 /// Makes an SQL expression from a column's name.
 type Expression = fn(&str) -> String;

@@ -25,7 +25,7 @@ use crate::{
     user,
 };
 
-const FIXTURES: [u32; 3] = [1, 2, 3];
+const FIXTURES: [u32; 4] = [1, 2, 3, 4];
 const ROWS: &str = "\n-- rows\n";
 
 fn path(database: &Database, version: u32) -> PathBuf {
