@@ -5,6 +5,8 @@
 //!
 //! With `--features reconcile` and `WORKOS_API_KEY`, it repairs the table from the API: at the start, then every hour. For
 //! `dsync emulate`, set `WORKOS_API_BASE` as well. `GET /health` shows the state of the repair.
+//!
+//! With `--features page`, `/directory` is a page for operators. It has no guard, so it is served on a loopback address only.
 
 use std::{env::var, error::Error, process::ExitCode};
 
@@ -37,7 +39,14 @@ async fn run() -> Result<(), Box<dyn Error>> {
     }
     let all = UserFilter::new();
     let app = Router::new();
-    #[cfg(feature = "reconcile")]
+    #[cfg(feature = "page")]
+    let (page, live_updates) = {
+        let page = tower_workos_mirror::page::DirectoryPage::new(mirror.clone());
+        let live_updates = page.live_updates();
+        (page.router(tower_workos_mirror::page::unprotected()), live_updates)
+    };
+    #[cfg(feature = "page")]
+    let app = app.nest("/directory", page);
     let app = app.route("/health", get(async |State(it): Db| json(it.repair_status().await)));
     let app = app
         .route_service("/webhooks/workos", mirror.webhook(WebhookSecret::new(secret)?))
@@ -51,7 +60,13 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let has_api = cfg!(feature = "reconcile") && var("WORKOS_API_KEY").is_ok();
     let command = if has_api { "emulate" } else { "simulate" };
     println!("listening on {url}\ndsync {command} --to {url}/webhooks/workos --check {url}/state");
-    let stop = async { tokio::signal::ctrl_c().await.unwrap_or_default() };
+    #[cfg(feature = "page")]
+    println!("for operators: {url}/directory");
+    let stop = async move {
+        tokio::signal::ctrl_c().await.unwrap_or_default();
+        #[cfg(feature = "page")]
+        live_updates.close();
+    };
     Ok(axum::serve(listener, app).with_graceful_shutdown(stop).await?)
 }
 

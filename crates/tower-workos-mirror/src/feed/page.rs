@@ -12,7 +12,7 @@ use crate::{
         names::Names,
         rows::Row,
         value::{
-            Kind::{Int, Text},
+            Kind::{self, Int, Text},
             Value,
         },
     },
@@ -58,11 +58,11 @@ impl Mirror {
     /// [`FeedError`] if there may be a gap between the position and the next change, or if the database fails.
     pub async fn changes_page(&self, after: i64, limit: u32) -> Result<Vec<Change>, FeedError> {
         let limit = limit.clamp(1, MOST);
-        Ok(self.page(&Position::After(after), limit).await?.unwrap_or_default().1)
+        Ok(self.read_page(&Position::After(after), limit).await?.unwrap_or_default().1)
     }
 
     /// The position and the changes that follow it; `None` if there is no such consumer.
-    pub(crate) async fn page(
+    pub(crate) async fn read_page(
         &self,
         position: &Position,
         limit: u32,
@@ -83,9 +83,8 @@ impl Mirror {
              LEFT JOIN (SELECT * FROM {{p}}mirror_change WHERE seq > {after} ORDER BY seq LIMIT $2) c ON 1 = 1 \
              ORDER BY c.seq"
         ));
-        let kinds = [Int, Int, Int, Int, Text, Text, Text, Text, Text, Text, Int, Int];
         let arguments = [argument, i64::from(limit).into()];
-        let rows = pool.acquire().await?.conn().rows(sql, &arguments, &kinds).await?;
+        let rows = pool.acquire().await?.conn().rows(sql, &arguments, &PAGE_KINDS).await?;
         let int = |column: usize| rows.first().and_then(|row| row.get(column)?.as_int());
         let Some(after) = int(2) else { return Ok(None) };
         let purged = int(0).unwrap_or(0);
@@ -99,6 +98,25 @@ impl Mirror {
         Ok(Some((after, rows.into_iter().filter_map(change).collect())))
     }
 }
+
+/// Changes that meet a condition on the table of changes, the latest first.
+#[cfg(feature = "page")]
+pub(crate) async fn latest(
+    mirror: &Mirror,
+    condition: &str,
+    arguments: Vec<Value>,
+    limit: usize,
+) -> Result<Vec<Change>, MirrorError> {
+    let Shared { pool, names, .. } = &*mirror.shared;
+    let sql = names.sql(&format!(
+        "SELECT 0, 0, 0, seq, kind, directory_id, group_id, user_id, fields, event_id, happened_at, recorded_at \
+         FROM {{p}}mirror_change WHERE {condition} ORDER BY seq DESC LIMIT {limit}"
+    ));
+    let rows = pool.acquire().await?.conn().rows(sql, &arguments, &PAGE_KINDS).await?;
+    Ok(rows.into_iter().filter_map(change).collect())
+}
+
+const PAGE_KINDS: [Kind; 12] = [Int, Int, Int, Int, Text, Text, Text, Text, Text, Text, Int, Int];
 
 /// Where a reader is.
 pub(crate) enum Position {

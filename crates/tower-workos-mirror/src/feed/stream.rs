@@ -88,6 +88,14 @@ impl Changes {
     }
 }
 
+#[cfg(feature = "page")]
+impl Changes {
+    /// The changes that have already been read.
+    pub(crate) fn ready(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.page).collect()
+    }
+}
+
 impl Stream for Changes {
     type Item = Result<Change, FeedError>;
 
@@ -176,7 +184,7 @@ impl Reader {
             crate::feed::listen::listen(&self.mirror.shared, &mut self.listener);
             // Called before the page is read, so that any later commit wakes the reader.
             let hears_others = self.signal.borrow_and_update().hears_others;
-            match self.mirror.page(position, limit).await {
+            match self.mirror.read_page(position, limit).await {
                 Ok(None) => return Ok(None),
                 Ok(Some((_, page))) if page.is_empty() => {}
                 Ok(Some(read)) => return Ok(Some(read)),

@@ -1,3 +1,82 @@
-//! The page.
+//! A page for operators: whether the tables are in step with WorkOS, and why a person has, or has not, access.
+//!
+//! [`Mirror::page`] is an axum [`Router`](axum::Router) that only reads. Nest it under any path of an application:
+//!
+//! ```
+//! use axum::{Router, http::Request, middleware::{Next, from_fn}, response::{IntoResponse, Response}};
+//! # async fn is_operator(_: &Request<axum::body::Body>) -> bool { false }
+//!
+//! async fn only_operators(request: Request<axum::body::Body>, next: Next) -> Response {
+//!     // The application's own session, a header of an identity-aware proxy, ...
+//!     if is_operator(&request).await {
+//!         next.run(request).await
+//!     } else {
+//!         axum::http::StatusCode::FORBIDDEN.into_response()
+//!     }
+//! }
+//!
+//! fn app(mirror: &tower_workos_mirror::Mirror) -> Router {
+//!     Router::new().nest("/directory", mirror.page(from_fn(only_operators)))
+//! }
+//! ```
+//!
+//! # Who may see it
+//!
+//! **It shows personal data: the names, addresses, groups and attributes of all customers' employees.** So there is no page
+//! without a guard. The guard is a tower layer around everything that the page serves: the pages, the live updates, the
+//! style sheet, and the response to a path that does not exist. It decides about each request, and again about live updates
+//! every 15 minutes. [`unprotected`] is a guard that lets everybody in, for a server that only its operator can reach.
+//!
+//! Each response of the page forbids caching, framing, inline scripts and inline styles, and content of other origins. The guard
+//! is outside of that, so its own responses, such as a login page, are not changed.
+//!
+//! # Live updates
+//!
+//! The page works without JavaScript. With it, the rows change as soon as the tables do: the browser receives the [change
+//! feed](crate::Mirror::changes) as server-sent events, whose ids are the numbers of the changes. After an interruption it
+//! continues where it was, so it misses nothing.
+//!
+//! A graceful shutdown of a server waits until each response is complete, and a stream of events does not end on its own. Take
+//! [`DirectoryPage::live_updates`], and close it when the shutdown begins:
+//!
+//! ```no_run
+//! # async fn example(mirror: tower_workos_mirror::Mirror, listener: tokio::net::TcpListener) -> std::io::Result<()> {
+//! use axum::Router;
+//! use tower_workos_mirror::page::{DirectoryPage, unprotected};
+//!
+//! let page = DirectoryPage::new(mirror);
+//! let live_updates = page.live_updates();
+//! let app = Router::new().nest("/directory", page.router(unprotected()));
+//! axum::serve(listener, app)
+//!     .with_graceful_shutdown(async move {
+//!         tokio::signal::ctrl_c().await.ok();
+//!         live_updates.close();
+//!     })
+//!     .await
+//! # }
+//! ```
+//!
+//! Without it, as with [`Mirror::page`], each stream ends after ten seconds, so that a shutdown takes at most as long, and the
+//! browser opens another one.
+//!
+//! # What it costs
+//!
+//! A page is a few queries, each of which finds its rows through an index, whatever the size of the tables. While changes
+//! arrive, each browser that shows a page asks for it again, at most once a second. Each stream reads the feed like any
+//! other reader.
 
+mod assets;
+mod builder;
 mod facts;
+mod guard;
+mod handlers;
+mod headers;
+mod load;
+mod queue;
+mod stream;
+mod view;
+
+pub use self::{
+    builder::{DirectoryPage, LiveUpdates},
+    guard::{Unprotected, unprotected},
+};

@@ -1,0 +1,169 @@
+//! The routes.
+//!
+//! All pages are at the same depth, so that their links are relative and work under any path. Ids are in the query, because a
+//! browser would change a path that contains `..`.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{OriginalUri, Query, State},
+    http::{
+        StatusCode, Uri,
+        header::{CONTENT_TYPE, LOCATION},
+    },
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use maud::Markup;
+use serde::Deserialize;
+use tower_workos::{DirectoryGroupId, DirectoryId, DirectoryUserId, Timestamp};
+
+use crate::{
+    error::MirrorError,
+    page::{
+        builder::PageState,
+        facts::UserQuery,
+        load,
+        stream::events,
+        view::{self, Shell},
+    },
+};
+
+type Shared = State<Arc<PageState>>;
+type Result<T = Markup> = std::result::Result<T, Failure>;
+
+pub(super) fn routes() -> Router<Arc<PageState>> {
+    Router::new()
+        .route("/", get(overview))
+        .route("/changes", get(changes))
+        .route("/directory", get(directory))
+        .route("/events", get(events))
+        .route("/group", get(group))
+        .route("/groups", get(groups))
+        .route("/user", get(user))
+        .route("/users", get(users))
+        .fallback(fallback)
+}
+
+/// The parameters of all pages but the list of users.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Parameters {
+    id: String,
+    directory: String,
+    after: String,
+    before: String,
+}
+
+impl PageState {
+    /// What is around a page. Its number of the latest change is read before the page: so the live updates, which begin after
+    /// it, may repeat a change that the page shows, but miss none.
+    async fn shell(&self) -> Result<Shell> {
+        let seq = self.mirror.feed_range().await?.end;
+        let (style, script, title) = (self.style.clone(), self.script.clone(), self.title.clone());
+        Ok(Shell { style, script, title, seq, now: Timestamp::now() })
+    }
+}
+
+async fn overview(
+    State(page): Shared,
+    OriginalUri(uri): OriginalUri,
+    Query(parameters): Query<Parameters>,
+) -> Result<Response> {
+    // Relative links need the slash at the end.
+    if let Some(last) = uri.path().rsplit('/').next().filter(|last| !last.is_empty()) {
+        let location = format!("{last}/");
+        return Ok((StatusCode::TEMPORARY_REDIRECT, [(LOCATION, location)]).into_response());
+    }
+    let shell = page.shell().await?;
+    let facts = load::overview(&page.mirror, &page.queues, &parameters.after).await?;
+    Ok(html(StatusCode::OK, &view::overview(&shell, &facts)))
+}
+
+async fn changes(State(page): Shared, Query(parameters): Query<Parameters>) -> Result<Response> {
+    let shell = page.shell().await?;
+    let facts = load::changes(&page.mirror, parameters.before.parse().ok()).await?;
+    Ok(html(StatusCode::OK, &view::changes(&shell, &facts)))
+}
+
+async fn directory(State(page): Shared, Query(parameters): Query<Parameters>) -> Result<Response> {
+    let shell = page.shell().await?;
+    let id = DirectoryId::from(parameters.id);
+    Ok(match load::directory(&page.mirror, &id).await? {
+        Some(facts) => html(StatusCode::OK, &view::directory(&shell, &facts)),
+        None => not_found(&shell, "No such directory", "No event or list contained this id."),
+    })
+}
+
+async fn group(State(page): Shared, Query(parameters): Query<Parameters>) -> Result<Response> {
+    let shell = page.shell().await?;
+    let id = DirectoryGroupId::from(parameters.id);
+    Ok(match load::group(&page.mirror, &id, &parameters.after).await? {
+        Some(facts) => html(StatusCode::OK, &view::group(&shell, &facts)),
+        None => not_found(&shell, "No such group", "It was deleted, or this id never arrived."),
+    })
+}
+
+async fn groups(State(page): Shared, Query(parameters): Query<Parameters>) -> Result<Response> {
+    let shell = page.shell().await?;
+    let facts = load::groups(&page.mirror, parameters.directory, &parameters.after).await?;
+    Ok(html(StatusCode::OK, &view::groups(&shell, &facts)))
+}
+
+async fn user(State(page): Shared, Query(parameters): Query<Parameters>) -> Result<Response> {
+    let shell = page.shell().await?;
+    let id = DirectoryUserId::from(parameters.id);
+    Ok(match load::user(&page.mirror, id, &parameters.before).await? {
+        Some(facts) => html(StatusCode::OK, &view::user(&shell, &facts)),
+        None => not_found(&shell, "No such user", "No event or list contained this id."),
+    })
+}
+
+async fn users(State(page): Shared, Query(query): Query<UserQuery>) -> Result<Response> {
+    let shell = page.shell().await?;
+    let facts = load::users(&page.mirror, query).await?;
+    Ok(html(StatusCode::OK, &view::users(&shell, &facts)))
+}
+
+/// Also the overview, if the router is nested and the path ends with a slash.
+async fn fallback(
+    state: Shared,
+    uri: OriginalUri,
+    inner: Uri,
+    query: Query<Parameters>,
+) -> Result<Response> {
+    if matches!(inner.path(), "" | "/") {
+        return overview(state, uri, query).await;
+    }
+    Ok((StatusCode::NOT_FOUND, "There is no such page.\n").into_response())
+}
+
+fn not_found(shell: &Shell, title: &str, text: &str) -> Response {
+    html(StatusCode::NOT_FOUND, &view::message(shell, title, text))
+}
+
+fn html(status: StatusCode, page: &Markup) -> Response {
+    (status, [(CONTENT_TYPE, "text/html; charset=utf-8")], page.0.clone()).into_response()
+}
+
+/// The database failed.
+pub(super) struct Failure(MirrorError);
+
+impl From<MirrorError> for Failure {
+    fn from(error: MirrorError) -> Self {
+        Self(error)
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        tracing::warn!(
+            target: "tower_workos_mirror::page",
+            error = %self.0,
+            "the page could not be read from the database"
+        );
+        let text = "The database could not be read. The application's log has the reason. Reload this page to try again.\n";
+        (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+    }
+}
