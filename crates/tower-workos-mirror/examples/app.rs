@@ -38,21 +38,20 @@ async fn run() -> Result<(), Box<dyn Error>> {
         tokio::spawn(repair.run(std::future::pending()));
     }
     let all = UserFilter::new();
-    let app = Router::new();
     #[cfg(feature = "page")]
     let (page, live_updates) = {
         let page = tower_workos_mirror::page::DirectoryPage::new(mirror.clone());
         let live_updates = page.live_updates();
         (page.router(tower_workos_mirror::page::unprotected()), live_updates)
     };
-    #[cfg(feature = "page")]
-    let app = app.nest("/directory", page);
-    let app = app.route("/health", get(async |State(it): Db| json(it.repair_status().await)));
-    let app = app
+    let app = Router::new()
+        .route("/health", get(async |State(it): Db| json(it.repair_status().await)))
         .route_service("/webhooks/workos", mirror.webhook(WebhookSecret::new(secret)?))
         .route("/users", get(async move |State(it): Db| json(it.users(&all, Page::new(50)).await)))
         .route("/state", get(async |State(it): Db| json(it.state().await)))
         .with_state(mirror);
+    #[cfg(feature = "page")]
+    let app = app.nest("/directory", page);
     let address = format!("127.0.0.1:{}", var("PORT").unwrap_or("3000".into()));
     let listener = tokio::net::TcpListener::bind(&address).await;
     let listener = listener.map_err(|error| format!("can't listen on {address}: {error}"))?;

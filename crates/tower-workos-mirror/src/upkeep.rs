@@ -2,6 +2,9 @@
 
 mod bite;
 
+#[cfg(feature = "page")]
+pub(crate) use self::bite::DELETED_BY;
+
 use std::time::Duration;
 
 use tokio::time::sleep;

@@ -7,6 +7,8 @@ use axum::{
 };
 use sha2::{Digest, Sha256};
 
+use crate::page::view;
+
 /// A file, under a name that changes with its contents.
 pub(super) struct Asset {
     pub(super) name: String,
@@ -16,12 +18,12 @@ pub(super) struct Asset {
 
 impl Asset {
     pub(super) fn style() -> Self {
-        let contents = include_str!("view/style.css");
+        let contents = view::STYLE;
         Self::new("style", "css", contents, "text/css; charset=utf-8")
     }
 
     pub(super) fn script() -> Self {
-        let contents = include_str!("view/script.js");
+        let contents = view::SCRIPT;
         Self::new("script", "js", contents, "text/javascript; charset=utf-8")
     }
 

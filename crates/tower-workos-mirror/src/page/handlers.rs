@@ -9,7 +9,7 @@ use axum::{
     Router,
     extract::{OriginalUri, Query, State},
     http::{
-        StatusCode, Uri,
+        StatusCode,
         header::{CONTENT_TYPE, LOCATION},
     },
     response::{IntoResponse, Response},
@@ -35,12 +35,13 @@ type Result<T = Markup> = std::result::Result<T, Failure>;
 
 pub(super) fn routes() -> Router<Arc<PageState>> {
     Router::new()
-        .route("/", get(overview))
+        .route("/", get(home))
         .route("/changes", get(changes))
         .route("/directory", get(directory))
         .route("/events", get(events))
         .route("/group", get(group))
         .route("/groups", get(groups))
+        .route("/overview", get(overview))
         .route("/user", get(user))
         .route("/users", get(users))
         .fallback(fallback)
@@ -66,16 +67,14 @@ impl PageState {
     }
 }
 
-async fn overview(
-    State(page): Shared,
-    OriginalUri(uri): OriginalUri,
-    Query(parameters): Query<Parameters>,
-) -> Result<Response> {
-    // Relative links need the slash at the end.
-    if let Some(last) = uri.path().rsplit('/').next().filter(|last| !last.is_empty()) {
-        let location = format!("{last}/");
-        return Ok((StatusCode::TEMPORARY_REDIRECT, [(LOCATION, location)]).into_response());
-    }
+/// Redirects to the overview. With or without a slash at the end of the path, the new path is relative.
+async fn home(OriginalUri(uri): OriginalUri) -> Response {
+    let last = uri.path().rsplit('/').next().unwrap_or_default();
+    let location = if last.is_empty() { "overview".to_owned() } else { format!("{last}/overview") };
+    (StatusCode::TEMPORARY_REDIRECT, [(LOCATION, location)]).into_response()
+}
+
+async fn overview(State(page): Shared, Query(parameters): Query<Parameters>) -> Result<Response> {
     let shell = page.shell().await?;
     let facts = load::overview(&page.mirror, &page.queues, &parameters.after).await?;
     Ok(html(StatusCode::OK, &view::overview(&shell, &facts)))
@@ -126,17 +125,8 @@ async fn users(State(page): Shared, Query(query): Query<UserQuery>) -> Result<Re
     Ok(html(StatusCode::OK, &view::users(&shell, &facts)))
 }
 
-/// Also the overview, if the router is nested and the path ends with a slash.
-async fn fallback(
-    state: Shared,
-    uri: OriginalUri,
-    inner: Uri,
-    query: Query<Parameters>,
-) -> Result<Response> {
-    if matches!(inner.path(), "" | "/") {
-        return overview(state, uri, query).await;
-    }
-    Ok((StatusCode::NOT_FOUND, "There is no such page.\n").into_response())
+async fn fallback() -> Response {
+    (StatusCode::NOT_FOUND, "There is no such page.\n").into_response()
 }
 
 fn not_found(shell: &Shell, title: &str, text: &str) -> Response {

@@ -40,7 +40,7 @@ pub(super) struct Bite<'a> {
 }
 
 /// In place of the event of a deletion: the API lacked the object.
-const DELETED_BY: &str = "absent";
+pub(crate) const DELETED_BY: &str = "absent";
 /// Selects deleted objects whose traces still have to be removed. There is an index of them.
 const UNSWEPT: &str = "deleted_at IS NOT NULL AND swept_at IS NULL";
 /// Selects absent objects. Their index contains little else, because evidence that is later than an absence removes it.

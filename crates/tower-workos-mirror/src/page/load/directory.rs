@@ -1,6 +1,6 @@
 //! Directories.
 
-use tower_workos::{DirectoryId, Timestamp};
+use tower_workos::{DirectoryId, EventId, Timestamp};
 
 use crate::{
     error::MirrorError,
@@ -15,6 +15,7 @@ use crate::{
         },
     },
     text,
+    upkeep::DELETED_BY,
 };
 
 /// How many rows are counted at most.
@@ -102,13 +103,13 @@ fn of_row(row: Row) -> DirectoryState {
         updated_at: row.time(),
         gives_access: row.flag(),
     };
-    let (deleted_at, deleted_by) = (row.time(), row.text());
+    let (deleted_at, deleted_by) = (row.time(), row.text().filter(is_event));
     let (absent_since, compared_at) = (row.time(), row.time());
     let (name, happened_at, arrived_at) = (row.text(), row.time(), row.time());
     DirectoryState {
         id: directory.id.clone(),
         listed: gives_access.is_some().then_some(directory),
-        deleted: deleted_at.map(|at| (at, deleted_by)),
+        deleted: deleted_at.map(|at| (at, deleted_by.unwrap_or_else(|| "".into()))),
         absent_since: absent_since.filter(|_| deleted_at.is_none()),
         last_event: name.zip(arrived_at).map(|(name, arrived_at)| LastEvent {
             name,
@@ -117,6 +118,11 @@ fn of_row(row: Row) -> DirectoryState {
         }),
         compared_at,
     }
+}
+
+/// What was absent from the API for so long that it counts as deleted has a word instead of an event's id.
+pub(super) fn is_event(deleted_by: &EventId) -> bool {
+    deleted_by.as_str() != DELETED_BY
 }
 
 async fn count(

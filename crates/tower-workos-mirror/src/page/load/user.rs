@@ -79,7 +79,7 @@ impl Known {
                 happened_at: row.time(),
                 is_seen: row.time().is_some(),
                 absent_since: row.time(),
-                deleted: row.time().map(|at| (at, row.text())),
+                deleted: row.time().map(|at| (at, row.text().filter(directory::is_event))),
             }
         }))
     }
@@ -97,7 +97,8 @@ async fn access(
         return Ok(no(Reason::Deleted, Some(*at), by.clone()));
     }
     if let Some((at, by)) = directory.and_then(|it| it.deleted.as_ref()) {
-        return Ok(no(Reason::DirectoryDeleted, Some(*at), by.clone()));
+        let by = Some(by.clone()).filter(|by| !by.as_str().is_empty());
+        return Ok(no(Reason::DirectoryDeleted, Some(*at), by));
     }
     if row.absent_since.is_some() {
         return Ok(no(Reason::Absent, row.absent_since, None));
