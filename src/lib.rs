@@ -82,6 +82,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `tracing` (default) | logs: see the [`verify`](verify#what-is-logged) and [`dedupe`](dedupe#logs) modules |
+//! | `metrics` | counters and histograms: see the `metrics` module |
 //! | `axum` | [`DirectoryEvent`] as a handler argument; [`Rejection`] as a response |
 //! | `tonic` | the `grpc` module |
 //! | `testing` | the `testing` module: a signer, a clock, samples with a builder, out-of-order deliveries, a check for stores |
@@ -117,6 +118,12 @@ mod extract;
 #[cfg(feature = "tonic")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tonic")))]
 pub mod grpc;
+#[cfg(feature = "metrics")]
+#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+pub mod metrics;
+#[cfg(not(feature = "metrics"))]
+#[path = "no_metrics.rs"]
+mod metrics;
 #[doc = include_str!("ordering.md")]
 pub mod ordering {}
 mod rejection;

@@ -11,7 +11,7 @@ use crate::event::Excerpt;
 use crate::{
     clock::{Clock, SharedClock, SystemClock},
     error::VerifyError,
-    event::{DirectoryEvent, ParseError, SignatureInfo},
+    event::{DirectoryEvent, ParseError, SignatureInfo, Timestamp},
     secret::{MacState, SecretSet, WebhookSecret, WebhookSecrets},
     signature::SignatureHeader,
 };
@@ -118,6 +118,11 @@ impl Verifier {
         body: Bytes,
     ) -> Result<DirectoryEvent, VerifyError> {
         Ok(self.verify(header, &body)?.into_event(body)?)
+    }
+
+    /// How long ago a signature was made. A time in the future counts as now.
+    pub(crate) fn age(&self, issued_at: Timestamp) -> Duration {
+        self.clock.now().duration_since(issued_at.into()).unwrap_or_default()
     }
 
     #[inline]

@@ -15,6 +15,7 @@ use crate::{
         claimed::Claimed,
         config::{Config, OnStoreError},
         hold::Hold,
+        observer::Observer,
         outcome::DedupeOutcome,
         response::{self, Answer},
         store::{Claim, Completion, DedupeKey, DedupeStore},
@@ -37,6 +38,7 @@ pin_project! {
         event: Option<DirectoryEvent>,
         is_grpc: bool,
         on_store_error: OnStoreError,
+        observer: Observer,
     }
 }
 
@@ -67,6 +69,7 @@ where
             event: None,
             is_grpc: false,
             on_store_error: OnStoreError::Reject,
+            observer: Observer::new(),
         }
     }
 
@@ -76,6 +79,7 @@ where
             event: None,
             is_grpc: true,
             on_store_error: OnStoreError::Reject,
+            observer: Observer::none(),
         }
     }
 
@@ -89,7 +93,13 @@ where
     ) -> Self {
         let on_store_error = config.on_store_error;
         let pending = Some((inner, request, store, config));
-        Self { state: State::Starting { pending }, event: Some(event), is_grpc, on_store_error }
+        Self {
+            state: State::Starting { pending },
+            event: Some(event),
+            is_grpc,
+            on_store_error,
+            observer: Observer::new(),
+        }
     }
 }
 
@@ -103,7 +113,29 @@ where
     /// # Panics
     ///
     /// If it is polled again after it has completed.
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let result = ready!(self.as_mut().poll_response(cx));
+        let outcome = match &result {
+            Ok(response) => response.extensions().get().copied(),
+            Err(_) => Some(DedupeOutcome::Released),
+        };
+        if let Some(outcome) = outcome {
+            self.project().observer.ended(outcome);
+        }
+        Poll::Ready(result)
+    }
+}
+
+impl<S, St, B, ResBody> ResponseFuture<S, St, B>
+where
+    S: Service<Request<B>, Response = Response<ResBody>>,
+    St: DedupeStore,
+{
+    /// Polls for the response. Unless the request passes through, its extensions contain the outcome.
+    fn poll_response(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response<ResponseBody<ResBody>>, S::Error>> {
         const READY: &str = "polled after completion";
         let mut this = self.project();
         let (event, is_grpc) = (this.event.as_ref(), *this.is_grpc);
@@ -136,10 +168,11 @@ where
                     // If the call panics, this is dropped and releases the claim.
                     let hold = hold.take().expect(READY);
                     request.extensions_mut().insert(hold.claimed().clone());
-                    State::Calling { future: service.call(request), hold: Some(hold) }
+                    let future = this.observer.run(|| service.call(request));
+                    State::Calling { future, hold: Some(hold) }
                 }
                 StateProj::Calling { future, hold } => {
-                    let result = ready!(future.poll(cx));
+                    let result = ready!(this.observer.run(|| future.poll(cx)));
                     let Some(mut hold) = hold.take() else {
                         return Poll::Ready(
                             result.map(|response| response.map(ResponseBody::passed)),

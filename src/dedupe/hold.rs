@@ -8,11 +8,14 @@ use std::{
 
 use tokio::time::{Sleep, sleep};
 
-use crate::dedupe::{
-    background::Background,
-    claimed::Claimed,
-    response,
-    store::{Claim, Completion, DedupeStore, StoreError},
+use crate::{
+    dedupe::{
+        background::Background,
+        claimed::Claimed,
+        response,
+        store::{Claim, Completion, DedupeStore, StoreError},
+    },
+    metrics::{Operation, StoreCall},
 };
 
 /// The claim of one request, with the store call that is under way for it.
@@ -22,6 +25,8 @@ use crate::dedupe::{
 pub(super) struct Hold<St: DedupeStore> {
     claimed: Claimed<St>,
     call: Call<St>,
+    /// Measures the call under way.
+    measured: Option<StoreCall>,
     /// Bounds the call under way. Created when the call is first pending.
     deadline: Option<Pin<Box<Sleep>>>,
     timeout: Duration,
@@ -42,8 +47,9 @@ enum Call<St: DedupeStore> {
 impl<St: DedupeStore> Hold<St> {
     /// Starts to claim a key.
     pub(super) fn claim(claimed: Claimed<St>, timeout: Duration, background: Background) -> Self {
+        let measured = Some(StoreCall::start(Operation::Claim));
         let claim = claimed.store().claim(claimed.key(), claimed.lease());
-        Self { claimed, call: Call::Claiming(claim), deadline: None, timeout, background }
+        Self { claimed, call: Call::Claiming(claim), measured, deadline: None, timeout, background }
     }
 
     pub(super) fn claimed(&self) -> &Claimed<St> {
@@ -63,7 +69,7 @@ impl<St: DedupeStore> Hold<St> {
         let Poll::Ready(claim) = Pin::new(claim).poll(cx) else {
             return self.poll_deadline(cx).map(Err);
         };
-        self.deadline = None;
+        self.ended();
         self.call = Call::Nothing;
         Poll::Ready(claim.map(|claim| match claim {
             Claim::Acquired(token) => {
@@ -82,8 +88,10 @@ impl<St: DedupeStore> Hold<St> {
         let Some(token) = self.claimed.token() else { return false };
         let (store, key) = (self.claimed.store(), self.claimed.key());
         self.call = Call::Completing(if self.claimed.is_completed_by_handler() {
+            self.measured = Some(StoreCall::start(Operation::Confirm));
             store.confirm(key, token)
         } else {
+            self.measured = Some(StoreCall::start(Operation::Complete));
             store.complete(key, token, self.claimed.retention())
         });
         true
@@ -101,7 +109,7 @@ impl<St: DedupeStore> Hold<St> {
         let Poll::Ready(completion) = Pin::new(complete).poll(cx) else {
             return self.poll_deadline(cx).map(Err);
         };
-        self.deadline = None;
+        self.ended();
         self.call = match &completion {
             Ok(Completion::Completed) => Call::Nothing,
             _ => Call::Held,
@@ -113,6 +121,7 @@ impl<St: DedupeStore> Hold<St> {
     pub(super) fn release(&mut self) -> bool {
         match (&self.call, self.claimed.token()) {
             (Call::Held, Some(token)) => {
+                self.measured = Some(StoreCall::start(Operation::Release));
                 let release = self.claimed.store().release(self.claimed.key(), token);
                 self.call = Call::Releasing(release);
                 true
@@ -129,9 +138,15 @@ impl<St: DedupeStore> Hold<St> {
         let Poll::Ready(released) = Pin::new(release).poll(cx) else {
             return self.poll_deadline(cx).map(Err);
         };
-        self.deadline = None;
+        self.ended();
         self.call = Call::Nothing;
         Poll::Ready(released)
+    }
+
+    /// The call under way has ended, or has taken too long.
+    fn ended(&mut self) {
+        self.deadline = None;
+        self.measured = None;
     }
 
     /// Ready with the error once the call has taken too long. The call then continues in the background.
@@ -141,7 +156,7 @@ impl<St: DedupeStore> Hold<St> {
         if deadline.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
-        self.deadline = None;
+        self.ended();
         self.continue_in_background();
         Poll::Ready(StoreError::timeout(timeout))
     }
@@ -153,22 +168,30 @@ impl<St: DedupeStore> Hold<St> {
             return;
         }
         let claimed = self.claimed.clone();
+        // `None` after a time-out: the call has been recorded.
+        let measured = self.measured.take();
         // Once the lease has passed, the store frees the key.
         let limit = claimed.lease();
         match call {
             Call::Claiming(claim) => self.background.spawn(limit, async move {
-                if let Ok(Claim::Acquired(token)) = claim.await {
+                let claim = claim.await;
+                drop(measured);
+                if let Ok(Claim::Acquired(token)) = claim {
+                    let _measured = StoreCall::start(Operation::Release);
                     let _ = claimed.store().release(claimed.key(), &token).await.is_ok();
                 }
             }),
             Call::Completing(complete) => self.background.spawn(limit, async move {
-                if !matches!(complete.await, Ok(Completion::Completed)) {
+                let completion = complete.await;
+                drop(measured);
+                if !matches!(completion, Ok(Completion::Completed)) {
                     release(&claimed).await;
                 }
             }),
             // `MemoryStore` releases when it is called, which needs no runtime.
             Call::Held => {
                 if let Some(token) = claimed.token() {
+                    let measured = StoreCall::start(Operation::Release);
                     let mut release = claimed.store().release(claimed.key(), token);
                     let mut cx = Context::from_waker(Waker::noop());
                     // A second panic during unwinding would abort the process.
@@ -180,11 +203,13 @@ impl<St: DedupeStore> Hold<St> {
                     }
                     self.background.spawn(limit, async move {
                         let _ = release.await.is_ok();
+                        drop(measured);
                     });
                 }
             }
             Call::Releasing(release) => self.background.spawn(limit, async move {
                 let _ = release.await.is_ok();
+                drop(measured);
             }),
             Call::Nothing => {}
         }
@@ -207,6 +232,7 @@ impl<St: DedupeStore> Drop for Hold<St> {
 
 async fn release<St: DedupeStore>(claimed: &Claimed<St>) {
     if let Some(token) = claimed.token() {
+        let _measured = StoreCall::start(Operation::Release);
         let _ = claimed.store().release(claimed.key(), token).await.is_ok();
     }
 }

@@ -99,6 +99,7 @@ mod future;
 mod hold;
 pub(crate) mod layer;
 pub(crate) mod memory;
+mod observer;
 mod outcome;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;

@@ -19,6 +19,7 @@ use tower_service::Service;
 use crate::{
     error::VerifyError,
     event::DirectoryEvent,
+    metrics,
     rejection::Rejection,
     response_body::ResponseBody,
     signature::SignatureHeader,
@@ -26,6 +27,7 @@ use crate::{
     verify::{
         body::{BoxError, Received, VerifiedBody},
         config::Config,
+        observer::Observer,
     },
 };
 
@@ -35,12 +37,14 @@ const FRAMES_PER_POLL: usize = 64;
 pin_project! {
     /// The future of [`VerifyWebhook`](crate::VerifyWebhook)'s response.
     #[must_use]
+    #[project = ResponseFutureProj]
     pub struct ResponseFuture<S, B>
     where
         S: Service<Request<VerifiedBody>>,
     {
         #[pin]
         state: State<S, B, S::Future>,
+        observer: Observer,
     }
 }
 
@@ -57,8 +61,8 @@ impl<S, B> ResponseFuture<S, B>
 where
     S: Service<Request<VerifiedBody>>,
 {
-    pub(super) fn rejected(rejection: Rejection, config: Arc<Config>) -> Self {
-        Self { state: State::Rejected { rejection: Some((rejection, config)) } }
+    pub(super) fn rejected(rejection: Rejection, config: Arc<Config>, observer: Observer) -> Self {
+        Self { state: State::Rejected { rejection: Some((rejection, config)) }, observer }
     }
 
     pub(super) fn reading(
@@ -66,6 +70,7 @@ where
         request: Request<B>,
         header: SignatureHeader,
         config: Arc<Config>,
+        observer: Observer,
     ) -> Self
     where
         B: Body,
@@ -78,7 +83,7 @@ where
         let received = Received::Nothing;
         let reading =
             Reading { body, deadline: None, received, expected, verification, pending, config };
-        Self { state: State::Reading { reading } }
+        Self { state: State::Reading { reading }, observer }
     }
 }
 
@@ -94,28 +99,31 @@ where
     ///
     /// If it is polled again after it returned `Ready`.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.project().state;
+        let ResponseFutureProj { mut state, observer } = self.project();
         loop {
             match state.as_mut().project() {
                 StateProj::Rejected { rejection } => {
                     let (rejection, config) =
                         rejection.take().expect("polled after it returned `Ready`");
+                    observer.rejected(rejection.kind());
                     return Poll::Ready(Ok(config.reject(rejection)));
                 }
                 StateProj::Reading { mut reading } => {
                     let outcome = ready!(reading.as_mut().poll_body(cx));
                     let reading = reading.project();
-                    let outcome =
-                        outcome.and_then(|()| Ok(verify(reading.verification, reading.received)?));
+                    let outcome = outcome.and_then(|()| {
+                        Ok(verify(reading.verification, reading.received, reading.config)?)
+                    });
                     match outcome {
                         Ok((event, bytes)) => {
                             #[cfg(feature = "tracing")]
                             reading.config.log.accepted(&event);
+                            observer.accepted();
                             let (mut service, parts) =
                                 reading.pending.take().expect("polled after it returned `Ready`");
                             let mut request = Request::from_parts(parts, VerifiedBody::new(bytes));
                             request.extensions_mut().insert(event);
-                            let future = service.call(request);
+                            let future = observer.call(|| service.call(request));
                             state.set(State::Calling { future });
                         }
                         Err(rejection) => {
@@ -125,7 +133,9 @@ where
                     }
                 }
                 StateProj::Calling { future } => {
-                    return future.poll(cx).map_ok(|response| response.map(ResponseBody::passed));
+                    return observer
+                        .poll(|| future.poll(cx))
+                        .map_ok(|response| response.map(ResponseBody::passed));
                 }
             }
         }
@@ -168,8 +178,10 @@ pin_project! {
 fn verify(
     verification: &mut Option<Verification>,
     received: &mut Received,
+    config: &Config,
 ) -> Result<(DirectoryEvent, Bytes), VerifyError> {
     let verified = verification.take().expect("polled after it returned `Ready`").finish()?;
+    metrics::signature_age(|| config.verifier.age(verified.signature().issued_at()));
     let bytes = mem::replace(received, Received::Nothing).into_bytes();
     Ok((verified.into_event(bytes.clone())?, bytes))
 }

@@ -93,6 +93,7 @@ pub(crate) mod future;
 pub(crate) mod layer;
 #[cfg(feature = "tracing")]
 mod log;
+mod observer;
 pub(crate) mod service;
 
 pub use self::{body::VerifiedBody, future::ResponseFuture};

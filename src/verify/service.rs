@@ -19,6 +19,7 @@ use crate::{
         body::{BoxError, VerifiedBody},
         config::Config,
         future::ResponseFuture,
+        observer::Observer,
     },
 };
 
@@ -73,12 +74,14 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let observer = Observer::new();
         // Only this instance was polled ready, so the future takes it and a clone stays.
         let clone = self.inner.clone();
         let inner = mem::replace(&mut self.inner, clone);
-        match admit(&self.config, &request) {
-            Ok(header) => ResponseFuture::reading(inner, request, header, Arc::clone(&self.config)),
-            Err(rejection) => ResponseFuture::rejected(rejection, Arc::clone(&self.config)),
+        let config = Arc::clone(&self.config);
+        match admit(&config, &request) {
+            Ok(header) => ResponseFuture::reading(inner, request, header, config, observer),
+            Err(rejection) => ResponseFuture::rejected(rejection, config, observer),
         }
     }
 }

@@ -18,6 +18,8 @@ mod event;
 mod hyper;
 mod layer;
 mod log;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod outcomes;
 mod readiness;
 #[cfg(feature = "redis")]

@@ -21,7 +21,7 @@ use tower_workos::{
 
 /// A store that never responds to the calls that the test chooses.
 #[derive(Clone)]
-struct Hanging {
+pub struct Hanging {
     memory: MemoryStore,
     claim: bool,
     complete: bool,
@@ -29,7 +29,7 @@ struct Hanging {
 }
 
 /// A future that is ready, or never is.
-enum Call<T> {
+pub enum Call<T> {
     Ready(Option<T>),
     Never(Pending<T>),
 }
@@ -75,11 +75,11 @@ impl DedupeStore for Hanging {
     }
 }
 
-fn hanging(claim: bool, complete: bool, release: bool) -> Hanging {
+pub fn hanging(claim: bool, complete: bool, release: bool) -> Hanging {
     Hanging { memory: MemoryStore::default(), claim, complete, release }
 }
 
-fn request(event: bool) -> Request<()> {
+pub fn request(event: bool) -> Request<()> {
     let mut request = Request::new(());
     if event {
         let event = DirectoryEvent::parse(sample::USER_DEACTIVATED.with_id("event_1")).unwrap();
@@ -89,7 +89,7 @@ fn request(event: bool) -> Request<()> {
 }
 
 /// Sends one request, whose handler returns this status.
-async fn send<St: DedupeStore>(
+pub async fn send<St: DedupeStore>(
     dedupe: &DedupeLayer<St>,
     request: Request<()>,
     status: u16,
@@ -197,7 +197,7 @@ impl io::Write for Lines {
 
 /// A store whose driver returns an error.
 #[derive(Clone)]
-struct Broken;
+pub struct Broken;
 
 impl DedupeStore for Broken {
     type Token = ();
