@@ -81,7 +81,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `tracing` (default) | logs: see the [`verify`](verify#what-is-logged) and [`dedupe`](dedupe#logs) modules |
+//! | `tracing` (default) | logs, and a span for each delivery: see the [`verify`](verify#what-is-logged) and [`dedupe`](dedupe#logs) modules |
 //! | `metrics` | counters and histograms: see the `metrics` module |
 //! | `axum` | [`DirectoryEvent`] as a handler argument; [`Rejection`] as a response |
 //! | `tonic` | the `grpc` module |

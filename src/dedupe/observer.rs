@@ -1,4 +1,4 @@
-//! Reports what becomes of an event.
+//! Reports what becomes of an event: in metrics and in the span of its delivery.
 
 use crate::{dedupe::outcome::DedupeOutcome, metrics};
 
@@ -56,4 +56,7 @@ impl Drop for Observer {
 
 fn report(outcome: DedupeOutcome) {
     metrics::dedupe(Some(outcome));
+    // The span of the delivery, unless the application has opened another one inside it. Spans without the field ignore it.
+    #[cfg(feature = "tracing")]
+    tracing::Span::current().record("dedupe", outcome.as_str());
 }

@@ -28,6 +28,7 @@ use crate::{
         body::{BoxError, Received, VerifiedBody},
         config::Config,
         observer::Observer,
+        span::Traced,
     },
 };
 
@@ -44,6 +45,7 @@ pin_project! {
     {
         #[pin]
         state: State<S, B, S::Future>,
+        // After `state`, so that the span closes after what is inside it.
         observer: Observer,
     }
 }
@@ -53,7 +55,7 @@ pin_project! {
     enum State<S, B, F> {
         Rejected { rejection: Option<(Rejection, Arc<Config>)> },
         Reading { #[pin] reading: Reading<S, B> },
-        Calling { #[pin] future: F },
+        Calling { #[pin] future: Traced<F> },
     }
 }
 
@@ -118,7 +120,7 @@ where
                         Ok((event, bytes)) => {
                             #[cfg(feature = "tracing")]
                             reading.config.log.accepted(&event);
-                            observer.accepted();
+                            observer.accepted(&event);
                             let (mut service, parts) =
                                 reading.pending.take().expect("polled after it returned `Ready`");
                             let mut request = Request::from_parts(parts, VerifiedBody::new(bytes));

@@ -95,6 +95,8 @@ pub(crate) mod layer;
 mod log;
 mod observer;
 pub(crate) mod service;
+#[cfg_attr(not(feature = "tracing"), path = "no_span.rs")]
+mod span;
 
 pub use self::{body::VerifiedBody, future::ResponseFuture};
 #[cfg(doc)]

@@ -1,12 +1,14 @@
-//! Reports how a request ends.
+//! Reports how a request ends: in metrics and in the span of its delivery.
 
 use std::task::Poll;
 
 use http::{Response, StatusCode};
 
 use crate::{
+    event::DirectoryEvent,
     metrics::{self, End},
     rejection::RejectionKind,
+    verify::span::{DeliverySpan, Traced},
 };
 
 /// How a request ended.
@@ -38,13 +40,18 @@ impl Ending {
 /// Follows a request from the call of the service until its response, or until it is dropped.
 pub(super) struct Observer {
     request: metrics::Request,
+    span: DeliverySpan,
     /// How the request ends if this is dropped now. `None` once the end was reported.
     if_dropped: Option<Ending>,
 }
 
 impl Observer {
     pub(super) fn new() -> Self {
-        Self { request: metrics::Request::start(), if_dropped: Some(Ending::Cancelled) }
+        Self {
+            request: metrics::Request::start(),
+            span: DeliverySpan::none(),
+            if_dropped: Some(Ending::Cancelled),
+        }
     }
 
     pub(super) fn rejected(&mut self, kind: RejectionKind) {
@@ -52,14 +59,16 @@ impl Observer {
         self.ended(Ending::Rejected);
     }
 
-    pub(super) fn accepted(&mut self) {
+    /// Opens the span of a genuine event.
+    pub(super) fn accepted(&mut self, event: &DirectoryEvent) {
         self.request.accepted();
+        self.span = DeliverySpan::new(event);
     }
 
-    /// Calls the inner service.
-    pub(super) fn call<F>(&mut self, call: impl FnOnce() -> F) -> F {
+    /// Calls the inner service, inside the span.
+    pub(super) fn call<F>(&mut self, call: impl FnOnce() -> F) -> Traced<F> {
         self.if_dropped = Some(Ending::Panic);
-        let future = call();
+        let future = self.span.instrument(self.span.in_scope(call));
         self.if_dropped = Some(Ending::Cancelled);
         future
     }
@@ -82,6 +91,7 @@ impl Observer {
     fn ended(&mut self, ending: Ending) {
         self.if_dropped = None;
         self.request.ended(ending.label());
+        self.span.ended(&ending);
     }
 }
 

@@ -33,6 +33,8 @@ mod senders;
 #[path = "../services/mod.rs"]
 mod services;
 mod shared;
+#[cfg(feature = "tracing")]
+mod spans;
 mod support;
 mod tonic;
 mod tonic_dedupe;
