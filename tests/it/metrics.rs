@@ -274,6 +274,15 @@ async fn each_event_is_counted_once_by_what_the_deduplication_did() {
     assert_eq!(recorded.counters(metrics::DEDUPE_TOTAL), expected);
     assert_eq!(expected.len(), 10);
 
+    // A gRPC call without an event is for another service.
+    let mut call = outcomes::request(false);
+    call.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
+    let other = memory().layer(service_fn(async |_: Request<()>| {
+        Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+    }));
+    assert_eq!(other.oneshot(call).await.unwrap().status(), 200);
+    assert_eq!(Recorded::take(&snapshotter).counters(metrics::DEDUPE_TOTAL), []);
+
     let panics = memory().layer(service_fn(async |_: Request<()>| {
         tokio::task::yield_now().await;
         assert!(cfg!(any()), "in `poll`");
@@ -334,6 +343,14 @@ async fn each_call_of_the_store_is_measured_once() {
     }
 
     let layer = layer(false, false, false);
+    let hangs = layer.layer(service_fn(async |_: Request<()>| {
+        std::future::pending::<Result<Response<Full<Bytes>>, Infallible>>().await
+    }));
+    let dropped = hangs.oneshot(outcomes::request(true));
+    assert!(timeout(Duration::from_secs(1), dropped).await.is_err());
+    layer.idle().await;
+    assert_eq!(take(), expected(&[("claim", &[0.0]), ("release", &[0.0])]));
+
     let service = layer.layer(service_fn(async |request: Request<()>| {
         request.extensions().get::<Claimed<Hanging>>().unwrap().complete_by_handler();
         Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
