@@ -5,10 +5,10 @@
 //!
 //! | name | type | labels |
 //! |---|---|---|
-//! | [`REQUESTS_TOTAL`] | counter | `outcome`: `accepted`, `cancelled`, or a [`RejectionKind`](crate::RejectionKind) |
+//! | [`REQUESTS_TOTAL`] | counter | `outcome`: `accepted`, `cancelled`, or a [`RejectionKind`] |
 //! | [`DURATION`] | histogram | `outcome`: `success`, `failure`, `rejected` or `cancelled` |
 //! | [`SIGNATURE_AGE`] | histogram | |
-//! | [`DEDUPE_TOTAL`] | counter | `outcome`: a [`DedupeOutcome`](crate::dedupe::DedupeOutcome), or `cancelled` |
+//! | [`DEDUPE_TOTAL`] | counter | `outcome`: a [`DedupeOutcome`], or `cancelled` |
 //! | [`STORE_DURATION`] | histogram | `operation`: `claim`, `complete`, `confirm` or `release` |
 //!
 //! The first three are recorded by [`VerifyWebhook`](crate::VerifyWebhook), the others by [`Dedupe`](crate::Dedupe). A
@@ -48,7 +48,7 @@ pub const DURATION: &str = "workos_webhook_duration_seconds";
 /// Seconds from the time in a signature until the signature was verified, by the verifier's [clock](crate::Clock). Only genuine
 /// signatures are recorded. A time in the future counts as 0.
 pub const SIGNATURE_AGE: &str = "workos_webhook_signature_age_seconds";
-/// Requests with an event, by what [`Dedupe`](crate::Dedupe) did: a [`DedupeOutcome`](crate::dedupe::DedupeOutcome), or
+/// Requests with an event, by what [`Dedupe`](crate::Dedupe) did: a [`DedupeOutcome`], or
 /// `cancelled` if the request was dropped before its response. A handler that panics is `Released`.
 pub const DEDUPE_TOTAL: &str = "workos_dedupe_total";
 /// Seconds from a call of the [store](crate::DedupeStore) until its result, by operation, whether it succeeded or failed. A

@@ -86,7 +86,8 @@
 //! `event_name` and `outcome`: at `DEBUG` for `Completed`, `Released`, `Duplicate` and `InFlight`, at `WARN` for
 //! `LeaseExpired`, and at `ERROR` for the others (`Misplaced` at most once a second). A request that is dropped before its
 //! response, because of a disconnect or a time-out outside this layer, is logged as a `WARN` event with the field
-//! `during`. An `error` is logged with its causes. The outcome is also in the extensions of the response.
+//! `during`. An `error` is logged with its causes. The outcome is also in the extensions of the response, in the field `dedupe` of
+//! the [delivery's span](crate::verify#the-span-of-a-delivery), and, with the feature `metrics`, a label of a counter.
 //!
 //! Without a [`DirectoryEvent`](crate::DirectoryEvent) in the request, the response is a 500 that explains the fix. A gRPC
 //! call without one is passed through, because it is for another service of the server (see the `grpc` module).

@@ -42,13 +42,48 @@
 //! | `tower_workos::rejection` | `WARN` | a rejected request | `kind`, `status`, `reason`, `hint`, `suppressed`; for a genuine event that can't be read also `event_id`, `event_name` |
 //! | | `DEBUG` | a request rejected with [`MethodNotAllowed`], usually a health check or a crawler | the same |
 //! | `tower_workos::verify` | `DEBUG` | an accepted event | `event_id`, `event_name` |
+//! | `tower_workos::delivery` | `INFO` | the span of an accepted event | [see below](#the-span-of-a-delivery) |
 //! | `tower_workos::event` | `WARN` | an event with unreadable fields, once for each delivery | `event_id`, `event_name`, `fields` (paths) |
 //!
 //! Anybody can send requests that are rejected, so a layer and all of its services together log at most ten rejections of each
 //! kind per second. The others are counted, and `suppressed` in the next line is the number of rejections of any kind that were
 //! not logged. If no other rejection follows, the count is logged with the next accepted event (at most once per second), or when
-//! the layer and its last service are dropped. [`InvalidPayload`] is a genuine event and is always logged. For metrics, count
-//! the [`Rejection`](crate::Rejection) in the response's extensions, which is always present.
+//! the layer and its last service are dropped. [`InvalidPayload`] is a genuine event and is always logged.
+//!
+//! For metrics, enable the feature `metrics`, or count the [`Rejection`](crate::Rejection) in the response's extensions, which is
+//! always present.
+//!
+//! # The span of a delivery
+//!
+//! With the feature `tracing`, the inner service runs in a span, `workos_delivery`, so that each line that a handler logs has
+//! the ids of its event. It opens when the event is accepted and closes with the response, or when the request is dropped.
+//! Anybody can send requests that are rejected, so they have no span. It is a child of the current span, for example that of
+//! tower-http's `TraceLayer`.
+//!
+//! | field | value |
+//! |---|---|
+//! | `event_id`, `event_name` | of the event |
+//! | `directory_id` | of the event, if it has one |
+//! | `dedupe` | the [`DedupeOutcome`](crate::dedupe::DedupeOutcome), with a [`DedupeLayer`](crate::DedupeLayer) directly inside |
+//! | `outcome` | at the end: `success` (2xx), `failure` (another status, an error or a panic), or `cancelled` (dropped before the response) |
+//! | `http.response.status_code` | at the end, if there is a response |
+//! | `error.type` | at the end, unless it is a success: the status, `error` (the service returned an error), `panic` or `cancelled` |
+//! | `messaging.system` | `workos` |
+//! | `messaging.operation.type`, `messaging.operation.name` | `process` |
+//! | `messaging.destination.name` | the event's name: an endpoint subscribes to names of events |
+//! | `messaging.message.id` | the event's id |
+//! | `otel.name`, `otel.kind`, `otel.status_code` | `process` and the event's name; `consumer`; at the end, `ERROR` unless it is a success |
+//!
+//! Text from the event is escaped and truncated to 64 characters, and nothing else of the event is shown. The `messaging`
+//! fields, and the name and the kind of the span, are those of the [messaging conventions] of OpenTelemetry, version 1.44, which are
+//! in development: a later version can change them, and then a minor release of this crate does. The crate `tracing-opentelemetry` reads
+//! the `otel` fields.
+//!
+//! The level is `INFO`, higher than is usual for the spans of a library, because there is only one span for each genuine delivery
+//! and the usual filter keeps it. A filter `tower_workos::delivery=off` disables it, which makes lines shorter if the
+//! subscriber writes all fields of a span.
+//!
+//! [messaging conventions]: https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/
 //!
 //! # Among other layers
 //!
