@@ -11,6 +11,9 @@
 //! | [`DEAD_LETTERS`] | gauge | `queue` |
 //!
 //! A running worker sets the gauges every 10 seconds. No label contains an id or any other text from an item.
+//!
+//! The feature also enables [`tower_workos::metrics`], because [`Inbox::webhook`](crate::Queue::webhook) verifies the
+//! deliveries. Those metrics have their own [`describe`](tower_workos::metrics::describe).
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 

@@ -20,6 +20,9 @@
 //! | `workos_events_poller_lag_seconds` | gauge | |
 //!
 //! No label contains an id or any other text from an event.
+//!
+//! The feature also enables [`tower_workos::metrics`], because [`Mirror::webhook`](crate::Mirror::webhook) verifies the
+//! deliveries. Those metrics have their own [`describe`](tower_workos::metrics::describe).
 
 use std::time::{Duration, SystemTime};
 

@@ -28,6 +28,7 @@ async fn each_outcome_is_counted() {
         let snapshotter = recorder.snapshotter();
         let guard = set_default_local_recorder(&recorder);
         metrics::describe();
+        tower_workos::metrics::describe();
         let mirror = database.mirror_with(|it| it.timeout(Duration::from_millis(300))).await;
         let webhook = webhook(&mirror);
         let unreadable = r#"{"id":"event_x","event":"dsync.user.deleted","data":{}}"#;
@@ -41,6 +42,7 @@ async fn each_outcome_is_counted() {
         lock.release().await;
         drop(guard);
 
+        let mut requests = BTreeMap::new();
         let mut counts = BTreeMap::new();
         let mut samples = BTreeMap::new();
         for (key, unit, description, value) in snapshotter.snapshot().into_vec() {
@@ -50,6 +52,9 @@ async fn each_outcome_is_counted() {
                 assert!(!format!("{key:?}").contains(text), "{key:?}");
             }
             match value {
+                DebugValue::Counter(count) if name == tower_workos::metrics::REQUESTS_TOTAL => {
+                    requests.insert(label(&key, "outcome"), count);
+                }
                 DebugValue::Counter(count) => {
                     assert_eq!(name, metrics::APPLY_TOTAL);
                     counts.insert((label(&key, "event"), label(&key, "outcome")), count);
@@ -73,6 +78,9 @@ async fn each_outcome_is_counted() {
             count("dsync.group.created", "failed"),
         ];
         assert_eq!(counts, BTreeMap::from(expected));
+        // Of the verification inside the webhook.
+        let expected = [("InvalidPayload".to_owned(), 1), ("accepted".to_owned(), 4)];
+        assert_eq!(requests, BTreeMap::from(expected));
         // The unknown event has no time of its own, so its signature's counts.
         assert_eq!(samples[metrics::EVENT_LAG], 3);
         assert_eq!(samples[metrics::APPLY_DURATION], 4);
