@@ -109,6 +109,8 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "tracing")]
+mod budget;
 mod clock;
 pub mod dedupe;
 mod error;

@@ -8,6 +8,7 @@ use std::{
 use tracing::Level;
 
 use crate::{
+    budget::{Budget, LINES_PER_SECOND},
     event::{DirectoryEvent, Excerpt},
     rejection::{Rejection, RejectionKind},
 };
@@ -16,9 +17,6 @@ use crate::{
 const REJECTION: &str = "tower_workos::rejection";
 /// The target of accepted events.
 const VERIFY: &str = "tower_workos::verify";
-
-/// Anybody can send a request that is rejected, so this is the maximum number of lines for each kind of rejection.
-const LINES_PER_SECOND: u64 = 10;
 
 /// A rate-limited log, shared by all services of one layer.
 ///
@@ -170,51 +168,4 @@ impl Drop for Log {
 /// The value of the field `suppressed`, which is omitted if it is 0.
 pub(super) fn some(suppressed: u64) -> Option<u64> {
     (suppressed > 0).then_some(suppressed)
-}
-
-/// The number of lines in the current second. The upper half is the second, the lower half is the number.
-#[derive(Default)]
-struct Budget(AtomicU64);
-
-impl Budget {
-    /// Takes one of the `limit` lines of this second, if any is left.
-    fn take(&self, second: u64, limit: u64) -> bool {
-        let second = second.min(u64::from(u32::MAX));
-        let take = |state: u64| {
-            let (of, lines) = (state >> 32, state & u64::from(u32::MAX));
-            if second > of {
-                Some((second << 32) | 1)
-            } else {
-                (lines < limit).then_some(state.saturating_add(1))
-            }
-        };
-        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_budget_is_renewed_each_second() {
-        let budget = Budget::default();
-        let taken = |second| (0..20).filter(|_| budget.take(second, 3)).count();
-        assert_eq!([taken(1), taken(1), taken(2), taken(9)], [3, 0, 3, 3]);
-        // A thread that read the clock earlier than others.
-        assert_eq!(taken(8), 0);
-        assert_eq!([taken(u64::MAX), taken(u64::MAX)], [3, 0]);
-    }
-
-    #[test]
-    fn a_budget_is_shared_by_threads() {
-        let budget = Budget::default();
-        let threads = if cfg!(miri) { 2 } else { 8 };
-        let taken: usize = std::thread::scope(|scope| {
-            let take = || (0..50).filter(|_| budget.take(1, 60)).count();
-            let handles: Vec<_> = (0..threads).map(|_| scope.spawn(take)).collect();
-            handles.into_iter().map(|handle| handle.join().unwrap()).sum()
-        });
-        assert_eq!(taken, 60);
-    }
 }
