@@ -14,6 +14,8 @@ pub enum ConfigError {
     EmptySecret,
     /// The environment variable of this name is not set, or is not Unicode.
     MissingVariable(String),
+    /// The number of trusted proxies is 0, so the header would be the client's own.
+    NoProxies,
     /// A set of secrets is empty.
     NoSecrets,
     /// The secret begins with `sk_`: it is an API key of WorkOS.
@@ -48,6 +50,10 @@ impl fmt::Display for ConfigError {
                 f,
                 "the environment variable `{name}` is not set, or is not valid Unicode; set it to the endpoint's \
                  secret from the WorkOS dashboard"
+            ),
+            Self::NoProxies => f.write_str(
+                "the number of trusted proxies is 0; without a proxy, take the client's address from the connection, because \
+                 any client can send the header",
             ),
             Self::NoSecrets => f.write_str("no webhook secret was given; provide at least one"),
             Self::SecretApiKey => f.write_str(

@@ -87,6 +87,7 @@
 //! | `tonic` | the `grpc` module |
 //! | `testing` | the `testing` module: a signer, a clock, samples with a builder, out-of-order deliveries, a check for stores |
 //! | `redis` | `RedisStore` for [`DedupeLayer`] |
+//! | `source-address` | `SourceAddressLayer`: an allow list of networks |
 //!
 //! `SqliteStore` and `PostgresStore` for [`DedupeLayer`] are in the crate `tower-workos-sqlx`.
 //!
@@ -132,6 +133,9 @@ mod rejection;
 mod response_body;
 mod secret;
 mod signature;
+#[cfg(feature = "source-address")]
+#[cfg_attr(docsrs, doc(cfg(feature = "source-address")))]
+pub mod source_address;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
@@ -144,6 +148,9 @@ pub use self::dedupe::redis::RedisStore;
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub use self::extract::MissingDirectoryEvent;
+#[cfg(feature = "source-address")]
+#[cfg_attr(docsrs, doc(cfg(feature = "source-address")))]
+pub use self::source_address::{layer::SourceAddressLayer, service::SourceAddress};
 pub use self::{
     clock::{Clock, SystemClock},
     dedupe::{

@@ -17,11 +17,11 @@ use crate::support::{delivery, delivery_of, layer, send};
 
 /// The lines of this crate's targets.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     /// Runs a future on this thread and collects its lines.
-    fn of(&self, level: LevelFilter, work: impl Future<Output = ()>) {
+    pub fn of(&self, level: LevelFilter, work: impl Future<Output = ()>) {
         let log = self.clone();
         let subscriber = tracing_subscriber::fmt()
             .with_ansi(false)
@@ -33,7 +33,7 @@ impl Log {
         runtime.block_on(work);
     }
 
-    fn lines(&self) -> Vec<String> {
+    pub fn lines(&self) -> Vec<String> {
         let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
         text.lines().filter(|line| line.contains(" tower_workos::")).map(str::to_owned).collect()
     }
@@ -61,7 +61,7 @@ fn unsigned() -> Request<Full<Bytes>> {
 }
 
 /// The count in a line's field `suppressed`, or 0.
-fn suppressed(line: &str) -> usize {
+pub fn suppressed(line: &str) -> usize {
     line.split_once(" suppressed=")
         .map_or(0, |(_, count)| count.split(' ').next().unwrap().parse().unwrap())
 }

@@ -33,6 +33,8 @@ mod senders;
 #[path = "../services/mod.rs"]
 mod services;
 mod shared;
+#[cfg(feature = "source-address")]
+mod source_address;
 #[cfg(feature = "tracing")]
 mod spans;
 mod support;
