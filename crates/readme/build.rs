@@ -2,8 +2,9 @@
 
 use std::{env, error::Error, fs, path::Path};
 
-const SAMPLES: [(&str, &[&str]); 3] = [
+const SAMPLES: [(&str, &[&str]); 4] = [
     ("../../README.md", &["sessions"]),
+    ("../../docs/observability.md", &["metrics"]),
     ("../../docs/servers.md", &["hyper", "slashes"]),
     ("../../src/ordering.md", &["table"]),
 ];

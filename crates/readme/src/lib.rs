@@ -10,6 +10,11 @@ struct Readme;
 #[doc = include_str!("../../../docs/adopt.md")]
 struct Adopt;
 
+/// Compiles the samples of `docs/observability.md`.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/observability.md")]
+struct Observability;
+
 /// Compiles the samples of `docs/operations.md`.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/operations.md")]
