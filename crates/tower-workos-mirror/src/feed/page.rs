@@ -10,7 +10,6 @@ use crate::{
     sql::{
         conn::Conn,
         names::Names,
-        rows::Row,
         value::{
             Kind::{self, Int, Text},
             Value,
@@ -95,7 +94,8 @@ impl Mirror {
         if after > last {
             return Err(FeedError::Ahead { after, last });
         }
-        Ok(Some((after, rows.into_iter().filter_map(change).collect())))
+        let changes = rows.into_iter().filter_map(|row| change(row.into_iter().skip(3)));
+        Ok(Some((after, changes.collect())))
     }
 }
 
@@ -109,11 +109,12 @@ pub(crate) async fn latest(
 ) -> Result<Vec<Change>, MirrorError> {
     let Shared { pool, names, .. } = &*mirror.shared;
     let sql = names.sql(&format!(
-        "SELECT 0, 0, 0, seq, kind, directory_id, group_id, user_id, fields, event_id, happened_at, recorded_at \
+        "SELECT seq, kind, directory_id, group_id, user_id, fields, event_id, happened_at, recorded_at \
          FROM {{p}}mirror_change WHERE {condition} ORDER BY seq DESC LIMIT {limit}"
     ));
-    let rows = pool.acquire().await?.conn().rows(sql, &arguments, &PAGE_KINDS).await?;
-    Ok(rows.into_iter().filter_map(change).collect())
+    let [_, _, _, kinds @ ..] = PAGE_KINDS;
+    let rows = pool.acquire().await?.conn().rows(sql, &arguments, &kinds).await?;
+    Ok(rows.into_iter().filter_map(|row| change(row.into_iter())).collect())
 }
 
 const PAGE_KINDS: [Kind; 12] = [Int, Int, Int, Int, Text, Text, Text, Text, Text, Text, Int, Int];
@@ -137,8 +138,7 @@ pub(crate) async fn range(conn: &mut Conn<'_>, names: &Names) -> Result<FeedRang
 }
 
 /// `None` for the row of an empty page.
-fn change(row: Row) -> Option<Change> {
-    let mut values = row.into_iter().skip(3);
+fn change(mut values: impl Iterator<Item = Value>) -> Option<Change> {
     let seq = values.next()?.as_int()?;
     let mut text = || values.next().and_then(Value::into_text);
     let kind = text()?;
