@@ -75,7 +75,8 @@ async fn events(
     user: &DirectoryUserId,
     before: i64,
 ) -> Result<Vec<Event>, MirrorError> {
-    // Late: an event that arrived before it, or in the same transaction, happened after it.
+    // Late: an event that arrived before it happened after it. The order of events that were stored in the same transaction
+    // is not known.
     let sql = mirror.shared.names.sql(&format!(
         "SELECT a.event_id, a.name, a.happened_at, a.arrived_at, \
          CAST(CASE WHEN EXISTS (SELECT 1 FROM {{p}}mirror_applied b WHERE b.user_id = a.user_id \
