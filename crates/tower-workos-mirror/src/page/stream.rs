@@ -11,7 +11,10 @@ use std::{
 
 use axum::{
     extract::{Query, State},
-    http::{HeaderMap, HeaderName, StatusCode, header::RETRY_AFTER},
+    http::{
+        HeaderMap, HeaderName, StatusCode,
+        header::{CACHE_CONTROL, RETRY_AFTER},
+    },
     response::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
@@ -79,8 +82,12 @@ pub(super) async fn events(
     };
     let sse = Sse::new(Live { pending, step })
         .keep_alive(KeepAlive::new().interval(KEEP_ALIVE).text("keep-alive"));
-    // nginx would collect the response before it passes it on.
-    Ok(([(HeaderName::from_static("x-accel-buffering"), "no")], sse).into_response())
+    // nginx would collect the response before it passes it on. axum's own header lets a cache store it.
+    let headers = [
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+        (CACHE_CONTROL, "no-store"),
+    ];
+    Ok((headers, sse).into_response())
 }
 
 /// Tells the browser to load the page again: the changes in between are too many, or were purged.
