@@ -150,7 +150,7 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         tracing::warn!(
             target: "tower_workos_mirror::page",
-            error = %self.0,
+            error = self.0.without_payload(),
             "the page could not be read from the database"
         );
         let text = "The database could not be read. The application's log has the reason. Reload this page to try again.\n";
