@@ -70,7 +70,8 @@ impl PageState {
 /// Redirects to the overview. With or without a slash at the end of the path, the new path is relative.
 async fn home(OriginalUri(uri): OriginalUri) -> Response {
     let last = uri.path().rsplit('/').next().unwrap_or_default();
-    let location = if last.is_empty() { "overview".to_owned() } else { format!("{last}/overview") };
+    // Without the dot, a prefix with a colon would be read as a scheme.
+    let location = if last.is_empty() { "overview".to_owned() } else { format!("./{last}/overview") };
     (StatusCode::TEMPORARY_REDIRECT, [(LOCATION, location)]).into_response()
 }
 
