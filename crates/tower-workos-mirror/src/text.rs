@@ -20,6 +20,17 @@ const HASHED: &str = "sha256:";
 const EARLIEST: i64 = -62_135_596_800_000_000;
 const LATEST: i64 = 253_402_207_200_999_999;
 
+/// An id that the caller may have read from the tables, as it is stored.
+///
+/// Not for an id that is written, nor for a text that customers choose: an id that looks like a hash is taken for that of
+/// another id.
+pub(crate) fn stored_id(text: &str) -> Cow<'_, str> {
+    let is_hash = text.strip_prefix(HASHED).is_some_and(|hash| {
+        hash.len() == 64 && hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    });
+    if is_hash { Cow::Borrowed(text) } else { id(text) }
+}
+
 /// An id, or another text that is looked up, as it is stored: printable ASCII of bounded length.
 ///
 /// Any other text is replaced by its hash. So is a text that looks like a hash, so that different ids remain different.

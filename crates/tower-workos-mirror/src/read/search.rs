@@ -12,7 +12,7 @@ use crate::{
         schema::{NAME_START, dialect},
         value::Kind,
     },
-    text::{email_key, id},
+    text::{email_key, stored_id},
 };
 
 /// Where a page of the results begins: after this user.
@@ -141,7 +141,7 @@ fn ways(text: &str) -> Vec<Way> {
         return Vec::new();
     }
     let mut ways = vec![
-        Way { key: ID, indexed: None, start: id(text).into_owned() },
+        Way { key: ID, indexed: None, start: stored_id(text).into_owned() },
         Way { key: EMAIL, indexed: Some("u.email_key IS NOT NULL"), start: email_key(text) },
     ];
     let text = text.replace('\0', "\u{fffd}");

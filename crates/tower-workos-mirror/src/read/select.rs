@@ -126,7 +126,7 @@ impl Select {
     }
 
     pub(super) fn bind_id(&mut self, id: &str) -> String {
-        self.bind(text::id(id).into_owned())
+        self.bind(text::stored_id(id).into_owned())
     }
 
     /// Adds a condition that ends with an id.

@@ -41,7 +41,7 @@ pub(super) async fn state(
     mirror: &Mirror,
     id: &DirectoryId,
 ) -> Result<Option<DirectoryState>, MirrorError> {
-    let id = text::id(id.as_str()).into_owned();
+    let id = text::stored_id(id.as_str()).into_owned();
     Ok(states(mirror, "d.id = $1", vec![id.into()], 1).await?.pop())
 }
 
@@ -135,7 +135,7 @@ async fn count(
         "SELECT count(*) FROM (SELECT 1 FROM {{p}}{view} WHERE {condition} LIMIT {}) counted",
         COUNTED + 1
     ));
-    let id = text::id(id.as_str()).into_owned();
+    let id = text::stored_id(id.as_str()).into_owned();
     let rows = mirror.shared.pool.acquire().await?.conn().rows(sql, &[id.into()], &[Int]).await?;
     let number = rows.first().and_then(|row| row.first()?.as_int()).unwrap_or(0);
     let number = u64::try_from(number).unwrap_or(0);

@@ -23,7 +23,7 @@ pub(in crate::page) async fn user(
     id: DirectoryUserId,
     before: &str,
 ) -> Result<Option<UserFacts>, MirrorError> {
-    let id = DirectoryUserId::from(text::id(id.as_str()).into_owned());
+    let id = DirectoryUserId::from(text::stored_id(id.as_str()).into_owned());
     let Some(row) = Known::load(mirror, &id).await? else { return Ok(None) };
     let user = mirror.user(&id).await?;
     let directory = match &row.directory_id {
@@ -43,7 +43,7 @@ pub(in crate::page) async fn user(
 
 /// Whether there is a page about this user.
 pub(super) async fn is_known(mirror: &Mirror, id: &DirectoryUserId) -> Result<bool, MirrorError> {
-    let id = DirectoryUserId::from(text::id(id.as_str()).into_owned());
+    let id = DirectoryUserId::from(text::stored_id(id.as_str()).into_owned());
     Ok(Known::load(mirror, &id).await?.is_some())
 }
 
