@@ -7,8 +7,6 @@ use axum::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::page::view;
-
 /// A file, under a name that changes with its contents.
 pub(super) struct Asset {
     pub(super) name: String,
@@ -18,12 +16,12 @@ pub(super) struct Asset {
 
 impl Asset {
     pub(super) fn style() -> Self {
-        let contents = view::STYLE;
+        let contents = include_str!("view/style.css");
         Self::new("style", "css", contents, "text/css; charset=utf-8")
     }
 
     pub(super) fn script() -> Self {
-        let contents = view::SCRIPT;
+        let contents = include_str!("view/script.js");
         Self::new("script", "js", contents, "text/javascript; charset=utf-8")
     }
 

@@ -98,8 +98,8 @@ pub(super) struct DirectoryState {
     pub(super) id: DirectoryId,
     /// `None` if it was deleted or is absent.
     pub(super) listed: Option<Directory>,
-    /// When it was deleted, and by which event. The id is empty if no event did.
-    pub(super) deleted: Option<(Timestamp, EventId)>,
+    /// When it was deleted, and by which event; `None` if it was absent from the API for too long.
+    pub(super) deleted: Option<(Timestamp, Option<EventId>)>,
     /// Since when the lists of the API don't contain it.
     pub(super) absent_since: Option<Timestamp>,
     pub(super) last_event: Option<LastEvent>,

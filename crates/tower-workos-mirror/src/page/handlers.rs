@@ -71,7 +71,8 @@ impl PageState {
 async fn home(OriginalUri(uri): OriginalUri) -> Response {
     let last = uri.path().rsplit('/').next().unwrap_or_default();
     // Without the dot, a prefix with a colon would be read as a scheme.
-    let location = if last.is_empty() { "overview".to_owned() } else { format!("./{last}/overview") };
+    let location =
+        if last.is_empty() { "overview".to_owned() } else { format!("./{last}/overview") };
     (StatusCode::TEMPORARY_REDIRECT, [(LOCATION, location)]).into_response()
 }
 

@@ -83,10 +83,8 @@ pub(super) async fn events(
     let sse = Sse::new(Live { pending, step })
         .keep_alive(KeepAlive::new().interval(KEEP_ALIVE).text("keep-alive"));
     // nginx would collect the response before it passes it on. axum's own header lets a cache store it.
-    let headers = [
-        (HeaderName::from_static("x-accel-buffering"), "no"),
-        (CACHE_CONTROL, "no-store"),
-    ];
+    let headers =
+        [(HeaderName::from_static("x-accel-buffering"), "no"), (CACHE_CONTROL, "no-store")];
     Ok((headers, sse).into_response())
 }
 

@@ -109,7 +109,7 @@ fn of_row(row: Row) -> DirectoryState {
     DirectoryState {
         id: directory.id.clone(),
         listed: gives_access.is_some().then_some(directory),
-        deleted: deleted_at.map(|at| (at, deleted_by.unwrap_or_else(|| "".into()))),
+        deleted: deleted_at.map(|at| (at, deleted_by)),
         absent_since: absent_since.filter(|_| deleted_at.is_none()),
         last_event: name.zip(arrived_at).map(|(name, arrived_at)| LastEvent {
             name,

@@ -51,7 +51,7 @@ pub(super) async fn history(
     let names = names(mirror, &events, &changes).await?;
     // What is older than this was not read completely.
     let unread = events.get(ROWS).map(|event| event.arrived_at);
-    let unread = unread.max((all == CHANGES).then(|| oldest).flatten());
+    let unread = unread.max((all == CHANGES).then_some(oldest).flatten());
     let mut entries = merge(events, changes, &names);
     let Some(unread) = unread else { return Ok((entries, None)) };
     // The page ends between two times, so that each entry is on exactly one page.
@@ -168,6 +168,6 @@ fn merge(
         });
         entries.push(Entry { event, at: change.recorded_at, changes: vec![change] });
     }
-    entries.sort_by(|a, b| b.at.cmp(&a.at));
+    entries.sort_by_key(|entry| std::cmp::Reverse(entry.at));
     entries
 }

@@ -65,7 +65,8 @@ where
         "SELECT id, {name} FROM {{p}}{view} WHERE id IN ({})",
         parameters.join(", ")
     ));
-    let ids: Vec<Value> = ids.into_iter().map(|id| text::stored_id(id).into_owned().into()).collect();
+    let ids: Vec<Value> =
+        ids.into_iter().map(|id| text::stored_id(id).into_owned().into()).collect();
     let rows = mirror.shared.pool.acquire().await?.conn().rows(sql, &ids, &[Text, Text]).await?;
     let pairs = rows.into_iter().filter_map(|row| {
         let mut texts = row.into_iter().map(Value::into_text);

@@ -30,8 +30,10 @@ pub(in crate::page) async fn overview(
     let repairs = repairs(mirror).await?;
     let dead_letters = dead_letters(mirror).await?;
     let queues = queues.states().await;
-    let arguments =
-        vec![text::stored_id(after).into_owned().into(), micros(now).saturating_sub(DELETED).into()];
+    let arguments = vec![
+        text::stored_id(after).into_owned().into(),
+        micros(now).saturating_sub(DELETED).into(),
+    ];
     let condition = "d.id > $1 AND (d.deleted_at IS NULL OR d.deleted_at > $2)";
     let mut directories = states(mirror, condition, arguments, ROWS + 1).await?;
     let is_last = directories.len() <= ROWS;

@@ -97,8 +97,7 @@ async fn access(
         return Ok(no(Reason::Deleted, Some(*at), by.clone()));
     }
     if let Some((at, by)) = directory.and_then(|it| it.deleted.as_ref()) {
-        let by = Some(by.clone()).filter(|by| !by.as_str().is_empty());
-        return Ok(no(Reason::DirectoryDeleted, Some(*at), by));
+        return Ok(no(Reason::DirectoryDeleted, Some(*at), by.clone()));
     }
     if row.absent_since.is_some() {
         return Ok(no(Reason::Absent, row.absent_since, None));

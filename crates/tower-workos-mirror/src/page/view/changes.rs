@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::{
     Live, Place, Shell, directory_link, document, foreign, group_link, link, moment, pager, pill,
-    text, user_link,
+    text, time, user_link,
 };
 use crate::{
     change::Change,
@@ -94,7 +94,7 @@ fn objects(change: &Change, labels: &Labels) -> Markup {
 }
 
 fn cause(change: &Change) -> Markup {
-    let delay = change.happened_at.map(|at| text::between(at, change.recorded_at));
+    let delay = change.happened_at.map(|at| time::between(at, change.recorded_at));
     let delay = delay.filter(|it| *it >= NOTABLE);
     html! {
         @if let Some(id) = &change.event_id {
@@ -102,6 +102,6 @@ fn cause(change: &Change) -> Markup {
         } @else {
             "Found by comparison with the API"
         }
-        @if let Some(delay) = delay { small { "stored " (text::duration(delay)) " after it happened" } }
+        @if let Some(delay) = delay { small { "stored " (time::duration(delay)) " after it happened" } }
     }
 }

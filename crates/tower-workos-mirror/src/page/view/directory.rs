@@ -15,8 +15,7 @@ pub(in crate::page) fn directory(shell: &Shell, facts: &DirectoryFacts) -> Marku
     let state = &facts.state;
     let id = state.id.as_str();
     let listed = state.listed.as_ref();
-    let name =
-        |limit| listed.map_or_else(|| text::clean(id, limit), |it| text::directory_name(it, limit));
+    let name = directory_name(state);
     let (tone, short, long) = status(state);
     let counts = [
         ("Users", facts.users, link("users", &[("directory", id)])),
@@ -30,7 +29,7 @@ pub(in crate::page) fn directory(shell: &Shell, facts: &DirectoryFacts) -> Marku
     let body = html! {
         header.head {
             p.kind { "Directory" }
-            h1 { bdi { (name(text::DETAIL)) } }
+            h1 { bdi { (name) } }
         }
         div #about data-live {
             section.verdict.(tone.class()) {
@@ -50,6 +49,9 @@ pub(in crate::page) fn directory(shell: &Shell, facts: &DirectoryFacts) -> Marku
                 dl.facts {
                     div { dt { "Id" } dd.id { (foreign(id, text::DETAIL)) } }
                     @if let Some(directory) = listed {
+                        @if let Some(name) = &directory.name {
+                            div { dt { "Name" } dd { (foreign(name, text::DETAIL)) } }
+                        }
                         @if let Some(kind) = &directory.directory_type {
                             div { dt { "Type" } dd { (foreign(kind.as_str(), text::LIST)) } }
                         }
@@ -78,7 +80,15 @@ pub(in crate::page) fn directory(shell: &Shell, facts: &DirectoryFacts) -> Marku
             }
         }
     };
-    document(shell, Place::Overview, &name(text::LIST), Live::Clock, &body)
+    document(shell, Place::Overview, &name, Live::Clock, &body)
+}
+
+/// The name of a directory, or its id if it is not listed.
+pub(super) fn directory_name(state: &DirectoryState) -> String {
+    match &state.listed {
+        Some(directory) => text::directory_name(directory, text::LIST),
+        None => text::clean(state.id.as_str(), text::LIST),
+    }
 }
 
 /// Returns whether the directory's users can have access: in two words, and in a sentence.
@@ -119,9 +129,12 @@ pub(super) fn status(state: &DirectoryState) -> (Tone, &'static str, String) {
 fn since(state: &DirectoryState, now: Timestamp) -> Markup {
     html! {
         @if let Some((at, event)) = &state.deleted {
-            "It was deleted " (when(*at, now)) " (" (moment(*at)) ")"
-            @if !event.as_str().is_empty() { ", says the event " span.id { (foreign(event.as_str(), text::LIST)) } }
-            "."
+            "It was deleted " (when(*at, now)) " (" (moment(*at)) "). "
+            @if let Some(event) = event {
+                "Event: " span.id { (foreign(event.as_str(), text::LIST)) }
+            } @else {
+                "No event said so, but the lists did not contain it for too long."
+            }
         } @else if let Some(at) = state.absent_since {
             "This was found " (when(at, now)) " (" (moment(at)) ")."
         }

@@ -90,7 +90,7 @@ pub(in crate::page) fn group(shell: &Shell, facts: &GroupFacts) -> Markup {
     let group = &facts.group;
     let id = group.id.as_str();
     let next = facts.next.as_deref().map(|next| link("group", &[("id", id), ("after", next)]));
-    let name = text::group_name(group, text::DETAIL);
+    let name = text::group_name(group, text::LIST);
     let body = html! {
         header.head {
             p.kind { "Group" }
@@ -100,6 +100,7 @@ pub(in crate::page) fn group(shell: &Shell, facts: &GroupFacts) -> Markup {
             section.card {
                 h2 { "Details" }
                 dl.facts {
+                    @if let Some(name) = &group.name { div { dt { "Name" } dd { (foreign(name, text::DETAIL)) } } }
                     div { dt { "Id" } dd.id { (foreign(id, text::DETAIL)) } }
                     @if let Some(directory) = &group.directory_id {
                         div { dt { "Directory" } dd { (directory_link(directory, &facts.labels)) } }
@@ -126,6 +127,5 @@ pub(in crate::page) fn group(shell: &Shell, facts: &GroupFacts) -> Markup {
             (pager(None, next.as_deref(), "Next members"))
         }
     };
-    let title = text::group_name(group, text::LIST);
-    document(shell, Place::Groups, &title, Live::Changes, &body)
+    document(shell, Place::Groups, &name, Live::Changes, &body)
 }

@@ -7,13 +7,13 @@ mod directory;
 mod groups;
 mod overview;
 mod text;
+mod time;
 mod user;
 mod users;
 
 #[cfg(test)]
 mod tests;
 
-#[allow(unused_imports)]
 pub(in crate::page) use self::{
     changes::{change_row, changes},
     directory::directory,
@@ -30,11 +30,6 @@ use tower_workos::{DirectoryId, Timestamp};
 use self::text::Tone;
 use super::facts::{Labels, LastEvent};
 use crate::read::User;
-
-/// The style sheet.
-pub(in crate::page) const STYLE: &str = include_str!("style.css");
-/// The script. The pages also work without it.
-pub(in crate::page) const SCRIPT: &str = include_str!("script.js");
 
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -191,15 +186,15 @@ fn echo(value: impl AsRef<str>) -> String {
 
 /// A time in UTC.
 fn moment(time: Timestamp) -> Markup {
-    let text = text::absolute(time);
+    let text = time::absolute(time);
     html! { time datetime=(iso(&text)) { (text) } }
 }
 
 /// How long ago a time was; the time itself is its title.
 fn when(time: Timestamp, now: Timestamp) -> Markup {
-    let text = text::absolute(time);
+    let text = time::absolute(time);
     html! {
-        time.ago datetime=(iso(&text)) title={ (text) " UTC" } { (text::ago(time, now)) }
+        time.ago datetime=(iso(&text)) title={ (text) " UTC" } { (time::ago(time, now)) }
     }
 }
 
@@ -207,8 +202,8 @@ fn when(time: Timestamp, now: Timestamp) -> Markup {
 fn when_cell(time: Option<Timestamp>, now: Timestamp, otherwise: &str) -> Markup {
     html! {
         @if let Some(time) = time {
-            @let text = text::absolute(time);
-            time.ago datetime=(iso(&text)) { (text::ago(time, now)) }
+            @let text = time::absolute(time);
+            time.ago datetime=(iso(&text)) { (time::ago(time, now)) }
             small { (text) }
         } @else {
             span.none { (otherwise) }
@@ -244,7 +239,7 @@ fn group_link(id: &str, name: &str) -> Markup {
 
 fn directory_link(id: &DirectoryId, labels: &Labels) -> Markup {
     // The column is narrow.
-    let name = text::clean(&text::label(labels.directories.get(id), id.as_str()), 40);
+    let name = text::clean(&text::label(labels.directories.get(id), id.as_str()), 32);
     html! { a href=(link("directory", &[("id", id.as_str())])) { bdi { (name) } } }
 }
 
@@ -290,11 +285,11 @@ fn user_table(users: &[User], labels: Option<&Labels>, now: Timestamp, caption: 
                     tr {
                         td {
                             (user_link(user.id.as_str(), &text::user_name(user, text::LIST)))
-                            @if let Some(email) = &user.email { small { (address(email, 60)) } }
+                            @if let Some(email) = &user.email { small { (address(email, 48)) } }
                         }
                         td { (access(user)) }
                         td data-l="State" {
-                            @if let Some(state) = &user.state { (foreign(state.as_str(), 40)) }
+                            @if let Some(state) = &user.state { (foreign(state.as_str(), 24)) }
                             @else { span.none { "none" } }
                         }
                         @if let Some(labels) = labels {

@@ -5,10 +5,10 @@ use tower_workos::Timestamp;
 
 use super::{
     Live, Place, Shell,
-    directory::status_cell,
+    directory::{directory_name, status_cell},
     document, foreign, icon, last_event, link, moment, pager,
     text::{self, Tone},
-    when, when_cell,
+    time, when, when_cell,
 };
 use crate::{
     change::ChangeKind,
@@ -25,8 +25,8 @@ pub(in crate::page) fn overview(shell: &Shell, facts: &Overview) -> Markup {
         div.cards #figures data-live {
             (repairs(&facts.repairs, facts.now))
             (events(facts))
-            (queues(&facts.queues))
         }
+        div #queues data-live { (queues(&facts.queues)) }
         div #dead data-live {
             @if !facts.dead_letters.latest.is_empty() { (dead_letters(&facts.dead_letters, facts.now)) }
         }
@@ -118,8 +118,8 @@ fn drift(repair: &Repair) -> Markup {
                 @for drift in &repair.drift {
                     @let kind = ChangeKind::from_name(&drift.kind).unwrap_or(ChangeKind::Other);
                     li {
-                        (text::number(drift.count)) " × " (text::kind(kind).1.to_lowercase())
-                        small { (text::action(&drift.action)) }
+                        (text::number(drift.count)) " × " (text::kind(kind).1.to_lowercase()) ", "
+                        bdi { (text::action(&drift.action)) }
                     }
                 }
             }
@@ -137,7 +137,7 @@ fn events(facts: &Overview) -> Markup {
                 @if let Some(event) = event {
                     div { dt { "Event" } dd { (foreign(&event.name, text::LIST)) } }
                     @if let Some(at) = event.happened_at {
-                        div { dt { "Delay" } dd { (text::duration(text::between(at, event.arrived_at))) } }
+                        div { dt { "Delay" } dd { (time::duration(time::between(at, event.arrived_at))) } }
                     }
                 }
                 div { dt { "Dead letters" } dd { (text::number(facts.dead_letters.count)) } }
@@ -180,7 +180,7 @@ fn queue_cells(figures: &QueueFigures) -> Markup {
     html! {
         td data-l="Waiting" { (text::number(figures.depth)) }
         td data-l="Oldest" {
-            @if let Some(age) = figures.oldest_age { (text::duration(age)) } @else { span.none { "none" } }
+            @if let Some(age) = figures.oldest_age { (time::duration(age)) } @else { span.none { "none" } }
         }
         td data-l="Failed" { (text::number(figures.dead)) }
     }
@@ -234,11 +234,7 @@ fn directories(directories: &[DirectoryState], now: Timestamp) -> Markup {
                     tr {
                         td {
                             a href=(link("directory", &[("id", state.id.as_str())])) {
-                                @if let Some(directory) = &state.listed {
-                                    bdi { (text::directory_name(directory, text::LIST)) }
-                                } @else {
-                                    (foreign(state.id.as_str(), text::LIST))
-                                }
+                                bdi { (directory_name(state)) }
                             }
                             @if let Some(kind) = state.listed.as_ref().and_then(|it| it.directory_type.as_ref()) {
                                 small { (foreign(kind.as_str(), 40)) }

@@ -8,6 +8,7 @@
   const PAUSE = 1000; // At least, between two loads of the page.
   const DEBOUNCE = 300;
   const TICK = 30000;
+  const PATIENCE = 4000;
   const ROWS = 500;
 
   const status = document.getElementById("live");
@@ -15,6 +16,7 @@
   let last = Number(seq);
   let source = null;
   let retry = 0;
+  let doubts = 0;
   let isOver = false;
 
   const say = (text, isOn) => {
@@ -22,9 +24,20 @@
     if (status.textContent !== text) status.textContent = text;
   };
 
+  // A stream ends from time to time, and the next one opens at once. Only a longer interruption is worth a word.
+  const doubt = () => {
+    doubts ||= setTimeout(() => say("reconnecting…"), PATIENCE);
+  };
+
+  const trust = () => {
+    clearTimeout(doubts);
+    doubts = 0;
+  };
+
   const stop = (text) => {
     isOver = true;
     close();
+    trust();
     say(text);
   };
 
@@ -41,10 +54,13 @@
     close();
     const opened = new EventSource("events?after=" + last);
     source = opened;
-    opened.onopen = () => say("live", true);
+    opened.onopen = () => {
+      trust();
+      if (!status.classList.contains("on")) say("live", true);
+    };
     opened.onerror = () => {
       if (opened !== source) return;
-      say("reconnecting…");
+      doubt();
       // Otherwise the browser connects again.
       if (opened.readyState === EventSource.CLOSED) again();
     };
@@ -57,7 +73,7 @@
     opened.addEventListener("lagged", () => {
       // Some changes were skipped, so only the page itself can show the state.
       close();
-      say("reconnecting…");
+      doubt();
       load(true);
     });
   };
@@ -95,14 +111,14 @@
         update(new DOMParser().parseFromString(await response.text(), "text/html"), reopens);
         if (reopens) open();
       } else if (response.status >= 500 || response.status === 429) {
-        say("reconnecting…");
+        doubt();
         again();
       } else {
         stop(response.status === 404 ? "updates ended: reload" : "updates ended: reload to sign in again");
       }
     } catch {
       // The network failed.
-      say("reconnecting…");
+      doubt();
       again();
     }
     isLoading = false;
@@ -203,7 +219,7 @@
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) return close();
     if (isOver) return;
-    say("reconnecting…");
+    doubt();
     if (mode === "feed") open();
     else load(true);
   });

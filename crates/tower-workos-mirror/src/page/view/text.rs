@@ -1,8 +1,4 @@
-//! Words for kinds, reasons and times. Texts of WorkOS are cleaned and shortened here.
-
-use std::time::Duration;
-
-use tower_workos::Timestamp;
+//! Words for kinds, reasons and names. Texts of WorkOS are cleaned and shortened here.
 
 use crate::{
     change::{Change, ChangeKind},
@@ -14,11 +10,6 @@ use crate::{
 pub(super) const LIST: usize = 80;
 /// How many characters of a text the page about it shows.
 pub(super) const DETAIL: usize = 1000;
-
-const MINUTE: u64 = 60;
-const HOUR: u64 = 60 * MINUTE;
-const DAY: u64 = 24 * HOUR;
-const YEAR: u64 = 365 * DAY;
 
 /// Returns at most this many characters of a text, with an ellipsis if there are more. There are fewer if they take more
 /// than one and a half bytes on average, so that the weight of a list is limited in all scripts.
@@ -114,65 +105,12 @@ pub(super) fn label(label: Option<&String>, id: &str) -> String {
     clean(readable(label.map(String::as_str)).unwrap_or(id), LIST)
 }
 
-/// Returns a time in UTC, for example `2026-11-26 14:03:05`.
-pub(super) fn absolute(time: Timestamp) -> String {
-    let text = time.to_string();
-    let (date, time) = text.split_once('T').unwrap_or((&text, ""));
-    format!("{date} {}", time.get(..8).unwrap_or(time))
-}
-
-/// Returns how long ago a time was, for example `3 min ago`. `script.js` contains the same rules.
-pub(super) fn ago(time: Timestamp, now: Timestamp) -> String {
-    let millis = now.as_unix_millis().saturating_sub(time.as_unix_millis());
-    let seconds = millis.unsigned_abs() / 1000;
-    match millis {
-        // The clocks of the application, the database and WorkOS can differ.
-        -60_000..=999 => "just now".to_owned(),
-        1000.. => format!("{} ago", rough(seconds)),
-        _ => format!("in {}", rough(seconds)),
-    }
-}
-
-/// Returns a number of seconds in its largest unit.
-fn rough(seconds: u64) -> String {
-    match seconds {
-        0..MINUTE => format!("{seconds} s"),
-        MINUTE..HOUR => format!("{} min", seconds / MINUTE),
-        HOUR..172_800 => format!("{} h", seconds / HOUR),
-        172_800..63_072_000 => format!("{} days", seconds / DAY),
-        _ => format!("{} years", seconds / YEAR),
-    }
-}
-
-/// Returns a duration in its two largest units, for example `3 h 2 min`.
-pub(super) fn duration(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    let two = |large: u64, name: &str, small: u64, other: &str| match seconds % large / small {
-        0 => format!("{} {name}", seconds / large),
-        rest => format!("{} {name} {rest} {other}", seconds / large),
-    };
-    match seconds {
-        0 => "less than 1 s".to_owned(),
-        1..MINUTE => format!("{seconds} s"),
-        MINUTE..HOUR => two(MINUTE, "min", 1, "s"),
-        HOUR..DAY => two(HOUR, "h", MINUTE, "min"),
-        DAY..172_800 => two(DAY, "day", HOUR, "h"),
-        _ => two(DAY, "days", HOUR, "h"),
-    }
-}
-
-/// Returns the time between two times; zero if the second is earlier, because clocks can differ.
-pub(super) fn between(from: Timestamp, to: Timestamp) -> Duration {
-    let millis = to.as_unix_millis().saturating_sub(from.as_unix_millis());
-    Duration::from_millis(u64::try_from(millis).unwrap_or(0))
-}
-
 /// Returns a number with spaces between thousands.
 pub(super) fn number(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             grouped.push('\u{202f}');
         }
         grouped.push(digit);
@@ -315,5 +253,49 @@ pub(super) fn reason(reason: &Reason) -> (String, &'static str) {
              membership",
             "Access depends on the first event about the user, or on the next comparison.",
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_shortened() {
+        assert_eq!(clean("Ada", 3), "Ada");
+        assert_eq!(clean("Adam", 3), "Ada…");
+        // Six bytes are left for three characters, and then four for "&lt;".
+        assert_eq!(clean("üüü", 4), "üüü");
+        assert_eq!(clean("<<", 2), "…");
+        assert_eq!(clean("<a<", 4), "<a…");
+        assert_eq!(clean(&"x".repeat(10_000), LIST).chars().count(), LIST + 1);
+    }
+
+    #[test]
+    fn invisible_characters_are_shown() {
+        assert_eq!(
+            clean("a\u{202e}b\u{2066}c\n\u{0}\u{7f}\u{9b}d", LIST),
+            "a\u{fffd}b\u{fffd}c\u{fffd}\u{fffd}\u{fffd}\u{fffd}d"
+        );
+        // Marks that many languages need.
+        assert_eq!(clean("\u{200f}\u{200d}é", LIST), "\u{200f}\u{200d}é");
+    }
+
+    /// Otherwise there would be nothing to click.
+    #[test]
+    fn a_name_that_shows_nothing_is_replaced() {
+        for blank in ["", " \u{a0}\t", "\u{200b}\u{2060}", "\u{3164}", "\u{e0041}"] {
+            assert_eq!(label(Some(&blank.to_owned()), "group_1"), "group_1", "{blank:?}");
+        }
+        assert_eq!(label(None, "group_1"), "group_1");
+        assert_eq!(label(Some(&"Staff".to_owned()), "group_1"), "Staff");
+    }
+
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!(number(0), "0");
+        assert_eq!(number(999), "999");
+        assert_eq!(number(1_234_567), "1\u{202f}234\u{202f}567");
+        assert_eq!(count(Count { number: 10_000, is_more: true }), "more than 10\u{202f}000");
     }
 }

@@ -6,9 +6,11 @@ use maud::{Markup, html};
 use serde_json::Value as Json;
 
 use super::{
-    Live, Place, Shell, address, document, foreign, group_link, icon, link, moment, pager, pill,
+    Live, Place, Shell, address,
+    directory::{directory_name, status_cell},
+    document, foreign, group_link, icon, link, moment, pager, pill,
     text::{self, Tone},
-    user_table, when,
+    time, user_table, when,
 };
 use crate::{
     change::Change,
@@ -24,21 +26,21 @@ const VALUE: usize = 200;
 /// The page of a user.
 pub(in crate::page) fn user(shell: &Shell, facts: &UserFacts) -> Markup {
     let id = facts.id.as_str();
-    let name = |limit| match &facts.user {
-        Some(user) => text::user_name(user, limit),
-        None => text::clean(facts.labels.users.get(&facts.id).map_or(id, String::as_str), limit),
+    let name = match &facts.user {
+        Some(user) => text::user_name(user, text::LIST),
+        None => text::label(facts.labels.users.get(&facts.id), id),
     };
     let older = facts.older.as_deref().map(|older| link("user", &[("id", id), ("before", older)]));
     let body = html! {
         header.head {
             p.kind { "User" }
-            h1 { bdi { (name(text::DETAIL)) } }
+            h1 { bdi { (name) } }
             @if let Some(email) = facts.user.as_ref().and_then(|it| it.email.as_deref()) {
-                p.lead { (address(email, text::DETAIL)) }
+                p.lead { (address(email, text::LIST)) }
             }
         }
         div #about data-live {
-            (access(facts, &name(text::LIST)))
+            (access(facts, &name))
             @if !facts.others.is_empty() {
                 section.card {
                     h2 { "Other users with this e-mail address" }
@@ -61,7 +63,7 @@ pub(in crate::page) fn user(shell: &Shell, facts: &UserFacts) -> Markup {
             }
         }
     };
-    document(shell, Place::Users, &name(text::LIST), Live::Changes, &body)
+    document(shell, Place::Users, &name, Live::Changes, &body)
 }
 
 fn access(facts: &UserFacts, name: &str) -> Markup {
@@ -95,11 +97,9 @@ fn details(facts: &UserFacts) -> Markup {
             dl.facts {
                 div { dt { "Id" } dd.id { (foreign(facts.id.as_str(), text::DETAIL)) } }
                 @if let Some(state) = &facts.directory {
-                    @let name = state.listed.as_ref()
-                        .map_or_else(|| text::clean(state.id.as_str(), text::LIST), |it| text::directory_name(it, text::LIST));
                     div { dt { "Directory" } dd {
-                        a href=(link("directory", &[("id", state.id.as_str())])) { bdi { (name) } }
-                        " " (super::directory::status_cell(state))
+                        a href=(link("directory", &[("id", state.id.as_str())])) { bdi { (directory_name(state)) } }
+                        " " (status_cell(state))
                     } }
                 }
                 @if let Some(user) = &facts.user { (known(user)) }
@@ -112,6 +112,8 @@ fn known(user: &User) -> Markup {
     let roles = user.roles.iter().take(SHOWN).map(|it| text::clean(it, text::LIST));
     let roles = roles.collect::<Vec<_>>().join(", ");
     html! {
+        @if let Some(name) = &user.name { div { dt { "Name" } dd { (foreign(name, text::DETAIL)) } } }
+        @if let Some(email) = &user.email { div { dt { "E-mail address" } dd { (address(email, text::DETAIL)) } } }
         @if let Some(state) = &user.state { div { dt { "State" } dd { (foreign(state.as_str(), text::LIST)) } } }
         @if let Some(role) = &user.role { div { dt { "Role" } dd { (foreign(role, text::LIST)) } } }
         @if user.roles.len() > 1 { div { dt { "Roles" } dd { bdi { (roles) } } } }
@@ -214,7 +216,7 @@ fn event_cells(entry: &Entry, event: &EventFacts) -> Markup {
         td data-l="Arrived" {
             (moment(entry.at))
             small {
-                @if let Some(at) = event.happened_at { "+" (text::duration(text::between(at, entry.at))) " " }
+                @if let Some(at) = event.happened_at { "+" (time::duration(time::between(at, entry.at))) " " }
                 @if event.is_late { (pill(Tone::Warn, "late")) }
             }
         }
