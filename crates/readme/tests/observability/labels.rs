@@ -1,13 +1,13 @@
 //! The labels in expressions and series.
 
-use crate::{CRATES, metric, recorder::described, sources};
+use crate::{CRATES, metric, read, recorder::described, sources};
 
-/// Fails unless every metric in the text exists, and every label and value in its braces occurs in the sources of the crate
-/// that records it.
+/// Fails unless every metric in the text exists, and every label and value in its braces is on the page, in the row of this
+/// metric, and in the sources of the crate that records it.
 pub(crate) fn check(text: &str) {
     let described = described();
     let known = described.all();
-    let sources = CRATES.map(sources);
+    let (sources, page) = (CRATES.map(sources), read("docs/observability.md"));
     let mut rest = text;
     while let Some(at) = rest.find("workos_") {
         let before = rest.get(..at).unwrap().chars().next_back();
@@ -49,16 +49,33 @@ pub(crate) fn check(text: &str) {
                 "queue" => assert!(base.starts_with("workos_inbox_"), "{base}"),
                 label => {
                     assert!(source.contains(&format!("\"{label}\" =>")), "{base}: {label}");
+                    let listed = values_of(&page, base, label);
                     for value in values.split('|') {
                         assert!(
                             source.contains(&format!("\"{value}\"")),
                             "{base}: {label}={value}"
                         );
+                        // The page only describes the values of these two.
+                        if !matches!(label, "event" | "kind") {
+                            assert!(
+                                listed.contains(&format!("`{value}`")),
+                                "{base}: {label}={value}"
+                            );
+                        }
                     }
                 }
             }
         }
     }
+}
+
+/// What the page says about the values of a label.
+fn values_of(page: &str, metric: &str, label: &str) -> String {
+    let start = format!("| `{metric}` | ");
+    let row = page.lines().find_map(|line| line.strip_prefix(&start)).unwrap();
+    let mut labels = row.split(" | ").nth(1).unwrap().split("; ");
+    let values = labels.find_map(|part| part.strip_prefix(&format!("`{label}`")));
+    values.unwrap_or_else(|| panic!("{metric} has no label {label}")).to_owned()
 }
 
 #[test]
@@ -75,6 +92,9 @@ fn a_wrong_name_label_or_value_is_found() {
         r#"workos_webhook_requests_total{outcome="signature_mismatch"}"#,
         r#"workos_webhook_requests_total{outcome=~"accepted|dead"}"#,
         r#"workos_webhook_requests_total{queue="workos"}"#,
+        // A label and a value of other metrics of the same crate.
+        r#"workos_inbox_enqueued_total{outcome="dead"}"#,
+        r#"workos_inbox_enqueued_total{result="retry"}"#,
     ] {
         assert!(fails(wrong), "{wrong}");
     }
