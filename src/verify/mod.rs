@@ -75,9 +75,9 @@
 //! | `otel.name`, `otel.kind`, `otel.status_code` | `process` and the event's name; `consumer`; at the end, `ERROR` unless it is a success |
 //!
 //! Text from the event is escaped and truncated to 64 characters, and nothing else of the event is shown. The `messaging`
-//! fields, and the name and the kind of the span, are those of the [messaging conventions] of OpenTelemetry, version 1.44, which are
-//! in development: a later version can change them, and then a minor release of this crate does. The crate `tracing-opentelemetry` reads
-//! the `otel` fields.
+//! fields, and the name and the kind of the span, are those of the [messaging conventions] of OpenTelemetry, version 1.44. These
+//! conventions are in development. If they change, a minor release of this crate can follow them. The crate
+//! `tracing-opentelemetry` reads the `otel` fields.
 //!
 //! The level is `INFO`, higher than is usual for the spans of a library, because there is only one span for each genuine delivery
 //! and the usual filter keeps it. A filter `tower_workos::delivery=off` disables it, which makes lines shorter if the

@@ -31,12 +31,13 @@ impl DeliverySpan {
             dedupe = Empty,
             outcome = Empty,
             http.response.status_code = Empty,
-            error.type = Empty,
+            // In quotes, because older versions of tracing reject a keyword in a name.
+            "error.type" = Empty,
             otel.kind = "consumer",
             otel.name = %format_args!("process {}", Excerpt(event.name())),
             otel.status_code = Empty,
             messaging.system = "workos",
-            messaging.operation.type = "process",
+            "messaging.operation.type" = "process",
             messaging.operation.name = "process",
             // An endpoint subscribes to names of events, as a consumer does to topics.
             messaging.destination.name = %Excerpt(event.name()),
