@@ -80,7 +80,7 @@ pub(in crate::page) fn directory(shell: &Shell, facts: &DirectoryFacts) -> Marku
             }
         }
     };
-    document(shell, Place::Overview, &name, Live::Clock, &body)
+    document(shell, Place::Directory, &name, Live::Clock, &body)
 }
 
 /// The name of a directory, or its id if it is not listed.

@@ -127,5 +127,5 @@ pub(in crate::page) fn group(shell: &Shell, facts: &GroupFacts) -> Markup {
             (pager(None, next.as_deref(), "Next members"))
         }
     };
-    document(shell, Place::Groups, &name, Live::Changes, &body)
+    document(shell, Place::Group, &name, Live::Changes, &body)
 }

@@ -52,20 +52,23 @@ pub(in crate::page) fn message(shell: &Shell, title: &str, text: &str) -> Markup
         section.card.message {
             h1 { (title) }
             p { (text) }
-            p { a href="overview" { "Overview" } }
+            a.button href="overview" { "Overview" }
         }
     };
     document(shell, Place::Elsewhere, title, Live::Off, &body)
 }
 
-/// Which entry of the navigation a page belongs to.
+/// Where a page is in the navigation.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
-    Overview,
-    Users,
-    Groups,
     Changes,
+    Directory,
     Elsewhere,
+    Group,
+    Groups,
+    Overview,
+    User,
+    Users,
 }
 
 /// How the script keeps a page up to date.
@@ -88,8 +91,8 @@ fn document(shell: &Shell, place: Place, title: &str, live: Live, body: &Markup)
         Live::Clock => Some("clock"),
         Live::Feed => Some("feed"),
     };
-    let entry = |this: Place, link: &str, text: &str| {
-        let current = (this == place).then_some("page");
+    let entry = |list: Place, one: Place, link: &str, text: &str| {
+        let current = if place == list { Some("page") } else { (place == one).then_some("true") };
         html! { li { a href=(link) aria-current=[current] { (text) } } }
     };
     html! {
@@ -113,10 +116,10 @@ fn document(shell: &Shell, place: Place, title: &str, live: Live, body: &Markup)
                         a.brand href="overview" { (mark()) bdi { (name) } }
                         nav aria-label="Pages" {
                             ul {
-                                (entry(Place::Overview, "overview", "Overview"))
-                                (entry(Place::Users, "users", "Users"))
-                                (entry(Place::Groups, "groups", "Groups"))
-                                (entry(Place::Changes, "changes", "Changes"))
+                                (entry(Place::Overview, Place::Directory, "overview", "Overview"))
+                                (entry(Place::Users, Place::User, "users", "Users"))
+                                (entry(Place::Groups, Place::Group, "groups", "Groups"))
+                                (entry(Place::Changes, Place::Changes, "changes", "Changes"))
                             }
                         }
                         p #live role="status" {}

@@ -22,6 +22,7 @@ pub(in crate::page) fn overview(shell: &Shell, facts: &Overview) -> Markup {
     let next = facts.next.as_ref().map(|next| link("overview", &[("after", next.as_str())]));
     let body = html! {
         (verdict(&facts.verdict, facts.now))
+        (search())
         div.cards #figures data-live {
             (repairs(&facts.repairs, facts.now))
             (events(facts))
@@ -41,6 +42,18 @@ pub(in crate::page) fn overview(shell: &Shell, facts: &Overview) -> Markup {
         }
     };
     document(shell, Place::Overview, text::verdict(facts.verdict.level), Live::Clock, &body)
+}
+
+fn search() -> Markup {
+    html! {
+        form.card.filter role="search" action="users" method="get" {
+            div.wide {
+                label for="q" { "Has a person access, and why? Enter the start of a name, an e-mail address or an id." }
+                input #q type="search" name="q" autocomplete="off" spellcheck="false";
+            }
+            div.actions { button type="submit" { "Search" } }
+        }
+    }
 }
 
 fn verdict(verdict: &Verdict, now: Timestamp) -> Markup {

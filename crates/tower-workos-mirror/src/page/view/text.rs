@@ -12,11 +12,11 @@ pub(super) const LIST: usize = 80;
 pub(super) const DETAIL: usize = 1000;
 
 /// Returns at most this many characters of a text, with an ellipsis if there are more. There are fewer if they take more
-/// than one and a half bytes on average, so that the weight of a list is limited in all scripts.
+/// than five bytes for four characters, so that the weight of a list is limited in all scripts.
 ///
 /// Characters that would reorder or hide the text around them are replaced, so that they can be seen.
 pub(super) fn clean(text: &str, limit: usize) -> String {
-    let mut budget = limit + limit / 2;
+    let mut budget = limit + limit / 4;
     let mut cleaned = String::new();
     for (index, character) in text.chars().enumerate() {
         let character = visible(character);
@@ -264,10 +264,10 @@ mod tests {
     fn texts_are_shortened() {
         assert_eq!(clean("Ada", 3), "Ada");
         assert_eq!(clean("Adam", 3), "Ada…");
-        // Six bytes are left for three characters, and then four for "&lt;".
-        assert_eq!(clean("üüü", 4), "üüü");
-        assert_eq!(clean("<<", 2), "…");
-        assert_eq!(clean("<a<", 4), "<a…");
+        // Five bytes, and "&lt;" takes four.
+        assert_eq!(clean("üüü", 4), "üü…");
+        assert_eq!(clean("<<", 4), "<…");
+        assert_eq!(clean("<a", 4), "<a");
         assert_eq!(clean(&"x".repeat(10_000), LIST).chars().count(), LIST + 1);
     }
 

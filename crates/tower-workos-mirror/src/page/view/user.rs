@@ -1,6 +1,6 @@
 //! The page of a user.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use maud::{Markup, html};
 use serde_json::Value as Json;
@@ -26,21 +26,19 @@ const VALUE: usize = 200;
 /// The page of a user.
 pub(in crate::page) fn user(shell: &Shell, facts: &UserFacts) -> Markup {
     let id = facts.id.as_str();
-    let name = match &facts.user {
-        Some(user) => text::user_name(user, text::LIST),
-        None => text::label(facts.labels.users.get(&facts.id), id),
-    };
+    let name = facts.user.as_ref().map(|user| text::user_name(user, text::LIST));
+    let title = name.clone().unwrap_or_else(|| text::clean(id, text::LIST));
     let older = facts.older.as_deref().map(|older| link("user", &[("id", id), ("before", older)]));
     let body = html! {
         header.head {
             p.kind { "User" }
-            h1 { bdi { (name) } }
+            h1 { bdi { (title) } }
             @if let Some(email) = facts.user.as_ref().and_then(|it| it.email.as_deref()) {
                 p.lead { (address(email, text::LIST)) }
             }
         }
         div #about data-live {
-            (access(facts, &name))
+            (access(facts, name.as_deref().unwrap_or("This user")))
             @if !facts.others.is_empty() {
                 section.card {
                     h2 { "Other users with this e-mail address" }
@@ -63,7 +61,7 @@ pub(in crate::page) fn user(shell: &Shell, facts: &UserFacts) -> Markup {
             }
         }
     };
-    document(shell, Place::Users, &name, Live::Changes, &body)
+    document(shell, Place::User, &title, Live::Changes, &body)
 }
 
 fn access(facts: &UserFacts, name: &str) -> Markup {
@@ -95,6 +93,12 @@ fn details(facts: &UserFacts) -> Markup {
         section.card {
             h2 { "Details" }
             dl.facts {
+                @if let Some(user) = &facts.user {
+                    @if let Some(name) = &user.name { div { dt { "Name" } dd { (foreign(name, text::DETAIL)) } } }
+                    @if let Some(email) = &user.email {
+                        div { dt { "E-mail address" } dd { (address(email, text::DETAIL)) } }
+                    }
+                }
                 div { dt { "Id" } dd.id { (foreign(facts.id.as_str(), text::DETAIL)) } }
                 @if let Some(state) = &facts.directory {
                     div { dt { "Directory" } dd {
@@ -112,8 +116,6 @@ fn known(user: &User) -> Markup {
     let roles = user.roles.iter().take(SHOWN).map(|it| text::clean(it, text::LIST));
     let roles = roles.collect::<Vec<_>>().join(", ");
     html! {
-        @if let Some(name) = &user.name { div { dt { "Name" } dd { (foreign(name, text::DETAIL)) } } }
-        @if let Some(email) = &user.email { div { dt { "E-mail address" } dd { (address(email, text::DETAIL)) } } }
         @if let Some(state) = &user.state { div { dt { "State" } dd { (foreign(state.as_str(), text::LIST)) } } }
         @if let Some(role) = &user.role { div { dt { "Role" } dd { (foreign(role, text::LIST)) } } }
         @if user.roles.len() > 1 { div { dt { "Roles" } dd { bdi { (roles) } } } }
@@ -216,7 +218,7 @@ fn event_cells(entry: &Entry, event: &EventFacts) -> Markup {
         td data-l="Arrived" {
             (moment(entry.at))
             small {
-                @if let Some(at) = event.happened_at { "+" (time::duration(time::between(at, entry.at))) " " }
+                @if let Some(at) = event.happened_at { (delay(time::between(at, entry.at))) " " }
                 @if event.is_late { (pill(Tone::Warn, "late")) }
             }
         }
@@ -225,6 +227,10 @@ fn event_cells(entry: &Entry, event: &EventFacts) -> Markup {
             small.id { (foreign(event.id.as_str(), text::LIST)) }
         }
     }
+}
+
+fn delay(delay: Duration) -> String {
+    if delay.as_secs() == 0 { "within 1 s".into() } else { format!("+{}", time::duration(delay)) }
 }
 
 fn effects(entry: &Entry, facts: &UserFacts) -> Markup {
