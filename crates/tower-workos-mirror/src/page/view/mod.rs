@@ -127,9 +127,8 @@ fn document(shell: &Shell, place: Place, title: &str, live: Live, body: &Markup)
                 }
                 main #main tabindex="-1" { (body) }
                 footer {
-                    p {
-                        "All times are in UTC. This page shows the state at "
-                        (moment(shell.now)) "."
+                    p #made data-live {
+                        "All times are in UTC. This page shows the state at " (moment(shell.now)) "."
                     }
                 }
             }

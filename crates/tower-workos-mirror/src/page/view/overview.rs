@@ -48,7 +48,7 @@ fn search() -> Markup {
     html! {
         form.card.filter role="search" action="users" method="get" {
             div.wide {
-                label for="q" { "Has a person access, and why? Enter the start of a name, an e-mail address or an id." }
+                label for="q" { "Does a person have access, and why? Enter the start of a name, an e-mail address or an id." }
                 input #q type="search" name="q" autocomplete="off" spellcheck="false";
             }
             div.actions { button type="submit" { "Search" } }
@@ -71,7 +71,7 @@ fn verdict(verdict: &Verdict, now: Timestamp) -> Markup {
                         (Some(since), _) => {
                             "The tables were last known to be in step " (when(since, now)) " (" (moment(since)) ")."
                         },
-                        (None, _) => { "The tables have not been compared with WorkOS's API." },
+                        (None, _) => { "No comparison with WorkOS's API has succeeded." },
                     }
                 }
                 @if !verdict.problems.is_empty() {
@@ -90,29 +90,38 @@ fn verdict(verdict: &Verdict, now: Timestamp) -> Markup {
 }
 
 fn repairs(repairs: &[Repair], now: Timestamp) -> Markup {
+    let title = |text: &str, repair: Option<&Repair>| {
+        let environment = repair.filter(|_| repairs.len() > 1).map(|it| it.environment.as_str());
+        html! { h2 { (text) @if let Some(name) = environment { small { (foreign(name, 40)) } } } }
+    };
+    let cards = |repair: Option<&Repair>| {
+        let drained_at = repair.and_then(|it| it.drained_at);
+        html! {
+            section.card {
+                (title("Compared with the API", repair))
+                (figure(repair.and_then(|it| it.last_success), now, "never"))
+                @if let Some(repair) = repair { (comparison(repair, now)) }
+            }
+            section.card {
+                (title("Events API read to its end", repair))
+                (figure(drained_at, now, "never"))
+                @if drained_at.is_none() { p.lead { "No poller has read it, or it has not finished yet." } }
+            }
+        }
+    };
     html! {
-        @for repair in repairs {
-            section.card {
-                h2 {
-                    "Compared with the API"
-                    @if repairs.len() > 1 { small { (foreign(&repair.environment, 40)) } }
-                }
-                (figure(repair.last_success, now, "never"))
-                dl.facts {
-                    @if repair.last_run.is_some() && !repair.is_complete {
-                        div { dt { "Last run" } dd { (when_cell(repair.last_run, now, "")) small { "not complete" } } }
-                    }
-                    div { dt { "Differences" } dd { (drift(repair)) } }
-                }
+        @for repair in repairs { (cards(Some(repair))) }
+        @if repairs.is_empty() { (cards(None)) }
+    }
+}
+
+fn comparison(repair: &Repair, now: Timestamp) -> Markup {
+    html! {
+        dl.facts {
+            @if repair.last_run.is_some() && !repair.is_complete {
+                div { dt { "Last run" } dd { (when_cell(repair.last_run, now, "")) small { "not complete" } } }
             }
-            section.card {
-                h2 {
-                    "Events API read to its end"
-                    @if repairs.len() > 1 { small { (foreign(&repair.environment, 40)) } }
-                }
-                (figure(repair.drained_at, now, "never"))
-                @if repair.drained_at.is_none() { p.lead { "No poller has read it, or it has not finished yet." } }
-            }
+            div { dt { "Differences" } dd { (drift(repair)) } }
         }
     }
 }

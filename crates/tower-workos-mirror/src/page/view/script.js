@@ -7,7 +7,8 @@
   const RETRY = 15000; // After the server ended the stream.
   const PAUSE = 1000; // At least, between two loads of the page.
   const DEBOUNCE = 300;
-  const TICK = 30000;
+  const RELOAD = 30000; // The overview shows more than the tables.
+  const TICK = 5000;
   const PATIENCE = 4000;
   const ROWS = 500;
 
@@ -204,6 +205,7 @@
   };
 
   const refresh = () => {
+    if (document.hidden || isOver) return;
     for (const time of document.querySelectorAll("time.ago")) {
       const text = ago(Date.now() + offset - Date.parse(time.dateTime));
       if (time.textContent !== text) time.textContent = text;
@@ -211,10 +213,9 @@
   };
 
   setInterval(() => {
-    if (document.hidden || isOver) return;
     if (mode === "clock" || isStale) load();
-    else refresh();
-  }, TICK);
+  }, RELOAD);
+  setInterval(refresh, TICK);
 
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) return close();
