@@ -1,11 +1,18 @@
 // Events as WorkOS sends them. Times are milliseconds.
 
+import { createHash } from "node:crypto";
+
 let events = 0;
+
+/** An id that looks like those of WorkOS, from a number. */
+export function ulid(number) {
+  const bytes = [...createHash("sha256").update(String(number)).digest().subarray(0, 20)];
+  return `01KBQ7${bytes.map((byte) => "0123456789ABCDEFGHJKMNPQRSTVWXYZ"[byte % 32]).join("")}`;
+}
 
 export const event = (name, at, data) => {
   events += 1;
-  const id = `event_01${String(events).padStart(24, "0")}`;
-  return { object: "event", id, event: `dsync.${name}`, created_at: iso(at), data };
+  return { object: "event", id: `event_${ulid(events)}`, event: `dsync.${name}`, created_at: iso(at), data };
 };
 
 export const iso = (at) => new Date(at).toISOString();

@@ -35,9 +35,10 @@ export function database(kind) {
   return { kind, url, sql, drop: () => psql(`SET client_min_messages = error; DROP SCHEMA ${schema} CASCADE`) };
 }
 
-/** Starts the example on a free port, or on this one. */
-export async function start(database, port = 0) {
-  const env = { ...process.env, DATABASE_URL: database.url, PORT: String(port), WORKOS_WEBHOOK_SECRET: SECRET };
+/** Starts the example on a free port, with more variables. */
+export async function start(database, variables = {}) {
+  const own = { DATABASE_URL: database.url, PORT: "0", WORKOS_WEBHOOK_SECRET: SECRET };
+  const env = { ...process.env, WORKOS_API_KEY: undefined, ...own, ...variables };
   const child = spawn(process.env.APP, { env, stdio: ["ignore", "pipe", "inherit"] });
   let output = "";
   child.stdout.on("data", (data) => (output += data));
