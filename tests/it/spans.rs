@@ -40,8 +40,11 @@ struct Capture {
     /// The fields of each span of this crate, in the order in which the spans opened.
     spans: Arc<Mutex<Vec<Span>>>,
     /// The message of each event, and the `event_id` of the innermost span around it.
-    events: Arc<Mutex<Vec<(String, Option<String>)>>>,
+    events: Arc<Mutex<Vec<Line>>>,
 }
+
+/// The message of an event, and the `event_id` around it.
+type Line = (String, Option<String>);
 
 #[derive(Clone, Debug)]
 struct Span {
@@ -183,13 +186,11 @@ async fn ids_and_names_are_escaped_and_truncated_and_nothing_else_is_shown() {
     let capture = Capture::default();
     let _here = capture.here();
     let long = "x".repeat(100);
-    let odd = format!(
-        r#"{{"id":"event_1\nERROR forged","event":"x.y\u001b[2J","payload_canary":1,"data":{{"directory_id":"payload_canary"}}}}"#
-    );
+    let odd = r#"{"id":"event_1\nERROR forged","event":"x.y\u001b[2J","payload_canary":1,"data":{"directory_id":"payload_canary"}}"#;
     let user = format!(
         r#"{{"id":"{long}","event":"dsync.user.created","data":{{"id":"directory_user_1","directory_id":"d\n{long}","state":"active","first_name":"payload_canary","email":"payload_canary@x"}}}}"#
     );
-    for body in [odd, user] {
+    for body in [odd.to_owned(), user] {
         send(&layer(), full(body)).await.event();
     }
     let spans = capture.spans();
@@ -282,8 +283,8 @@ async fn concurrent_deliveries_have_spans_of_their_own() {
     assert_eq!(second.fields["outcome"], "success");
     let (one, two) = (Some("event_1".to_owned()), Some("event_2".to_owned()));
     assert_eq!(capture.around("called"), [one.clone(), two.clone()]);
-    assert_eq!(capture.around("handled"), [two.clone()]);
-    assert_eq!(capture.around("dropped"), [two, one]);
+    assert_eq!(capture.around("dropped"), [two.clone(), one]);
+    assert_eq!(capture.around("handled"), [two]);
     assert_eq!(capture.around("outside"), [None]);
     assert_eq!(capture.around("event accepted"), [None, None]);
 }
