@@ -6,10 +6,12 @@
 //! With `--features reconcile` and `WORKOS_API_KEY`, it repairs the table from the API: at the start, then every hour. For
 //! `dsync emulate`, set `WORKOS_API_BASE` as well. `GET /health` shows the state of the repair.
 //!
-//! With `--features page`, `/directory` is a page for operators. It has no guard, so it is served on a loopback address only.
+//! With `--features page`, `/directory` is a page for operators, for this machine only.
 
 use std::{env::var, error::Error, process::ExitCode};
 
+#[cfg(feature = "page")]
+use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use tower_workos::WebhookSecret;
 use tower_workos_mirror::{Mirror, MirrorError, Page, UserFilter};
@@ -42,7 +44,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let (page, live_updates) = {
         let page = tower_workos_mirror::page::DirectoryPage::new(mirror.clone());
         let live_updates = page.live_updates();
-        (page.router(tower_workos_mirror::page::unprotected()), live_updates)
+        (page.router(axum::middleware::from_fn(only_local)), live_updates)
     };
     let app = Router::new()
         .route("/health", get(async |State(it): Db| json(it.repair_status().await)))
@@ -67,6 +69,16 @@ async fn run() -> Result<(), Box<dyn Error>> {
         live_updates.close();
     };
     Ok(axum::serve(listener, app).with_graceful_shutdown(stop).await?)
+}
+
+/// A web site could give its name the address 127.0.0.1. In production: only operators.
+#[cfg(feature = "page")]
+async fn only_local(request: axum::extract::Request, next: axum::middleware::Next) -> Response {
+    let host = request.headers().get("host").and_then(|host| host.to_str().ok()?.split(':').next());
+    match host {
+        Some("127.0.0.1" | "localhost") => next.run(request).await,
+        _ => StatusCode::FORBIDDEN.into_response(),
+    }
 }
 
 fn json<T>(result: Result<T, MirrorError>) -> Result<Json<T>, StatusCode> {

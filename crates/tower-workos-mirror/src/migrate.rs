@@ -102,6 +102,10 @@ impl Mirror {
         let mut transaction = Transaction::begin(pool, names, ATTEMPT).await?;
         // Another process may have migrated the tables before this one acquired the lock.
         let version = version(&mut transaction.conn(), self).await?;
+        if pool.is_postgres() {
+            // An index of a large table takes longer than a statement of the application may.
+            transaction.conn().script("SET LOCAL statement_timeout = 0".to_owned()).await?;
+        }
         for sql in missing(version, self.migrations()) {
             transaction.conn().script(sql).await?;
         }

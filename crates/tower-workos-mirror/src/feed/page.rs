@@ -110,7 +110,7 @@ pub(crate) async fn latest(
     let Shared { pool, names, .. } = &*mirror.shared;
     let sql = names.sql(&format!(
         "SELECT seq, kind, directory_id, group_id, user_id, fields, event_id, happened_at, recorded_at \
-         FROM {{p}}mirror_change WHERE {condition} ORDER BY seq DESC LIMIT {limit}"
+         FROM {{p}}mirror_change c WHERE {condition} ORDER BY seq DESC LIMIT {limit}"
     ));
     let [_, _, _, kinds @ ..] = PAGE_KINDS;
     let rows = pool.acquire().await?.conn().rows(sql, &arguments, &kinds).await?;

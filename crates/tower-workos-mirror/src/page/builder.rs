@@ -16,6 +16,8 @@ use crate::{
 
 /// How many browsers receive live updates at most.
 const MAX_STREAMS: usize = 64;
+/// How many pages are read at the same time. The others wait, so that most of the pool's connections stay free for deliveries.
+const READS: usize = 2;
 /// How long they receive them before the guard is asked again.
 const LONG: Duration = Duration::from_secs(15 * 60);
 /// The same, if nothing ends them when the server shuts down.
@@ -108,19 +110,20 @@ impl DirectoryPage {
         let is_closed_at_shutdown =
             self.is_closed_at_shutdown.load(std::sync::atomic::Ordering::Relaxed);
         let (style, script) = (Asset::style(), Asset::script());
-        let router = script.route(style.route(handlers::routes()));
-        let state = PageState {
+        let state = Arc::new(PageState {
             mirror: self.mirror,
             title: self.title,
             queues: self.queues,
-            style: style.name,
-            script: script.name,
+            style: style.name.clone(),
+            script: script.name.clone(),
             streams: Arc::new(Semaphore::new(self.max_streams)),
+            reads: Semaphore::new(READS),
             stream_duration: if is_closed_at_shutdown { LONG } else { SHORT },
             is_closed: self.is_closed,
-        };
+        });
+        let router = script.route(style.route(handlers::routes(&state)));
         // The guard is outermost. A layer also applies to the fallback.
-        router.with_state(Arc::new(state)).layer(map_response(secure)).layer(guard)
+        router.with_state(state).layer(map_response(secure)).layer(guard)
     }
 }
 
@@ -162,6 +165,7 @@ pub(super) struct PageState {
     pub(super) style: String,
     pub(super) script: String,
     pub(super) streams: Arc<Semaphore>,
+    pub(super) reads: Semaphore,
     pub(super) stream_duration: Duration,
     pub(super) is_closed: Arc<watch::Sender<bool>>,
 }

@@ -57,7 +57,9 @@ pub(super) struct Repair {
     /// Whether the latest run was complete.
     pub(super) is_complete: bool,
     pub(super) drift: Vec<DriftSummary>,
-    /// When the poller last read the Events API to its end. `None` if there is no poller.
+    /// Whether there is a poller of the Events API.
+    pub(super) is_polled: bool,
+    /// When it last read the Events API to its end.
     pub(super) drained_at: Option<Timestamp>,
 }
 

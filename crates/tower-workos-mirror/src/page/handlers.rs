@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{OriginalUri, Query, State},
+    extract::{OriginalUri, Query, Request, State},
     http::{
         StatusCode,
         header::{CONTENT_TYPE, LOCATION},
     },
+    middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -33,18 +34,24 @@ use crate::{
 type Shared = State<Arc<PageState>>;
 type Result<T = Markup> = std::result::Result<T, Failure>;
 
-pub(super) fn routes() -> Router<Arc<PageState>> {
-    Router::new()
-        .route("/", get(home))
+pub(super) fn routes(page: &Arc<PageState>) -> Router<Arc<PageState>> {
+    let pages = Router::new()
         .route("/changes", get(changes))
         .route("/directory", get(directory))
-        .route("/events", get(events))
         .route("/group", get(group))
         .route("/groups", get(groups))
         .route("/overview", get(overview))
         .route("/user", get(user))
         .route("/users", get(users))
-        .fallback(fallback)
+        .route_layer(from_fn_with_state(Arc::clone(page), in_turn));
+    pages.route("/", get(home)).route("/events", get(events)).fallback(fallback)
+}
+
+/// Waits until few other pages are being read.
+async fn in_turn(State(page): Shared, request: Request, next: Next) -> Response {
+    // The semaphore is never closed.
+    let _permit = page.reads.acquire().await;
+    next.run(request).await
 }
 
 /// The parameters of all pages but the list of users.

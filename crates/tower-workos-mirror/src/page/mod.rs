@@ -61,9 +61,18 @@
 //!
 //! # What it costs
 //!
-//! A page is a few queries, each of which finds its rows through an index, whatever the size of the tables. While changes
-//! arrive, each browser that shows a page asks for it again, at most once a second. Each stream reads the feed like any
+//! A page is a few queries. They find their rows through indexes, whatever the size of the tables, except that a filter which
+//! almost nobody meets, such as "no access", reads all users of the directory, or of the whole table: 1.4 s for 500 000 users. While
+//! changes arrive, each browser that shows a page asks for it again, at most once a second. No more than two pages are read
+//! at the same time, so that the other connections of the pool stay free for deliveries. Each stream reads the feed like any
 //! other reader.
+//!
+//! A browser that stops reading keeps its connection, and one of the streams, until the server closes it: give connections a time-out
+//! for writes, or put a proxy in front of them.
+//!
+//! # Logs
+//!
+//! The crate does not log what is searched for. It is in the request's query, so a layer that logs whole URLs does.
 
 mod assets;
 mod builder;

@@ -36,6 +36,8 @@ use crate::{
 
 /// A browser that is further behind loads the page again.
 const FURTHEST: i64 = 1000;
+/// After more changes at once than this, there may be many more.
+const MANY: usize = 100;
 /// How often a stream without changes sends something, so that proxies don't close it and a lost client is noticed.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How soon a browser opens another stream after one has ended.
@@ -146,6 +148,9 @@ impl Source {
             Some(Err(_)) | None => return (vec![lagged()], None),
         };
         changes.extend(self.changes.ready());
+        if changes.len() > MANY && is_behind(&self.mirror, &changes).await {
+            return (vec![lagged()], None);
+        }
         // Without the names, the rows show ids.
         let labels = labels_of(&self.mirror, &changes).await.unwrap_or_default();
         let event = |change: &Change| {
@@ -156,4 +161,11 @@ impl Source {
         };
         (changes.iter().map(event).collect(), Some(self))
     }
+}
+
+/// Whether so many changes follow these that the browser should load the page again.
+async fn is_behind(mirror: &Mirror, changes: &[Change]) -> bool {
+    let last = changes.last().map_or(i64::MAX, |change| change.seq);
+    let range = mirror.feed_range().await;
+    range.is_ok_and(|range| range.end.saturating_sub(last) > FURTHEST)
 }

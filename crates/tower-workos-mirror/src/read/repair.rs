@@ -88,29 +88,31 @@ impl Mirror {
         let mut conn = connection.conn();
         let only = "WHERE e.environment = $1";
         let found = statuses(&mut conn, &self.shared.names, only, &[environment.into()]).await?;
-        Ok(found.into_iter().next().map(|(_, status)| status).unwrap_or_default())
+        Ok(found.into_iter().next().map(|(_, _, status)| status).unwrap_or_default())
     }
 }
 
-/// The state of the repair of several environments, with their names.
+/// The state of the repair of several environments: their names, and whether the Events API is polled.
 pub(crate) async fn statuses(
     conn: &mut Conn<'_>,
     names: &Names,
     condition: &str,
     arguments: &[Value],
-) -> Result<Vec<(String, RepairStatus)>, sqlx::Error> {
+) -> Result<Vec<(String, bool, RepairStatus)>, sqlx::Error> {
     let now = Names::now(conn);
     let sql = names.sql(&format!(
-        "SELECT e.environment, r.report, r.succeeded_at, r.finished_at, p.drained_at, {now} - p.drained_at \
+        "SELECT e.environment, p.stream, r.report, r.succeeded_at, r.finished_at, p.drained_at, {now} - p.drained_at \
          FROM (SELECT environment FROM {{p}}mirror_repair UNION SELECT stream FROM {{p}}mirror_poll) e \
          LEFT JOIN {{p}}mirror_repair r ON r.environment = e.environment \
          LEFT JOIN {{p}}mirror_poll p ON p.stream = e.environment {condition} ORDER BY e.environment"
     ));
-    let rows = conn.rows(sql, arguments, &[Text, Text, Int, Int, Int, Int]).await?;
+    let rows = conn.rows(sql, arguments, &[Text, Text, Text, Int, Int, Int, Int]).await?;
     let status = |row: Row| {
         let mut values = row.into_iter();
-        let mut text = || values.next().and_then(Value::into_text).unwrap_or_default();
-        let (environment, report) = (text(), text());
+        let mut text = || values.next().and_then(Value::into_text);
+        let environment = text().unwrap_or_default();
+        let is_polled = text().is_some();
+        let report = text().unwrap_or_default();
         let Summary { is_complete, counts: drift, .. } =
             serde_json::from_str(&report).unwrap_or_default();
         let mut int = || values.next().and_then(|it| it.as_int());
@@ -126,7 +128,7 @@ pub(crate) async fn statuses(
             events_drained_at,
             events_age_seconds,
         };
-        (environment, status)
+        (environment, is_polled, status)
     };
     Ok(rows.into_iter().map(status).collect())
 }

@@ -21,26 +21,18 @@ pub(crate) struct Position {
     /// The index of the way in which the user was found.
     way: usize,
     id: String,
-    /// What the results of that way are sorted by.
-    key: String,
 }
 
 impl Position {
-    /// For a URL.
+    /// For a URL. It contains no name or address.
     pub(crate) fn to_text(&self) -> String {
-        format!("{}.{}.{}{}", self.way, self.id.len(), self.id, self.key)
+        format!("{}.{}", self.way, self.id)
     }
 
     /// `None` if [`to_text`](Self::to_text) did not write the text.
     pub(crate) fn from_text(text: &str) -> Option<Self> {
-        let (way, rest) = text.split_once('.')?;
-        let (length, rest) = rest.split_once('.')?;
-        let (id, key) = rest.split_at_checked(length.parse().ok()?)?;
-        // PostgreSQL can't compare a text that contains NUL.
-        if rest.contains('\0') {
-            return None;
-        }
-        Some(Self { way: way.parse().ok()?, id: id.to_owned(), key: key.to_owned() })
+        let (way, id) = text.split_once('.')?;
+        Some(Self { way: way.parse().ok()?, id: stored_id(id).into_owned() })
     }
 }
 
@@ -75,22 +67,38 @@ impl Mirror {
         for (index, way) in ways.iter().enumerate() {
             let after = match after {
                 Some(after) if after.way > index => continue,
-                after => after.filter(|after| after.way == index),
+                Some(after) if after.way == index => self.key_of(way, after).await?,
+                _ => None,
             };
-            let select = self.select(filter, way, ways.get(..index).unwrap_or_default(), after);
+            let select =
+                self.select(filter, way, ways.get(..index).unwrap_or_default(), after.as_ref());
             // One more shows whether there is another page.
             let order = format!("{}, u.id", self.key(way));
             for row in self.rows(vec![select], &order, limit + 1).await? {
                 if users.len() == limit {
                     return Ok((users, last));
                 }
-                let key = row.last().and_then(|key| key.as_text()).unwrap_or_default().to_owned();
                 let user = User::of_row(row);
-                last = Some(Position { way: index, id: user.id.as_str().to_owned(), key });
+                last = Some(Position { way: index, id: user.id.as_str().to_owned() });
                 users.push(user);
             }
         }
         Ok((users, None))
+    }
+
+    /// What the results are sorted by: the key and the id of a user. `None` if the user was deleted or has another name now.
+    /// Then the results begin again with the first one: a user who occurs twice is better than one who is missing.
+    async fn key_of(
+        &self,
+        way: &Way,
+        after: &Position,
+    ) -> Result<Option<(String, String)>, MirrorError> {
+        let sql = format!("SELECT {} FROM {{p}}mirror_user u WHERE u.id = $1", self.key(way));
+        let sql = self.shared.names.sql(&sql);
+        let mut connection = self.shared.pool.acquire().await?;
+        let rows = connection.conn().rows(sql, &[after.id.as_str().into()], &[Kind::Text]).await?;
+        let key = rows.into_iter().next().and_then(|row| row.into_iter().next()?.into_text());
+        Ok(key.filter(|key| key.starts_with(&way.start)).map(|key| (key, after.id.clone())))
     }
 
     fn select(
@@ -98,10 +106,10 @@ impl Mirror {
         filter: &UserFilter,
         way: &Way,
         before: &[Way],
-        after: Option<&Position>,
+        after: Option<&(String, String)>,
     ) -> Select {
         let key = self.key(way);
-        let mut select = Select::users_with(&key);
+        let mut select = Select::users();
         filter.restrict_access(&mut select);
         filter.restrict(&mut select, false);
         select.conditions.extend(way.indexed.map(str::to_owned));
@@ -111,9 +119,8 @@ impl Mirror {
             let found = self.matches(&mut select, way);
             select.conditions.push(format!("({found}) IS NOT TRUE"));
         }
-        if let Some(after) = after {
-            let (key_after, id_after) =
-                (select.bind(after.key.clone()), select.bind(after.id.clone()));
+        if let Some((key_after, id_after)) = after.cloned() {
+            let (key_after, id_after) = (select.bind(key_after), select.bind(id_after));
             // The first condition finds the start in the index.
             select.conditions.push(format!(
                 "{key} >= {key_after} AND ({key} > {key_after} OR u.id > {id_after})"
@@ -145,7 +152,9 @@ fn ways(text: &str) -> Vec<Way> {
         Way { key: EMAIL, indexed: Some("u.email_key IS NOT NULL"), start: email_key(text) },
     ];
     let text = text.replace('\0', "\u{fffd}");
-    let mut starts = vec![text.to_lowercase(), text.to_ascii_lowercase(), capitalized(&text)];
+    // Unlike `str::to_lowercase`, databases know no other sigma for the end of a word.
+    let lower: String = text.chars().flat_map(char::to_lowercase).collect();
+    let mut starts = vec![lower.clone(), text.to_ascii_lowercase(), capitalized(&lower)];
     for start in &mut starts {
         *start = start.chars().take(NAME_START).collect();
     }
@@ -160,11 +169,11 @@ fn ways(text: &str) -> Vec<Way> {
     ways
 }
 
-/// In lower case, except that a word that starts with a letter outside ASCII starts with it in upper case.
+/// A text in lower case, except that a word that starts with a letter outside ASCII starts with it in upper case.
 fn capitalized(text: &str) -> String {
     let mut starts = true;
     let mut capitalized = String::with_capacity(text.len());
-    for char in text.to_lowercase().chars() {
+    for char in text.chars() {
         if starts && !char.is_ascii() {
             capitalized.extend(char.to_uppercase());
         } else {
@@ -173,20 +182,4 @@ fn capitalized(text: &str) -> String {
         starts = !char.is_alphanumeric();
     }
     capitalized
-}
-
-/// A user, and what the results are sorted by.
-impl Select {
-    fn users_with(key: &str) -> Self {
-        use Kind::{Int, Text};
-
-        let mut select = Self::users();
-        select.columns.push_str(", ");
-        select.columns.push_str(key);
-        select.kinds = &[
-            Text, Text, Text, Text, Text, Text, Text, Text, Text, Text, Text, Text, Int, Int, Int,
-            Text,
-        ];
-        select
-    }
 }

@@ -49,8 +49,8 @@ pub(super) fn live(alias: &str) -> String {
 /// A statement that is being built.
 #[derive(Clone)]
 pub(super) struct Select {
-    pub(super) columns: String,
-    pub(super) kinds: &'static [Kind],
+    columns: String,
+    kinds: &'static [Kind],
     pub(super) from: String,
     pub(super) conditions: Vec<String>,
     pub(super) arguments: Vec<Value>,

@@ -27,11 +27,17 @@ pub(in crate::page) async fn directory(
     id: &DirectoryId,
 ) -> Result<Option<DirectoryFacts>, MirrorError> {
     let Some(state) = state(mirror, id).await? else { return Ok(None) };
+    // The views would filter each row of a directory that is not listed, or that gives no access.
+    let is_listed = state.deleted.is_none() && state.absent_since.is_none();
+    let gives_access = is_listed && state.listed.as_ref().is_none_or(|it| it.gives_access);
+    let count = async |view: &str, is_any: bool| {
+        if is_any { count(mirror, id, view).await } else { Ok(Count { number: 0, is_more: false }) }
+    };
     Ok(Some(DirectoryFacts {
         now: Timestamp::now(),
-        users: count(mirror, id, "users", "directory_id = $1").await?,
-        users_with_access: count(mirror, id, "access", "directory_id = $1").await?,
-        groups: count(mirror, id, "groups", "directory_id = $1").await?,
+        users: count("users", is_listed).await?,
+        users_with_access: count("access", gives_access).await?,
+        groups: count("groups", is_listed).await?,
         state,
     }))
 }
@@ -125,14 +131,9 @@ pub(super) fn is_event(deleted_by: &EventId) -> bool {
     deleted_by.as_str() != DELETED_BY
 }
 
-async fn count(
-    mirror: &Mirror,
-    id: &DirectoryId,
-    view: &str,
-    condition: &str,
-) -> Result<Count, MirrorError> {
+async fn count(mirror: &Mirror, id: &DirectoryId, view: &str) -> Result<Count, MirrorError> {
     let sql = mirror.shared.names.sql(&format!(
-        "SELECT count(*) FROM (SELECT 1 FROM {{p}}{view} WHERE {condition} LIMIT {}) counted",
+        "SELECT count(*) FROM (SELECT 1 FROM {{p}}{view} WHERE directory_id = $1 LIMIT {}) counted",
         COUNTED + 1
     ));
     let id = text::stored_id(id.as_str()).into_owned();

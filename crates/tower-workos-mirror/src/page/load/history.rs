@@ -1,10 +1,10 @@
 //! What happened to a user.
 
-use std::collections::HashMap;
+use std::{cmp::Reverse, collections::HashMap};
 
 use tower_workos::{DirectoryId, DirectoryUserId, EventId, Timestamp};
 
-use super::ROWS;
+use super::{ROWS, labels::parameters};
 use crate::{
     change::Change,
     error::MirrorError,
@@ -12,54 +12,82 @@ use crate::{
     mirror::Mirror,
     page::facts::{Entry, EventFacts},
     read::Columns,
-    sql::value::{
-        Kind::{Int, Text},
-        Value,
+    sql::{
+        rows::Row,
+        value::Kind::{Int, Text},
     },
     text::micros,
 };
 
-/// How many changes are read for a page of entries. Most events change one thing.
-const CHANGES: usize = 4 * ROWS;
+/// How many changes of the events of a page are read at most. Most events change one or two things.
+const CHANGES: usize = 20 * ROWS;
 
 /// A page of what happened to a user and the user's directory, the latest first, and where the next page begins.
 ///
-/// An event about the user is an entry even if it changed nothing, because it was late, stale or repeated. A change is part of
-/// the entry of its event. A change without an event was found by a comparison with the API.
+/// An event about the user is an entry even if it changed nothing, because it was late, stale or repeated. Its changes are part
+/// of its entry. The other changes are those of the directory, and those that a comparison with the API found.
 pub(super) async fn history(
     mirror: &Mirror,
     user: &DirectoryUserId,
     directory: Option<&DirectoryId>,
     before: &str,
 ) -> Result<(Vec<Entry>, Option<String>), MirrorError> {
-    let before: i64 = before.parse().unwrap_or(i64::MAX);
-    let events = events(mirror, user, before).await?;
-    let mut changes = latest(
-        mirror,
-        "user_id = $1 AND recorded_at < $2",
-        vec![user.as_str().into(), before.into()],
-        CHANGES,
-    )
-    .await?;
-    let (all, oldest) = (changes.len(), changes.last().map(|change| change.recorded_at));
-    if let Some(directory) = directory {
-        let condition =
-            "directory_id = $1 AND user_id IS NULL AND group_id IS NULL AND recorded_at < $2";
-        let arguments = vec![directory.as_str().into(), before.into()];
-        changes.extend(latest(mirror, condition, arguments, ROWS).await?);
+    let before = Position::from_text(before).unwrap_or_default();
+    let events = events(mirror, user, &before).await?;
+    let others = other_changes(mirror, user, directory, before.seq).await?;
+    let names = names(mirror, &others).await?;
+    let has_more = events.len().saturating_add(others.len()) > ROWS;
+
+    // Both are sorted. The page consists of the later ones.
+    let (mut events, mut others) = (events.into_iter().peekable(), others.into_iter().peekable());
+    let (mut position, mut entries) = (before, Vec::<Entry>::new());
+    for _ in 0..ROWS {
+        let is_event = match (events.peek(), others.peek()) {
+            (Some(event), Some(change)) => event.arrived_at > change.recorded_at,
+            (event, _) => event.is_some(),
+        };
+        if is_event {
+            let Some(event) = events.next() else { break };
+            position.at = micros(event.arrived_at);
+            position.event = event.id.as_str().to_owned();
+            entries.push(event.into_entry());
+        } else {
+            let Some(change) = others.next() else { break };
+            position.seq = change.seq;
+            add(&mut entries, change, &names);
+        }
     }
-    let names = names(mirror, &events, &changes).await?;
-    // What is older than this was not read completely.
-    let unread = events.get(ROWS).map(|event| event.arrived_at);
-    let unread = unread.max((all == CHANGES).then_some(oldest).flatten());
-    let mut entries = merge(events, changes, &names);
-    let Some(unread) = unread else { return Ok((entries, None)) };
-    // The page ends between two times, so that each entry is on exactly one page.
-    if entries.iter().any(|entry| entry.at > unread) {
-        entries.retain(|entry| entry.at > unread);
+    attach(mirror, user, &mut entries).await?;
+    mark_late(mirror, user, &mut entries).await?;
+    Ok((entries, has_more.then(|| position.to_text())))
+}
+
+/// Where a page begins: before this event, and before this change.
+struct Position {
+    at: i64,
+    event: String,
+    seq: i64,
+}
+
+impl Default for Position {
+    fn default() -> Self {
+        Self { at: i64::MAX, event: String::new(), seq: i64::MAX }
     }
-    let older = entries.last().map(|entry| micros(entry.at).to_string());
-    Ok((entries, older))
+}
+
+impl Position {
+    fn to_text(&self) -> String {
+        format!("{}.{}.{}", self.at, self.seq, self.event)
+    }
+
+    /// `None` if [`to_text`](Self::to_text) did not write the text.
+    fn from_text(text: &str) -> Option<Self> {
+        let (at, rest) = text.split_once('.')?;
+        let (seq, event) = rest.split_once('.')?;
+        // PostgreSQL can't compare a text that contains NUL.
+        let event = (!event.contains('\0')).then(|| event.to_owned())?;
+        Some(Self { at: at.parse().ok()?, event, seq: seq.parse().ok()? })
+    }
 }
 
 struct Event {
@@ -67,107 +95,157 @@ struct Event {
     name: String,
     happened_at: Option<Timestamp>,
     arrived_at: Timestamp,
-    is_late: bool,
 }
 
+impl Event {
+    fn into_entry(self) -> Entry {
+        let Self { id, name, happened_at, arrived_at } = self;
+        let event = EventFacts { id, name: Some(name), happened_at, is_late: false };
+        Entry { event: Some(event), at: arrived_at, changes: Vec::new() }
+    }
+}
+
+/// The events about the user, the latest first, and one more than a page has.
 async fn events(
     mirror: &Mirror,
     user: &DirectoryUserId,
-    before: i64,
+    before: &Position,
 ) -> Result<Vec<Event>, MirrorError> {
-    // Late: an event that arrived before it happened after it. The order of events that were stored in the same transaction
-    // is not known.
+    // The first condition finds the start in the index.
     let sql = mirror.shared.names.sql(&format!(
-        "SELECT a.event_id, a.name, a.happened_at, a.arrived_at, \
-         CAST(CASE WHEN EXISTS (SELECT 1 FROM {{p}}mirror_applied b WHERE b.user_id = a.user_id \
-             AND b.arrived_at < a.arrived_at AND b.happened_at > a.happened_at) THEN 1 ELSE 0 END AS bigint) \
-         FROM {{p}}mirror_applied a WHERE a.user_id = $1 AND a.arrived_at < $2 \
-         ORDER BY a.arrived_at DESC, a.event_id DESC LIMIT {}",
+        "SELECT event_id, name, happened_at, arrived_at FROM {{p}}mirror_applied \
+         WHERE user_id = $1 AND arrived_at <= $2 AND (arrived_at < $2 OR event_id < $3) \
+         ORDER BY arrived_at DESC, event_id DESC LIMIT {}",
         ROWS + 1
     ));
-    let arguments = [user.as_str().into(), before.into()];
+    let arguments = [user.as_str().into(), before.at.into(), before.event.as_str().into()];
     let mut connection = mirror.shared.pool.acquire().await?;
-    let rows = connection.conn().rows(sql, &arguments, &[Text, Text, Int, Int, Int]).await?;
-    let event = |row: crate::sql::rows::Row| {
+    let rows = connection.conn().rows(sql, &arguments, &[Text, Text, Int, Int]).await?;
+    let event = |row: Row| {
         let mut row = Columns(row.into_iter());
         Some(Event {
             id: row.text()?,
             name: row.text()?,
             happened_at: row.time(),
             arrived_at: row.time()?,
-            is_late: row.flag(),
         })
     };
     Ok(rows.into_iter().filter_map(event).collect())
 }
 
-/// The names of the events of changes that are not among these events.
-async fn names(
+/// The changes of the user that no event about the user caused, and those of the directory: the latest first, and one more than
+/// a page has.
+async fn other_changes(
     mirror: &Mirror,
-    events: &[Event],
-    changes: &[Change],
-) -> Result<HashMap<EventId, (String, Timestamp)>, MirrorError> {
-    let mut ids: Vec<&EventId> = changes.iter().filter_map(|it| it.event_id.as_ref()).collect();
-    ids.retain(|id| events.iter().all(|event| event.id != **id));
-    ids.sort_unstable_by_key(|id| id.as_str());
-    ids.dedup();
-    if ids.is_empty() {
-        return Ok(HashMap::new());
+    user: &DirectoryUserId,
+    directory: Option<&DirectoryId>,
+    before: i64,
+) -> Result<Vec<Change>, MirrorError> {
+    let condition = "user_id = $1 AND seq < $2 AND (event_id IS NULL OR NOT EXISTS \
+        (SELECT 1 FROM {p}mirror_applied a WHERE a.event_id = c.event_id AND a.user_id = $1))";
+    let arguments = vec![user.as_str().into(), before.into()];
+    let mut changes = latest(mirror, condition, arguments, ROWS + 1).await?;
+    if let Some(directory) = directory {
+        let condition = "directory_id = $1 AND user_id IS NULL AND group_id IS NULL AND seq < $2";
+        let arguments = vec![directory.as_str().into(), before.into()];
+        changes.extend(latest(mirror, condition, arguments, ROWS + 1).await?);
     }
-    let parameters: Vec<_> = (1..=ids.len()).map(|number| format!("${number}")).collect();
-    let sql = mirror.shared.names.sql(&format!(
-        "SELECT event_id, name, arrived_at FROM {{p}}mirror_applied WHERE event_id IN ({})",
-        parameters.join(", ")
-    ));
-    let arguments: Vec<Value> = ids.into_iter().map(|id| id.as_str().into()).collect();
-    let mut connection = mirror.shared.pool.acquire().await?;
-    let rows = connection.conn().rows(sql, &arguments, &[Text, Text, Int]).await?;
-    let name = |row: crate::sql::rows::Row| {
-        let mut row = Columns(row.into_iter());
-        Some((row.text()?, (row.text()?, row.time()?)))
-    };
-    Ok(rows.into_iter().filter_map(name).collect())
+    changes.sort_by_key(|change| Reverse(change.seq));
+    changes.truncate(ROWS + 1);
+    Ok(changes)
 }
 
-/// One entry for each event, and one for all changes without an event that were stored at the same time.
-fn merge(
-    events: Vec<Event>,
-    changes: Vec<Change>,
-    names: &HashMap<EventId, (String, Timestamp)>,
-) -> Vec<Entry> {
-    let mut entries: Vec<Entry> = events
-        .into_iter()
-        .map(|event| Entry {
-            event: Some(EventFacts {
-                id: event.id,
-                name: Some(event.name),
-                happened_at: event.happened_at,
-                is_late: event.is_late,
-            }),
-            at: event.arrived_at,
-            changes: Vec::new(),
-        })
-        .collect();
-    let mut changes = changes;
-    changes.sort_by_key(|change| change.seq);
-    for change in changes {
-        let same = entries.iter_mut().find(|entry| match (&entry.event, &change.event_id) {
+/// Adds a change to the entry of the same event, or of the same comparison, if that is the last one.
+fn add(entries: &mut Vec<Entry>, change: Change, names: &HashMap<EventId, String>) {
+    if let Some(last) = entries.last_mut() {
+        let is_same = match (&last.event, &change.event_id) {
             (Some(event), Some(id)) => event.id == *id,
-            (None, None) => entry.at == change.recorded_at,
+            (None, None) => last.at == change.recorded_at,
             _ => false,
-        });
+        };
+        if is_same {
+            last.changes.push(change);
+            return;
+        }
+    }
+    let event = change.event_id.clone().map(|id| EventFacts {
+        name: names.get(&id).cloned(),
+        happened_at: change.happened_at,
+        is_late: false,
+        id,
+    });
+    entries.push(Entry { event, at: change.recorded_at, changes: vec![change] });
+}
+
+/// Adds what each event about the user changed.
+async fn attach(
+    mirror: &Mirror,
+    user: &DirectoryUserId,
+    entries: &mut [Entry],
+) -> Result<(), MirrorError> {
+    let ids = entries.iter().filter(|entry| entry.changes.is_empty());
+    let ids = ids.filter_map(|entry| entry.event.as_ref().map(|event| event.id.as_str()));
+    let Some((parameters, ids)) = parameters(ids, 2) else { return Ok(()) };
+    let condition = format!("user_id = $1 AND event_id IN ({parameters})");
+    let arguments = [user.as_str().into()].into_iter().chain(ids).collect();
+    for change in latest(mirror, &condition, arguments, CHANGES).await? {
+        let same = entries
+            .iter_mut()
+            .find(|entry| entry.event.as_ref().map(|event| &event.id) == change.event_id.as_ref());
         if let Some(entry) = same {
             entry.changes.push(change);
-            continue;
         }
-        let event = change.event_id.clone().map(|id| EventFacts {
-            name: names.get(&id).map(|(name, _)| name.clone()),
-            happened_at: change.happened_at,
-            is_late: false,
-            id,
-        });
-        entries.push(Entry { event, at: change.recorded_at, changes: vec![change] });
     }
-    entries.sort_by_key(|entry| std::cmp::Reverse(entry.at));
-    entries
+    for entry in entries {
+        entry.changes.sort_by_key(|change| change.seq);
+    }
+    Ok(())
+}
+
+/// Marks the events that arrived after a later one. The order of events that were stored in the same transaction is not known.
+async fn mark_late(
+    mirror: &Mirror,
+    user: &DirectoryUserId,
+    entries: &mut [Entry],
+) -> Result<(), MirrorError> {
+    let Some(oldest) = entries.last().map(|entry| entry.at) else { return Ok(()) };
+    let sql = mirror.shared.names.sql(
+        "SELECT max(happened_at) FROM {p}mirror_applied WHERE user_id = $1 AND arrived_at < $2",
+    );
+    let arguments = [user.as_str().into(), micros(oldest).into()];
+    let mut connection = mirror.shared.pool.acquire().await?;
+    let rows = connection.conn().rows(sql, &arguments, &[Int]).await?;
+    let mut latest = rows.into_iter().next().and_then(|row| Columns(row.into_iter()).time());
+    // From the first to the last. Those of the same time are compared with the ones before them only.
+    let (mut at, mut pending) = (oldest, None);
+    for entry in entries.iter_mut().rev() {
+        if entry.at != at {
+            latest = latest.max(pending);
+            at = entry.at;
+        }
+        if let Some(event) = &mut entry.event {
+            event.is_late = event.happened_at.is_some() && event.happened_at < latest;
+            pending = pending.max(event.happened_at);
+        }
+    }
+    Ok(())
+}
+
+/// The names of the events that caused these changes.
+async fn names(
+    mirror: &Mirror,
+    changes: &[Change],
+) -> Result<HashMap<EventId, String>, MirrorError> {
+    let ids = changes.iter().filter_map(|change| Some(change.event_id.as_ref()?.as_str()));
+    let Some((parameters, ids)) = parameters(ids, 1) else { return Ok(HashMap::new()) };
+    let sql = mirror.shared.names.sql(&format!(
+        "SELECT event_id, name FROM {{p}}mirror_applied WHERE event_id IN ({parameters})"
+    ));
+    let mut connection = mirror.shared.pool.acquire().await?;
+    let rows = connection.conn().rows(sql, &ids, &[Text, Text]).await?;
+    let name = |row: Row| {
+        let mut row = Columns(row.into_iter());
+        Some((row.text()?, row.text()?))
+    };
+    Ok(rows.into_iter().filter_map(name).collect())
 }

@@ -54,23 +54,37 @@ async fn names<'a, I>(
 where
     I: AsRef<str> + Eq + Hash + From<String> + 'a,
 {
-    let mut ids: Vec<&str> = ids.map(AsRef::as_ref).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    if ids.is_empty() {
+    let Some((parameters, ids)) = parameters(ids.map(AsRef::as_ref), 1) else {
         return Ok(HashMap::new());
-    }
-    let parameters: Vec<_> = (1..=ids.len()).map(|number| format!("${number}")).collect();
-    let sql = mirror.shared.names.sql(&format!(
-        "SELECT id, {name} FROM {{p}}{view} WHERE id IN ({})",
-        parameters.join(", ")
-    ));
-    let ids: Vec<Value> =
-        ids.into_iter().map(|id| text::stored_id(id).into_owned().into()).collect();
+    };
+    let sql = mirror
+        .shared
+        .names
+        .sql(&format!("SELECT id, {name} FROM {{p}}{view} WHERE id IN ({parameters})"));
     let rows = mirror.shared.pool.acquire().await?.conn().rows(sql, &ids, &[Text, Text]).await?;
     let pairs = rows.into_iter().filter_map(|row| {
         let mut texts = row.into_iter().map(Value::into_text);
         Some((I::from(texts.next()??), texts.next()??))
     });
     Ok(pairs.collect())
+}
+
+/// The sizes of the lists in statements.
+const SIZES: [usize; 4] = [1, 8, 64, 512];
+
+/// The parameters of a condition `IN`, beginning with this number, and their values; `None` if there are none.
+///
+/// The connection keeps a statement for each text. So there are only a few texts, and the last id is repeated.
+pub(super) fn parameters<'a>(
+    ids: impl Iterator<Item = &'a str>,
+    first: usize,
+) -> Option<(String, Vec<Value>)> {
+    let mut ids: Vec<_> = ids.map(text::stored_id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let last = ids.last()?.clone();
+    let size = SIZES.into_iter().find(|size| *size >= ids.len()).unwrap_or(ids.len());
+    ids.resize(size, last);
+    let numbers: Vec<_> = (first..).take(size).map(|number| format!("${number}")).collect();
+    Some((numbers.join(", "), ids.into_iter().map(|id| id.into_owned().into()).collect()))
 }

@@ -48,8 +48,9 @@ pub(in crate::page) async fn overview(
 async fn repairs(mirror: &Mirror) -> Result<Vec<Repair>, MirrorError> {
     let mut connection = mirror.shared.pool.acquire().await?;
     let statuses = statuses(&mut connection.conn(), &mirror.shared.names, "", &[]).await?;
-    let repair = |(environment, status): (String, RepairStatus)| Repair {
+    let repair = |(environment, is_polled, status): (String, bool, RepairStatus)| Repair {
         environment,
+        is_polled,
         last_success: status.last_success,
         last_run: status.last_run,
         is_complete: status.is_complete,
@@ -63,7 +64,8 @@ async fn dead_letters(mirror: &Mirror) -> Result<DeadLetters, MirrorError> {
     let names = &mirror.shared.names;
     let mut connection = mirror.shared.pool.acquire().await?;
     let mut conn = connection.conn();
-    let sql = names.sql("SELECT count(*) FROM {p}mirror_dead_letter");
+    let sql = names
+        .sql("SELECT count(*) FROM (SELECT 1 FROM {p}mirror_dead_letter LIMIT 100000) counted");
     let rows = conn.rows(sql, &[], &[Int]).await?;
     let count = rows.first().and_then(|row| row.first()?.as_int()).unwrap_or(0);
     let sql = names.sql(

@@ -24,11 +24,20 @@ pub(in crate::page) async fn user(
     before: &str,
 ) -> Result<Option<UserFacts>, MirrorError> {
     let id = DirectoryUserId::from(text::stored_id(id.as_str()).into_owned());
-    let Some(row) = Known::load(mirror, &id).await? else { return Ok(None) };
-    let user = mirror.user(&id).await?;
-    let directory = match &row.directory_id {
-        Some(directory) => directory::state(mirror, directory).await?,
-        None => None,
+    let (row, user, directory) = loop {
+        let Some(row) = Known::load(mirror, &id).await? else { return Ok(None) };
+        let user = mirror.user(&id).await?;
+        let directory = match &row.directory_id {
+            Some(directory) => directory::state(mirror, directory).await?,
+            None => None,
+        };
+        // A change in between would give a wrong reason.
+        if Known::load(mirror, &id).await?.as_ref() == Some(&row)
+            && mirror.user(&id).await?.map(|it| it.has_access)
+                == user.as_ref().map(|it| it.has_access)
+        {
+            break (row, user, directory);
+        }
     };
     let access = access(mirror, &id, &row, user.as_ref(), directory.as_ref()).await?;
     let groups = mirror.groups_of(&id).await?;
@@ -48,6 +57,7 @@ pub(super) async fn is_known(mirror: &Mirror, id: &DirectoryUserId) -> Result<bo
 }
 
 /// What the table says about the user.
+#[derive(PartialEq)]
 struct Known {
     directory_id: Option<DirectoryId>,
     state: Option<String>,
@@ -108,7 +118,7 @@ async fn access(
     let Some(user) = user.filter(|_| row.is_seen) else {
         return Ok(no(Reason::NotSeen, row.happened_at, row.event.clone()));
     };
-    // The change, or the latest version if the change was purged.
+    // Without a change, which may have been purged, it is not known since when.
     let told = async |kind: ChangeKind, column: &str, id: &str| -> Result<_, MirrorError> {
         let condition = format!("{column} = $1 AND kind = $2");
         let condition = match column {
@@ -121,13 +131,18 @@ async fn access(
             (Some(change.happened_at.unwrap_or(change.recorded_at)), change.event_id)
         }))
     };
-    let version = || (row.happened_at, row.event.clone());
     if user.has_access {
         let granted = told(ChangeKind::UserGranted, "user_id", id.as_str()).await?;
-        let (at, event) = granted.unwrap_or_else(version);
+        let restored = match &row.directory_id {
+            Some(directory) => {
+                told(ChangeKind::DirectoryRestored, "directory_id", directory.as_str()).await?
+            }
+            None => None,
+        };
+        let later = granted.into_iter().chain(restored).max_by_key(|(at, _)| *at);
+        let (at, event) = later.unwrap_or_default();
         return Ok(Access { has_access: true, reason: Reason::Active, at, event });
     }
-    let revoked = |told: Option<_>| told.unwrap_or_else(version);
     match row.state.as_deref() {
         Some("active") => {
             let state = directory.and_then(|it| it.listed.as_ref()?.state.as_ref());
@@ -141,13 +156,11 @@ async fn access(
             let (at, event) = told.unwrap_or_default();
             Ok(no(Reason::DirectoryState(state), at, event))
         }
-        Some(state) => {
-            let (at, event) = revoked(told(ChangeKind::UserRevoked, "user_id", id.as_str()).await?);
-            Ok(no(Reason::State(state.to_owned()), at, event))
-        }
-        None => {
-            let (at, event) = revoked(told(ChangeKind::UserRevoked, "user_id", id.as_str()).await?);
-            Ok(no(Reason::NoState, at, event))
+        state => {
+            let told = told(ChangeKind::UserRevoked, "user_id", id.as_str()).await?;
+            let (at, event) = told.unwrap_or_default();
+            let reason = state.map(str::to_owned).map_or(Reason::NoState, Reason::State);
+            Ok(no(reason, at, event))
         }
     }
 }

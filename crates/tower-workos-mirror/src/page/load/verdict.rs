@@ -107,6 +107,13 @@ fn compared(problems: &mut Problems, now: Timestamp, repair: &Repair) {
              confirms it.",
         );
     }
+    if repair.is_polled && repair.drained_at.is_none() {
+        problems.add(
+            Level::Unknown,
+            format!("The Events API was not read to its end yet{whose}."),
+            "The first time can take some minutes. If it does not end, read the log of the poller.",
+        );
+    }
     if let Some(at) = repair.drained_at.filter(|at| age(now, *at) > POLLED) {
         problems.add(
             Level::Unknown,

@@ -151,7 +151,8 @@
     document.title = fresh.title;
     refresh();
     // Screen readers announce the status.
-    if (source && verdict() !== before) say("live: " + verdict(), true);
+    if (isStale) say("paused: text is selected");
+    else if (source) say(verdict() === before ? "live" : "live: " + verdict(), true);
   };
 
   // The reader may be about to copy the text.

@@ -237,7 +237,7 @@ fn effects(entry: &Entry, facts: &UserFacts) -> Markup {
     const EFFECTS: usize = 10;
     html! {
         @if entry.changes.is_empty() {
-            span.none { "nothing: a later version was known" }
+            span.none { "nothing of this user" }
         } @else {
             ul.plain {
                 @for change in entry.changes.iter().take(EFFECTS) { li { (effect(change, facts)) } }

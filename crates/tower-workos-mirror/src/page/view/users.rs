@@ -100,8 +100,9 @@ fn is_filtered(query: &UserQuery) -> bool {
 }
 
 fn link_to(query: &UserQuery, group: &str, after: &str) -> String {
-    let values = [query.q.as_str(), &query.directory, group, &query.access, after].map(echo);
+    // Unchanged: what a page begins after, or is filtered by, must be what the tables contain.
+    let values = [query.q.as_str(), &query.directory, group, &query.access, after];
     let names = ["q", "directory", "group", "access", "after"];
-    let parameters: Vec<_> = names.into_iter().zip(values.iter().map(String::as_str)).collect();
+    let parameters: Vec<_> = names.into_iter().zip(values).collect();
     link("users", &parameters)
 }
