@@ -217,6 +217,7 @@ impl World<'_> {
                         DriftSummary { kind: self.text("x"), action: self.text("y"), count: 1 },
                     ]
                 },
+                is_polled: true,
                 drained_at: is_good.then(|| before(2)),
             }],
             queues: vec![
