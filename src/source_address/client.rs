@@ -41,7 +41,7 @@ impl ClientAddress {
     /// # let _ = client;
     /// ```
     ///
-    /// In tonic, `TcpConnectInfo` is there for connections without TLS:
+    /// In tonic, `TcpConnectInfo` is there for connections without TLS, and `TlsConnectInfo<TcpConnectInfo>` for those with TLS:
     ///
     /// ```
     /// use tonic::transport::server::TcpConnectInfo;
@@ -100,9 +100,12 @@ impl ClientAddress {
     ///   and chooses its address. Accept connections from the proxies alone, with a firewall or by listening on a private
     ///   network;
     /// - the number is exact. If it is too high, the client chooses its address; if it is too low, the address is that of a
-    ///   proxy;
-    /// - each proxy appends exactly one entry. For a header that the last proxy overwrites, such as `X-Real-IP` or
-    ///   `CF-Connecting-IP`, the number is 1.
+    ///   proxy, and genuine deliveries are rejected;
+    /// - each proxy appends exactly one entry. Otherwise, count the entries instead of the proxies: Google Cloud's load balancer
+    ///   appends two. A proxy that passes the client's header on unchanged, as nginx does by default, lets the client choose its
+    ///   address: nginx needs `proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;` or
+    ///   `proxy_set_header X-Real-IP $remote_addr;`. For a header that the last proxy overwrites, such as
+    ///   `X-Real-IP` or `CF-Connecting-IP`, the number is 1.
     ///
     /// ```
     /// use http::HeaderName;

@@ -21,7 +21,7 @@ use crate::source_address::{
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let test_sender: ipnet::IpNet = "10.20.0.0/16".parse()?;
-/// let layer = SourceAddressLayer::workos(ClientAddress::x_forwarded_for(1)?).also([test_sender]);
+/// let layer = SourceAddressLayer::workos(ClientAddress::x_forwarded_for(1)?).allow([test_sender]);
 /// # Ok(())
 /// # }
 /// ```
@@ -57,7 +57,7 @@ impl SourceAddressLayer {
             #[cfg(feature = "tracing")]
             log: Arc::new(Log::new()),
         };
-        Self { config }.also(networks)
+        Self { config }.allow(networks)
     }
 
     /// Creates a layer with the addresses that WorkOS has published: [`WORKOS_ADDRESSES_2026_11`].
@@ -69,7 +69,7 @@ impl SourceAddressLayer {
     }
 
     /// Adds networks or single addresses to the list.
-    pub fn also<I>(mut self, networks: I) -> Self
+    pub fn allow<I>(mut self, networks: I) -> Self
     where
         I: IntoIterator<Item: Into<IpNet>>,
     {

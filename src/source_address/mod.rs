@@ -1,7 +1,7 @@
 //! An allow list of networks: [`SourceAddressLayer`] and [`SourceAddress`].
 //!
 //! **The signature is what counts.** It proves that WorkOS sent a delivery, wherever it came from; an address proves nothing
-//! about the body. The list is a second fence: it keeps other traffic away from the endpoint. Don't use it instead of
+//! about the body. The list is a second line of defence: it keeps other traffic away from the endpoint. Don't use it instead of
 //! [`VerifyWebhookLayer`](crate::VerifyWebhookLayer).
 //!
 //! **The list will change.** WorkOS can send from a new address at any time, and an older guide of WorkOS says that there is no
@@ -54,7 +54,7 @@
 //! | the server | source |
 //! |---|---|
 //! | axum, without a proxy | `ClientAddress::from_extension(\|peer: &ConnectInfo<SocketAddr>\| peer.0.ip())` |
-//! | tonic, without a proxy | `ClientAddress::from_extension(\|peer: &TcpConnectInfo\| peer.remote_addr().map(\|peer\| peer.ip()))` |
+//! | tonic, without a proxy (with TLS: `TlsConnectInfo<TcpConnectInfo>`) | `ClientAddress::from_extension(\|peer: &TcpConnectInfo\| peer.remote_addr().map(\|peer\| peer.ip()))` |
 //! | hyper, without a proxy | the same with any type that you insert into the request's extensions |
 //! | behind one proxy that appends to `X-Forwarded-For` | [`ClientAddress::x_forwarded_for(1)?`](ClientAddress::x_forwarded_for) |
 //! | behind a proxy that sets another header | [`ClientAddress::header(name, 1)?`](ClientAddress::header) |

@@ -121,7 +121,7 @@ async fn an_address_must_be_in_a_listed_network() {
 async fn lists_can_be_empty_extended_or_workos() {
     let empty = SourceAddressLayer::new(Vec::<IpNet>::new(), connection());
     assert_eq!(status(&empty, request("192.0.2.1", &[])).await, 403);
-    let extended = empty.also(networks(&["192.0.2.1"]));
+    let extended = empty.allow(networks(&["192.0.2.1"]));
     assert_eq!(status(&extended, request("192.0.2.1", &[])).await, 200);
 
     let workos = SourceAddressLayer::workos(connection());
@@ -129,7 +129,7 @@ async fn lists_can_be_empty_extended_or_workos() {
         assert_eq!(status(&workos, request(&address.to_string(), &[])).await, 200, "{address}");
     }
     assert_eq!(status(&workos, request("3.217.146.167", &[])).await, 403);
-    let also = workos.also([IpAddr::from([3, 217, 146, 167])]);
+    let also = workos.allow([IpAddr::from([3, 217, 146, 167])]);
     assert_eq!(status(&also, request("3.217.146.167", &[])).await, 200);
 }
 

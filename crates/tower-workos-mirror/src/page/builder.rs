@@ -83,14 +83,15 @@ impl DirectoryPage {
         self
     }
 
-    /// How many browsers receive live updates at most. The response to any more is 503, and they try again later. Default:
-    /// 64.
+    /// The maximum number of streams of live updates, one for each visible tab. The response to any more is 503, and the browser
+    /// tries again later. Default: 64.
     pub fn max_streams(mut self, streams: usize) -> Self {
         self.max_streams = streams.min(Semaphore::MAX_PERMITS);
         self
     }
 
-    /// Returns a handle that ends all live updates. The caller promises to close it when the server shuts down.
+    /// Returns a handle that ends all live updates. Call [`close`](LiveUpdates::close) when the shutdown begins; otherwise the
+    /// shutdown can take 15 minutes.
     #[must_use]
     pub fn live_updates(&self) -> LiveUpdates {
         self.is_closed_at_shutdown.store(true, std::sync::atomic::Ordering::Relaxed);

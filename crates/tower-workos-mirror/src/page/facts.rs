@@ -29,7 +29,7 @@ pub(super) struct Verdict {
     pub(super) level: Level,
     /// Empty if everything is in order.
     pub(super) problems: Vec<Problem>,
-    /// Since when it has been known that they are in step: the end of the latest successful comparison.
+    /// The end of the latest successful comparison.
     pub(super) since: Option<Timestamp>,
 }
 

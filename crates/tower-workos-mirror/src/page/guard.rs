@@ -7,9 +7,10 @@ use tower_layer::Layer;
 /// **The page then shows all users of all customers to everybody who can reach the server.** Use it only behind
 /// a proxy that authenticates each request.
 ///
-/// A loopback address alone is no protection: a web site that the operator visits can change the address of its own name to
-/// 127.0.0.1, and then read the page with the operator's browser. A server on a loopback address must also reject requests whose
-/// `Host` is another name, as the example `app` does.
+/// A loopback address alone is no protection against DNS rebinding: a web site that the operator visits can change the address of
+/// its own name to 127.0.0.1, and then read the page with the operator's browser. A server on a loopback address must also reject
+/// requests whose `Host` is another name, as the example `app` does. That check is useless behind a proxy or a tunnel that rewrites
+/// `Host`.
 pub fn unprotected() -> Unprotected {
     Unprotected(())
 }

@@ -1,4 +1,4 @@
-//! A page for operators: whether the tables are in step with WorkOS, and why a person has, or has not, access.
+//! A page for operators: whether the tables are in step with WorkOS, and why a person has or doesn't have access.
 //!
 //! [`Mirror::page`] is an axum [`Router`](axum::Router) that only reads. Nest it under any path of an application:
 //!
@@ -25,9 +25,10 @@
 //! **It shows personal data: the names, addresses, groups and attributes of all customers' employees.** So there is no page
 //! without a guard. The guard is a tower layer around everything that the page serves: the pages, the live updates, the
 //! style sheet, and the response to a path that does not exist. It decides about each request, and again about live updates
-//! every 15 minutes. [`unprotected`] is a guard that lets everybody in, for a server that only its operator can reach.
+//! every 15 minutes, or every ten seconds without [`live_updates`](DirectoryPage::live_updates). [`unprotected`] lets everybody
+//! in: use it only behind a proxy that authenticates each request.
 //!
-//! Each response of the page forbids caching, framing, inline scripts and inline styles, and content of other origins. The guard
+//! No page is cached; only the style sheet and the script are. Each response forbids framing, inline scripts and inline styles, and content of other origins. The guard
 //! is outside of that, so its own responses, such as a login page, are not changed.
 //!
 //! # Live updates
@@ -41,12 +42,13 @@
 //!
 //! ```no_run
 //! # async fn example(mirror: tower_workos_mirror::Mirror, listener: tokio::net::TcpListener) -> std::io::Result<()> {
+//! # let only_operators = tower_workos_mirror::page::unprotected();
 //! use axum::Router;
-//! use tower_workos_mirror::page::{DirectoryPage, unprotected};
+//! use tower_workos_mirror::page::DirectoryPage;
 //!
 //! let page = DirectoryPage::new(mirror);
 //! let live_updates = page.live_updates();
-//! let app = Router::new().nest("/directory", page.router(unprotected()));
+//! let app = Router::new().nest("/directory", page.router(only_operators));
 //! axum::serve(listener, app)
 //!     .with_graceful_shutdown(async move {
 //!         tokio::signal::ctrl_c().await.ok();
@@ -61,8 +63,8 @@
 //!
 //! # What it costs
 //!
-//! A page is a few queries. They find their rows through indexes, whatever the size of the tables, except that a filter which
-//! almost nobody meets, such as "no access", reads all users of the directory, or of the whole table: 1.4 s for 500 000 users. While
+//! A page is a few queries. They find their rows through indexes, whatever the size of the tables, except that a filter that
+//! matches almost nobody, such as "no access", reads all users of the directory, or of the whole table: 1.4 s for 500 000 users. While
 //! changes arrive, each browser that shows a page asks for it again, at most once a second. No more than two pages are read
 //! at the same time, so that the other connections of the pool stay free for deliveries. Each stream reads the feed like any
 //! other reader.
@@ -72,7 +74,8 @@
 //!
 //! # Logs
 //!
-//! The crate does not log what is searched for. It is in the request's query, so a layer that logs whole URLs does.
+//! The crate does not log what is searched for. It is in the request's query, with names and addresses: tower-http's `TraceLayer`
+//! records the whole URI by default, so use `make_span_with` to record only the path.
 
 mod assets;
 mod builder;

@@ -24,9 +24,9 @@ pub(super) fn verdict(
     if dead_letters > 0 {
         problems.add(
             Level::OutOfStep,
-            format!("{} could not be applied.", number(dead_letters, "delivery", "deliveries")),
-            "Read why under “Dead letters”. They are kept, and can be applied again with Mirror::replay_dead_letters after \
-             the cause is fixed.",
+            format!("{} could not be applied.", number(dead_letters, "event", "events")),
+            "One of them may end a user's access: read them now (“Dead letters”, Mirror::dead_letters). After the cause is fixed, \
+             call Mirror::replay_dead_letters.",
         );
     }
     for repair in repairs {
@@ -35,7 +35,7 @@ pub(super) fn verdict(
     if repairs.is_empty() {
         problems.add(
             Level::Unknown,
-            "The tables were never compared with WorkOS.".to_owned(),
+            "The tables have never been compared with WorkOS.".to_owned(),
             "Run Repair (feature “reconcile”). Without it, a change whose deliveries were all lost stays unknown.",
         );
     }
@@ -49,7 +49,7 @@ pub(super) fn verdict(
                 "WorkOS can't read the directory “{}”: its credentials are invalid.",
                 short(name)
             ),
-            "Its customer must connect it again. Until then, changes at the provider don't arrive.",
+            "The customer must reconnect it. Until then, changes at the provider don't arrive.",
         );
     }
     let Problems(mut problems) = problems;
@@ -103,14 +103,14 @@ fn compared(problems: &mut Problems, now: Timestamp, repair: &Repair) {
         problems.add(
             Level::OutOfStep,
             format!("{} found but not repaired{whose}.", were(left, "difference from WorkOS", "differences from WorkOS")),
-            "Read the report of the latest run: a first run or an unusually large removal is only reported until somebody \
-             confirms it.",
+            "Read the report of the latest run (Repair::on_report). A first run removes nothing; the next one does. An unusually \
+             large removal needs allow_mass_removal.",
         );
     }
     if repair.is_polled && repair.drained_at.is_none() {
         problems.add(
             Level::Unknown,
-            format!("The Events API was not read to its end yet{whose}."),
+            format!("The Events API has not been read to its end yet{whose}."),
             "The first time can take some minutes. If it does not end, read the log of the poller.",
         );
     }
@@ -137,7 +137,7 @@ fn processed(problems: &mut Problems, queue: &QueueState) {
         problems.add(
             Level::OutOfStep,
             format!(
-                "{} of the queue “{name}” failed for good.",
+                "{} of the queue “{name}” became dead letters.",
                 number(status.dead, "job", "jobs")
             ),
             "Read why with Queue::dead_letters, fix the cause, then retry them.",

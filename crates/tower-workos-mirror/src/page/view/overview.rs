@@ -69,7 +69,7 @@ fn verdict(verdict: &Verdict, now: Timestamp) -> Markup {
                             "The tables agreed with WorkOS's API " (when(since, now)) " (" (moment(since)) ")."
                         },
                         (Some(since), _) => {
-                            "The tables were last known to be in step " (when(since, now)) " (" (moment(since)) ")."
+                            "The latest successful comparison with WorkOS's API ended " (when(since, now)) " (" (moment(since)) ")."
                         },
                         (None, _) => { "No comparison with WorkOS's API has succeeded." },
                     }

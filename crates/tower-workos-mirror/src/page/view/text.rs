@@ -174,7 +174,7 @@ pub(super) fn kind(kind: ChangeKind) -> (Tone, &'static str) {
         ChangeKind::GroupUpdated => (Tone::Plain, "Group changed"),
         ChangeKind::MembershipAdded => (Tone::Plain, "Joined a group"),
         ChangeKind::MembershipRemoved => (Tone::Plain, "Left a group"),
-        ChangeKind::Other => (Tone::Warn, "Change of a later version"),
+        ChangeKind::Other => (Tone::Warn, "Change from a newer version of the crate"),
         ChangeKind::UserCreated => (Tone::Plain, "User added"),
         ChangeKind::UserDeleted => (Tone::Plain, "User removed"),
         ChangeKind::UserGranted => (Tone::Good, "Access granted"),

@@ -237,7 +237,8 @@ fn effects(entry: &Entry, facts: &UserFacts) -> Markup {
     const EFFECTS: usize = 10;
     html! {
         @if entry.changes.is_empty() {
-            span.none { "nothing of this user" }
+            @let is_late = entry.event.as_ref().is_some_and(|event| event.is_late);
+            span.none { (if is_late { "nothing: a later version was known" } else { "nothing about this user" }) }
         } @else {
             ul.plain {
                 @for change in entry.changes.iter().take(EFFECTS) { li { (effect(change, facts)) } }
