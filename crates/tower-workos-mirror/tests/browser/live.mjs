@@ -14,10 +14,10 @@ const shown = (page) => page.$$eval("#feed tr", (rows) => rows.map((row) => Numb
 
 const numbers = (from, to) => Array.from({ length: from - to + 1 }, (_, index) => from - index);
 
-/** The parts of a page that are kept up to date, without the times, which pass. */
+/** The parts of a page that are kept up to date, without the times, which pass, and the footer, which has the time of the load. */
 const parts = (page) =>
   page.evaluate(() => {
-    const copies = [...document.querySelectorAll("[data-live]")].map((part) => part.cloneNode(true));
+    const copies = [...document.querySelectorAll("main [data-live]")].map((part) => part.cloneNode(true));
     for (const copy of copies) {
       for (const time of copy.querySelectorAll("time.ago")) time.textContent = "";
       for (const row of copy.querySelectorAll("tr.new")) row.removeAttribute("class");
