@@ -65,7 +65,7 @@ pub(super) struct Repair {
 
 pub(super) struct QueueState {
     pub(super) name: String,
-    /// `None` if the queue's storage did not answer.
+    /// `None` if the queue's storage did not respond.
     pub(super) status: Option<QueueFigures>,
 }
 

@@ -109,7 +109,11 @@ async fn group(State(page): Shared, Query(parameters): Query<Parameters>) -> Res
     let id = DirectoryGroupId::from(parameters.id);
     Ok(match load::group(&page.mirror, &id, &parameters.after).await? {
         Some(facts) => html(StatusCode::OK, &view::group(&shell, &facts)),
-        None => not_found(&shell, "No such group", "It was deleted, or this id never arrived."),
+        None => not_found(
+            &shell,
+            "No such group",
+            "It was deleted, or no event or list contained this id.",
+        ),
     })
 }
 

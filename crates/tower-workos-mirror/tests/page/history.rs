@@ -114,7 +114,7 @@ async fn what_a_comparison_with_the_api_found() {
         world.run().await;
         let mirror = &world.mirror;
         let rows = history(mirror, "d1_u1").await;
-        assert!(rows[0].contains("Found by comparison with the API"), "{rows:#?}");
+        assert!(rows[0].contains("Found by a comparison with the API"), "{rows:#?}");
         assert!(rows[0].contains("Access revoked"), "{rows:#?}");
         let said = verdict(mirror, "d1_u1").await;
         assert!(said.contains("comparison with the API"), "{said}");
@@ -122,7 +122,7 @@ async fn what_a_comparison_with_the_api_found() {
         mirror.apply(&lost).await.unwrap();
         let rows = history(mirror, "d1_u1").await;
         assert!(rows[0].contains(lost.id().as_str()) && rows[0].contains("nothing"), "{rows:#?}");
-        assert!(rows[1].contains("Found by comparison with the API"), "{rows:#?}");
+        assert!(rows[1].contains("Found by a comparison with the API"), "{rows:#?}");
     })
     .await;
 }

@@ -100,7 +100,7 @@ fn cause(change: &Change) -> Markup {
         @if let Some(id) = &change.event_id {
             span.id { (foreign(id.as_str(), text::LIST)) }
         } @else {
-            "Found by comparison with the API"
+            "Found by a comparison with the API"
         }
         @if let Some(delay) = delay { small { "stored " (time::duration(delay)) " after it happened" } }
     }

@@ -97,7 +97,7 @@ pub(super) fn status(state: &DirectoryState) -> (Tone, &'static str, String) {
         return (
             Tone::Bad,
             "Deleted",
-            "Its users have no access, and no event follows for them.".into(),
+            "Its users have no access, and WorkOS sends no more events about them.".into(),
         );
     }
     if state.absent_since.is_some() {
@@ -105,7 +105,8 @@ pub(super) fn status(state: &DirectoryState) -> (Tone, &'static str, String) {
         return (Tone::Bad, "Absent from the API", text.into());
     }
     let Some(directory) = &state.listed else {
-        let text = "Its first own event has not arrived. Its active users have access.";
+        let text =
+            "The first event about the directory has not arrived. Its active users have access.";
         return (Tone::Warn, "Not known yet", text.into());
     };
     let name = directory.state.as_ref().map_or("not known", |it| it.as_str());

@@ -119,7 +119,7 @@ pub(in crate::page) fn group(shell: &Shell, facts: &GroupFacts) -> Markup {
             section.card {
                 h2 { "Members" }
                 @if facts.members.is_empty() {
-                    p.empty { "The group has no members here." }
+                    p.empty { "The group has no members." }
                 } @else {
                     (user_table(&facts.members, None, shell.now, "Members, sorted by id"))
                 }

@@ -188,7 +188,7 @@ fn queues(queues: &[QueueState]) -> Markup {
                             tr {
                                 th scope="row" { (foreign(&queue.name, 40)) }
                                 @if let Some(figures) = &queue.status { (queue_cells(figures)) }
-                                @else { td colspan="3" { "Its storage did not answer." } }
+                                @else { td colspan="3" { "Its storage did not respond." } }
                             }
                         }
                     }

@@ -53,7 +53,7 @@ pub(in crate::page) fn user(shell: &Shell, facts: &UserFacts) -> Markup {
                 h2 { "History" }
                 p.lead { "Events about the user and the user's directory, the latest first. Times are in UTC." }
                 @if facts.history.is_empty() {
-                    p.empty { "The history no longer contains any." }
+                    p.empty { "The history contains no events." }
                 } @else {
                     (history(facts))
                 }
@@ -200,7 +200,7 @@ fn history(facts: &UserFacts) -> Markup {
                         } @else {
                             td data-l="Happened" { span.none { "not known" } }
                             td data-l="Found" { (moment(entry.at)) }
-                            td { "Found by comparison with the API" }
+                            td { "Found by a comparison with the API" }
                         }
                         td { (effects(entry, facts)) }
                     }

@@ -30,7 +30,7 @@ pub(in crate::page) fn users(shell: &Shell, facts: &UserList) -> Markup {
                         @if is_filtered(query) { "No listed user matches." } @else { "There are no users." }
                     }
                 } @else {
-                    (user_table(&facts.users, Some(&facts.labels), shell.now, "Users, sorted by id"))
+                    (user_table(&facts.users, Some(&facts.labels), shell.now, "Users"))
                 }
             }
             (pager(first.as_deref(), next.as_deref(), "Next users"))
