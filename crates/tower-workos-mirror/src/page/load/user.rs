@@ -157,8 +157,12 @@ async fn access(
             Ok(no(Reason::DirectoryState(state), at, event))
         }
         state => {
-            let told = told(ChangeKind::UserRevoked, "user_id", id.as_str()).await?;
-            let (at, event) = told.unwrap_or_default();
+            let mut since = told(ChangeKind::UserRevoked, "user_id", id.as_str()).await?;
+            if since.is_none() {
+                // The user never had access.
+                since = told(ChangeKind::UserCreated, "user_id", id.as_str()).await?;
+            }
+            let (at, event) = since.unwrap_or_default();
             let reason = state.map(str::to_owned).map_or(Reason::NoState, Reason::State);
             Ok(no(reason, at, event))
         }
