@@ -149,7 +149,7 @@ async fn the_reason_of_each_case() {
                 "purged feed",
                 and(state("inactive")),
                 "DELETE FROM workos_mirror_change".into(),
-                ["has no access", "state is “inactive”", "event_state"],
+                ["has no access", "state is “inactive”", "the history does not go back that far"],
             ),
             (
                 "hostile state",

@@ -80,6 +80,8 @@ fn access(facts: &UserFacts, name: &str) -> Markup {
                         "Event: " span.id { (foreign(event.as_str(), text::LIST)) }
                     } @else if access.at.is_some() {
                         "Found by a comparison with the API."
+                    } @else {
+                        "Since when is not known: the history does not go back that far."
                     }
                 }
                 p.hint { (change) }
