@@ -28,8 +28,8 @@
 //! every 15 minutes, or every ten seconds without [`live_updates`](DirectoryPage::live_updates). [`unprotected`] lets everybody
 //! in: use it only behind a proxy that authenticates each request.
 //!
-//! No page is cached; only the style sheet and the script are. Each response forbids framing, inline scripts and inline styles, and content of other origins. The guard
-//! is outside of that, so its own responses, such as a login page, are not changed.
+//! No page is cached; only the style sheet and the script are. Each response forbids framing, inline scripts and inline styles, and content of other origins. This
+//! does not apply to the responses of the guard itself, such as a login page.
 //!
 //! # Live updates
 //!

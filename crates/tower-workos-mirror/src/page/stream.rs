@@ -163,7 +163,7 @@ impl Source {
     }
 }
 
-/// Whether so many changes follow these that the browser should load the page again.
+/// Whether more changes follow these than a browser should receive one by one.
 async fn is_behind(mirror: &Mirror, changes: &[Change]) -> bool {
     let last = changes.last().map_or(i64::MAX, |change| change.seq);
     let range = mirror.feed_range().await;

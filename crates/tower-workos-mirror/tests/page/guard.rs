@@ -127,7 +127,7 @@ async fn the_guard_sees_each_request_once() {
             assert!(response.status().as_u16() < 500, "{path}");
         }
         assert_eq!(seen.load(Ordering::Relaxed), paths.len());
-        // What is outside of the prefix is not its concern.
+        // The guard of the page does not apply to other paths.
         assert_eq!(get(&app, "/elsewhere").await.status, StatusCode::NOT_FOUND);
         assert_eq!(seen.load(Ordering::Relaxed), paths.len());
     })
