@@ -6,7 +6,7 @@ use tower_workos_mirror::Mirror;
 
 use crate::{
     access::verdict,
-    client::{get, next, open, page, rows},
+    client::{get, open, page, rows},
     databases::{on_both, on_sqlite},
     events::{directory, directory_data, event, group, member, user, user_data},
     support::{World, user as emulated_user},
@@ -123,53 +123,6 @@ async fn what_a_comparison_with_the_api_found() {
         let rows = history(mirror, "d1_u1").await;
         assert!(rows[0].contains(lost.id().as_str()) && rows[0].contains("nothing"), "{rows:#?}");
         assert!(rows[1].contains("Found by a comparison with the API"), "{rows:#?}");
-    })
-    .await;
-}
-
-/// Each event is on exactly one page, although many arrived at the same time.
-#[tokio::test]
-async fn a_long_history_has_pages() {
-    on_both(async |database| {
-        let mirror = database.mirror().await;
-        let app = open(&mirror);
-        mirror.apply_all(&[directory("d"), user("u", "active")]).await.unwrap();
-        let mut expected = 2;
-        for batch in 0..40_u32 {
-            let size = 1 + batch % 7;
-            let events: Vec<_> = (0..size)
-                .map(|number| {
-                    let second = 100 + batch * 10 + number;
-                    let state = if second % 2 == 0 { "active" } else { "inactive" };
-                    event(
-                        &format!("{batch}_{number}"),
-                        "user.updated",
-                        second,
-                        &user_data("u", state, second),
-                    )
-                })
-                .collect();
-            mirror.apply_all(&events).await.unwrap();
-            expected += events.len();
-        }
-        let (mut all, mut path, mut pages) = (Vec::new(), Some("user?id=u".to_owned()), 0);
-        while let Some(this) = path {
-            let html = page(&app, &format!("/{this}")).await;
-            let found = rows(&html, "history");
-            assert!(!found.is_empty(), "{this}");
-            all.extend(found);
-            path = next(&html);
-            pages += 1;
-        }
-        assert!(pages > 3, "{pages}");
-        let mut ids: Vec<_> = all
-            .iter()
-            .map(|row| row.split("event_").nth(1).unwrap().split(' ').next().unwrap())
-            .collect();
-        assert_eq!(ids.len(), expected);
-        ids.sort_unstable();
-        ids.dedup();
-        assert_eq!(ids.len(), expected);
     })
     .await;
 }

@@ -17,6 +17,7 @@ mod failures;
 mod guard;
 mod headers;
 mod history;
+mod history_pages;
 mod mounting;
 mod search;
 mod server;
