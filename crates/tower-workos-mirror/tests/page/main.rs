@@ -22,4 +22,5 @@ mod mounting;
 mod search;
 mod server;
 mod shutdown;
+mod since;
 mod stream;
