@@ -24,3 +24,4 @@ mod server;
 mod shutdown;
 mod since;
 mod stream;
+mod verdict;
