@@ -20,6 +20,7 @@ mod history;
 mod history_pages;
 mod mounting;
 mod search;
+mod search_pages;
 mod server;
 mod shutdown;
 mod since;
