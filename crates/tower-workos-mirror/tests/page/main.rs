@@ -12,6 +12,7 @@ mod support;
 
 mod access;
 mod client;
+mod directories;
 mod events;
 mod failures;
 mod guard;
