@@ -186,6 +186,28 @@ async fn a_browser_that_can_not_catch_up_loads_the_page_again() {
     .await;
 }
 
+/// As if a browser were slower than the changes.
+#[tokio::test]
+async fn a_stream_that_falls_behind_ends() {
+    on_both(async |database| {
+        let mirror = database.mirror().await;
+        let app = with_limit(&mirror, 1);
+        let mut events = stream(&app, "/events", None).await;
+        mirror.apply(&group("g")).await.unwrap();
+        assert_eq!(events.take(1).await.len(), 1);
+        // Each user is two changes.
+        mirror.apply_all(&(0..800).map(joined).collect::<Vec<_>>()).await.unwrap();
+        assert_eq!(events.next().await, Some(lagged()));
+        assert_eq!(events.next().await, None);
+        // It no longer counts. The next one shows fewer changes.
+        drop(events);
+        let mut events = stream(&app, "/events", None).await;
+        mirror.apply_all(&(1000..1300).map(joined).collect::<Vec<_>>()).await.unwrap();
+        assert_eq!(events.take(600).await.len(), 600);
+    })
+    .await;
+}
+
 /// Purges the whole feed.
 async fn purge(database: &Database) {
     let mirror = database.builder().retention(Duration::ZERO).build().unwrap();
