@@ -24,7 +24,7 @@ async fn walk(app: &Router, query: &str) -> Vec<String> {
             let link = percent_decode_str(link).decode_utf8().unwrap().to_lowercase();
             assert!(!link.contains("hidden"), "{link}");
         }
-        let table = html.split("<table class=\"users\"").nth(1).unwrap();
+        let table = html.split("<table class=\"users\"").nth(1).unwrap_or_default();
         let table = table.split("</table>").next().unwrap();
         let ids = attributes(table, "href");
         all.extend(ids.iter().filter_map(|it| it.strip_prefix("user?id=")).map(str::to_owned));
