@@ -107,7 +107,7 @@ async fn events_that_arrived_in_one_large_batch() {
             counts.contains_key(event.id().as_str().trim_start_matches("event_"))
         };
         assert!(events.iter().all(is_listed));
-        assert!(rows.iter().filter(|row| row.contains("nothing of this user")).count() > 100);
+        assert!(rows.iter().filter(|row| row.contains("nothing about this user")).count() > 100);
         // The changes without an event: before the batch, and after it.
         let found: Vec<_> =
             (0..rows.len()).filter(|row| rows[*row].contains("Found by comparison")).collect();

@@ -35,7 +35,7 @@ async fn a_poller_that_never_finished_is_not_in_step() {
             .await;
         let unknown = said(&mirror).await;
         assert!(unknown.contains("Not known to be in step"), "{unknown}");
-        assert!(unknown.contains("The Events API was not read to its end yet."), "{unknown}");
+        assert!(unknown.contains("The Events API has not been read to its end yet."), "{unknown}");
         database.run(&format!("UPDATE workos_mirror_poll SET drained_at = {now}")).await;
         assert_eq!(said(&mirror).await, in_step);
     })
