@@ -110,7 +110,7 @@ async fn events_that_arrived_in_one_large_batch() {
         assert!(rows.iter().filter(|row| row.contains("nothing about this user")).count() > 100);
         // The changes without an event: before the batch, and after it.
         let found: Vec<_> =
-            (0..rows.len()).filter(|row| rows[*row].contains("Found by comparison")).collect();
+            (0..rows.len()).filter(|row| rows[*row].contains("Found by a comparison")).collect();
         assert_eq!(found, [0, EVENTS + 1], "{rows:#?}");
         assert!(rows[0].contains("Access granted"), "{}", rows[0]);
         assert!(rows[EVENTS + 1].contains("Access revoked"), "{}", rows[EVENTS + 1]);
