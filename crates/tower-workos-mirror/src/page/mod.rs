@@ -1,6 +1,6 @@
 //! A page for operators: whether the tables are in step with WorkOS, and why a person has or doesn't have access.
 //!
-//! [`Mirror::page`] is an axum [`Router`](axum::Router) that only reads. Nest it under any path of an application:
+//! [`Mirror::page`](crate::Mirror::page) is an axum [`Router`](axum::Router) that only reads. Nest it under any path of an application:
 //!
 //! ```
 //! use axum::{Router, http::Request, middleware::{Next, from_fn}, response::{IntoResponse, Response}};
@@ -58,7 +58,7 @@
 //! # }
 //! ```
 //!
-//! Without it, as with [`Mirror::page`], each stream ends after ten seconds, so that a shutdown takes at most as long, and the
+//! Without it, as with [`Mirror::page`](crate::Mirror::page), each stream ends after ten seconds, so that a shutdown takes at most as long, and the
 //! browser opens another one.
 //!
 //! # What it costs
