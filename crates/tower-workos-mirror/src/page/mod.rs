@@ -4,11 +4,11 @@
 //!
 //! ```
 //! use axum::{Router, http::Request, middleware::{Next, from_fn}, response::{IntoResponse, Response}};
-//! # async fn is_operator(_: &Request<axum::body::Body>) -> bool { false }
+//! # async fn is_operator(_: axum::http::HeaderMap) -> bool { false }
 //!
 //! async fn only_operators(request: Request<axum::body::Body>, next: Next) -> Response {
 //!     // The application's own session, a header of an identity-aware proxy, ...
-//!     if is_operator(&request).await {
+//!     if is_operator(request.headers().clone()).await {
 //!         next.run(request).await
 //!     } else {
 //!         axum::http::StatusCode::FORBIDDEN.into_response()
